@@ -1,0 +1,38 @@
+# The two commands: `make demo` and `make test`. Everything they need is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python scripts/with_mongod.py
+DEMO := $(RUN) --home .demo --
+
+.PHONY: demo app export test lint check benchmark clean
+
+demo: $(VENV)/.ready
+	$(DEMO) $(BIN)/python scripts/demo.py
+
+app: $(VENV)/.ready
+	$(DEMO) $(BIN)/python scripts/demo.py --app
+
+export: $(VENV)/.ready
+	$(DEMO) $(BIN)/python scripts/demo.py --export .demo/pruned-digits
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+$(VENV)/.ready: pyproject.toml scripts/ensure_mongod.py
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fiftyone-drop needs Python 3.10 or newer: make PYTHON=/path/to/python3")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --editable '.[dev]'
+	$(BIN)/python scripts/ensure_mongod.py
+	touch $@
+
+clean:
+	rm -rf $(VENV) .demo build dist *.egg-info

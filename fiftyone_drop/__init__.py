@@ -1,0 +1,1 @@
+"""Distributionally Robust Data Pruning (DRoP) for FiftyOne."""
