@@ -58,7 +58,13 @@ def own_mongod(home: Path) -> Iterator[dict[str, str]]:
     log = home / "mongod.log"
     server = subprocess.Popen(
         [find_mongod(), "--dbpath", data, "--port", str(port), "--bind_ip", "127.0.0.1"]
-        + ["--logpath", log, "--nounixsocket", "--setParameter", "diagnosticDataCollectionEnabled=false"],
+        + [
+            "--logpath",
+            log,
+            "--nounixsocket",
+            "--setParameter",
+            "diagnosticDataCollectionEnabled=false",
+        ],
         stdout=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C reaches the command; the server ends after it

@@ -1,0 +1,325 @@
+"""The public calls on FiftyOne collections: read, decide, write."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+from fiftyone import ViewField as F
+
+from fiftyone_drop import runs, store
+from fiftyone_drop.allocation import check_density, check_no_class_emptied
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.plan import known_predictions, plan_drop
+from fiftyone_drop.population import (
+    Population,
+    check_collection,
+    default_label_field,
+    read_population,
+)
+from fiftyone_drop.query import cross_predict, predict_samples
+
+if TYPE_CHECKING:
+    from fiftyone_drop.training import QueryModel
+
+
+def apply_drop(
+    samples: foc.SampleCollection,
+    density: float,
+    *,
+    label_field: str | None = None,
+    key: str = "drop",
+    eval_key: str | None = None,
+    recalls: Mapping[Hashable, float] | None = None,
+    validation: foc.SampleCollection | None = None,
+    pred_field: str | None = None,
+    model: Any = None,
+    folds: int = 5,
+    holdout: float | None = None,
+    rule: str = "drop",
+    select: str = "random",
+    keep: str = "hardest",
+    group_by: str | None = None,
+    smoothing: float = 0.5,
+    min_per_class: int = 1,
+    missing_recall: float | None = None,
+    skip_unlabeled: bool = False,
+    allow_empty_classes: bool = False,
+    seed: int = 51,
+    overwrite: bool = False,
+    progress: Any = None,
+) -> fo.DatasetView:
+    """Prune a collection of labelled images so that every class is treated well.
+
+    Each class gets a quota from its recall, the rest is chosen at random inside the class
+    (Vysogorets, Ahuja, Kempe: DRoP: Distributionally Robust Data Pruning, ICLR 2025). No sample is
+    deleted: the run adds the fields ``<key>_keep_at`` and ``<key>_kept`` and the saved views
+    ``<key>-kept`` and ``<key>-pruned``.
+
+    Recalls come from one of: ``eval_key``; ``recalls``; ``validation`` with ``pred_field`` or
+    ``model``; and without any of these from query models that are trained on the samples, each
+    predicting what it has not seen. Those predictions are written too, as ``<key>_pred``, and
+    evaluated as ``<key>_eval``.
+
+    Example::
+
+        import fiftyone as fo
+        import fiftyone_drop as fod
+
+        dataset = fo.load_dataset("my-images")
+        view = dataset.match_tags("train").apply_drop(density=0.5, eval_key="val_eval")
+        print(fod.load_drop(dataset, "drop"))
+
+    Args:
+        samples: a :class:`fiftyone.core.dataset.Dataset` or
+            :class:`fiftyone.core.view.DatasetView` of images, the target view
+        density: the fraction of samples that is KEPT, in (0, 1]
+        label_field (None): a Classification or string field; by default the only Classification
+            field that is not a known prediction
+        key ("drop"): the run key, a valid field name
+        eval_key (None): an evaluation run (``evaluate_classifications``) to take recalls from
+        recalls (None): a mapping from class, or with ``group_by`` from (class, value), to recall
+            in [0, 1]; used as it is
+        validation (None): a view of held-out samples to measure recall on
+        pred_field (None): the predictions on ``validation``, a Classification or string field
+        model (None): a :class:`fiftyone_drop.QueryModel` that predicts ``validation``
+        folds (5): the number of query models that cross-validation trains
+        holdout (None): a fraction in (0, 1): train one query model instead, and measure recall on
+            so many of the samples, held out
+        rule ("drop"): how class weights follow from sizes and recalls: ``"drop"`` (the paper's
+            Algorithm 1), ``"drop-unweighted"`` (the authors' code), ``"proportional"``,
+            ``"balanced"`` or ``"none"`` (no quotas)
+        select ("random"): how samples are ordered inside a class: at random, or by the score field
+            of this name
+        keep ("hardest"): with a score field, which end is kept first: ``"hardest"`` or
+            ``"easiest"``
+        group_by (None): a label, string, integer or boolean field; quotas, recalls and floors are
+            then per (class, value)
+        smoothing (0.5): measured recalls are ``(correct + s) / (n + 2s)``; 0 is the paper's
+        min_per_class (1): keep at least so many samples of each class (all of a smaller one)
+        missing_recall (None): a recall in [0, 1] for classes without a validation sample
+        skip_unlabeled (False): leave samples without a label out of the run
+        allow_empty_classes (False): whether a class may lose all its samples
+        seed (51): decides which samples are kept at random, the folds and the query models
+        overwrite (False): whether to replace the run of that key
+        progress (None): whether to render a progress bar (True/False), use the default value
+            ``fiftyone.config.show_progress_bars`` (None), or a progress callback function to
+            invoke instead
+
+    Returns:
+        a :class:`fiftyone.core.view.DatasetView` of the kept samples of the target view
+
+    Raises:
+        DropError: if an argument is invalid; nothing has been written then
+    """
+    # Before an hour of training, not after it
+    if isinstance(samples, foc.SampleCollection):
+        runs.check_key(samples._root_dataset, key, overwrite)
+        runs.check_independent(samples, key, eval_key)
+    plan = plan_drop(
+        samples,
+        density,
+        label_field=label_field,
+        eval_key=eval_key,
+        recalls=recalls,
+        validation=validation,
+        pred_field=pred_field,
+        model=model,
+        folds=folds,
+        holdout=holdout,
+        rule=rule,
+        select=select,
+        keep=keep,
+        group_by=group_by,
+        smoothing=smoothing,
+        min_per_class=min_per_class,
+        missing_recall=missing_recall,
+        skip_unlabeled=skip_unlabeled,
+        allow_empty_classes=allow_empty_classes,
+        seed=seed,
+        progress=progress,
+    )
+    return plan.apply(key=key, overwrite=overwrite, progress=progress)
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+def drop_view(dataset: foc.SampleCollection, key: str, density: float) -> fo.DatasetView:
+    """The samples that a run keeps at any density. Writes nothing.
+
+    Args:
+        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
+        key: the run key
+        density: the dataset density, in (0, 1]
+
+    Returns:
+        a :class:`fiftyone.core.view.DatasetView` of the whole dataset; of two densities the
+        smaller one's view is a subset
+
+    Raises:
+        DropError: if there is no such run, or ``density`` is out of range or keeps nothing
+    """
+    density = check_density(density)
+    results = runs.load_drop(dataset, key)
+    results.table.check_density(density)
+    keep_at = F(results.config.keep_at_field)
+    # The lower bound leaves out samples outside the run: a missing value is below every number
+    return dataset._root_dataset.match((keep_at > 0) & (keep_at <= density))
+
+
+def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.DatasetView:
+    """Move a run to another density. Its saved views follow.
+
+    Args:
+        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
+        key: the run key
+        density: the dataset density, in (0, 1]
+
+    Returns:
+        a :class:`fiftyone.core.view.DatasetView` of the kept samples
+
+    Raises:
+        DropError: if there is no such run, ``density`` is out of range or keeps too little, or
+            a class would be emptied and the run does not allow that
+    """
+    view = drop_view(dataset, key, density)
+    results = runs.load_drop(dataset, key)
+    config = results.config
+    table = results.table
+    quotas = None
+    if table.weights is None:
+        quotas = _count_classes(view, config, table.classes)
+    table = table.at(check_density(density), quotas)
+    if table.weights is not None and not config.allow_empty_classes:
+        check_no_class_emptied(table.classes, table.quotas)
+    runs.update_density(dataset._root_dataset, key, config, table)
+    return dataset._root_dataset.match(F(config.kept_field) == True)  # noqa: E712
+
+
+def _count_classes(
+    view: fo.DatasetView, config: runs.DropConfig, classes: Sequence[Hashable]
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    population = read_population(view, config.label_field, group_by=config.group_by)
+    counts = dict(zip(population.classes, population.sizes.tolist(), strict=True))
+    return np.array([counts.get(name, 0) for name in classes], dtype=np.int64)
+
+
+# -- query models and scores ----------------------------------------------------------------------
+
+
+def compute_scores(
+    samples: foc.SampleCollection,
+    label_field: str | None = None,
+    scores: Sequence[str] = ("el2n",),
+    *,
+    model: QueryModel | None = None,
+    prefix: str = "",
+    folds: int = 5,
+    seed: int = 51,
+    overwrite: bool = False,
+    progress: Any = None,
+) -> list[str]:
+    """Compute difficulty scores and write each as a float field.
+
+    The field's ``info`` says which end is hard, so that ``apply_drop(select=...)`` knows.
+
+    Args:
+        samples: a :class:`fiftyone.core.dataset.Dataset` or view of images
+        label_field (None): a Classification or string field; by default the only Classification
+            field that is not a known prediction
+        scores (("el2n",)): the scores to compute
+        model (None): a :class:`fiftyone_drop.QueryModel`. None trains ``folds`` query models and
+            scores each sample by the one that has not seen it
+        prefix (""): the fields are named ``prefix`` + score
+        folds (5): the number of query models that cross-validation trains
+        seed (51): decides the folds and the query models
+        overwrite (False): whether to replace fields that exist and are no scores of that name
+        progress (None): as everywhere in FiftyOne
+
+    Returns:
+        the names of the fields
+
+    Raises:
+        DropError: if an argument is invalid; nothing has been written then
+    """
+    check_collection(samples)
+    dataset = samples._root_dataset
+    fields = _score_fields(dataset, scores, prefix, overwrite)
+    population = _read_images(samples, label_field)
+    if model is None:
+        predictions = cross_predict(population, folds, None, seed, progress)
+    else:
+        labels = [population.label_names[code] for code in population.labels]
+        predictions = predict_samples(
+            model, population.ids, population.filepaths or [], labels, progress
+        )
+    from fiftyone_drop.scoring import get_score
+
+    written = {}
+    for name, field in fields.items():
+        score = get_score(name)
+        written[field] = store.FieldValues(
+            fo.FloatField,
+            predictions.scores[name].astype(np.float64),
+            f"{score.description} ({score.hard} = hard)",
+            {
+                "score": name,
+                "hard": score.hard,
+                "convention": score.defaults,
+                "model": predictions.source,
+                "out_of_sample": model is None,
+            },
+        )
+    store.write_fields(dataset, predictions.ids, written, progress)
+    return list(written)
+
+
+def train_query_model(
+    samples: foc.SampleCollection,
+    label_field: str | None = None,
+    *,
+    validation: foc.SampleCollection | None = None,
+    holdout: float = 0.2,
+    key: str = "query",
+    overwrite: bool = False,
+    seed: int = 51,
+    progress: Any = None,
+    **options: Any,
+) -> QueryModel:
+    raise NotImplementedError
+
+
+def _score_fields(
+    dataset: fo.Dataset, scores: Sequence[str], prefix: str, overwrite: bool
+) -> dict[str, str]:
+    """Score name -> field name.
+
+    Raises:
+        DropError: if a score is unknown, or its field holds something else
+    """
+    from fiftyone_drop.scoring import get_score
+
+    if isinstance(scores, str):
+        raise DropError(f"scores: must be a sequence of names, such as ({scores!r},)")
+    fields = {}
+    for name in scores:
+        get_score(name)
+        field = prefix + name
+        existing = dataset.get_field(field)
+        if existing is not None and (existing.info or {}).get("score") != name and not overwrite:
+            raise DropError(
+                f"prefix: the field '{field}' exists and does not hold the score '{name}'; pass "
+                "another prefix, or overwrite=True"
+            )
+        fields[name] = field
+    return fields
+
+
+def _read_images(samples: foc.SampleCollection, label_field: str | None) -> Population:
+    if label_field is None:
+        label_field = default_label_field(samples, known_predictions(samples))
+    return read_population(samples, label_field, filepaths=True)

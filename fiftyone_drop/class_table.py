@@ -1,0 +1,174 @@
+"""The class table: everything about a run that has one entry per class, and how it prints.
+
+NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fiftyone_drop.allocation import (
+    FloatArray,
+    IntArray,
+    checked_size,
+    floor_size,
+    kept_size,
+    quotas_of_size,
+)
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.recall import recall_intervals
+
+ClassName = str | tuple[str, str]  # with group_by a cell: (class, value)
+MOST_ROWS = 40
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """What is kept of each class at one density, and why.
+
+    Attributes:
+        classes: the K classes in sorted order; with ``group_by`` the cells (class, value)
+        sizes: (K,) int > 0, samples of each class in the target view
+        density: the dataset density, in (0, 1]
+        quotas: (K,) int, samples of each class that are kept, summing to
+            ``kept_size(sizes.sum(), density)``
+        weights: (K,) float >= 0, class weights; None if the rule sets no quotas
+        min_per_class: the floor
+        recalls: (K,) float in [0, 1]; None if the rule needs none
+        correct: (K,) int, correct predictions that the recalls come from; None if they were given
+        support: (K,) int, validation samples that they come from; None if they were given
+    """
+
+    classes: tuple[ClassName, ...]
+    sizes: IntArray
+    density: float
+    quotas: IntArray
+    weights: FloatArray | None = None
+    min_per_class: int = 0
+    recalls: FloatArray | None = None
+    correct: IntArray | None = None
+    support: IntArray | None = None
+
+    @property
+    def densities(self) -> FloatArray:
+        """(K,) float in [0, 1], the fraction of each class that is kept."""
+        return self.quotas / self.sizes
+
+    @property
+    def intervals(self) -> FloatArray | None:
+        """(K, 2) float, 95 % Wilson score intervals of the recalls; None if those were given."""
+        if self.correct is None or self.support is None:
+            return None
+        return recall_intervals(self.correct, self.support)
+
+    @property
+    def size(self) -> int:
+        """The number of samples in the target view, N."""
+        return int(self.sizes.sum())
+
+    def check_density(self, density: float) -> None:
+        """Raise a :class:`DropError` if ``density`` keeps nothing, or less than the floors."""
+        checked_size(self.size, density, floor_size(self.sizes, self.min_per_class))
+
+    def at(self, density: float, quotas: IntArray | None = None) -> ClassTable:
+        """The same classes at another density. No sample is read.
+
+        Args:
+            density: the dataset density, in (0, 1]
+            quotas (None): (K,) int, counted in the data: needed where the rule sets no quotas
+
+        Returns:
+            a :class:`ClassTable`
+
+        Raises:
+            DropError: if ``density`` keeps too little, or the rule sets no quotas
+        """
+        self.check_density(density)
+        if self.weights is not None:
+            n = kept_size(self.size, density)
+            quotas = quotas_of_size(self.sizes, self.weights, n, self.min_per_class)
+        elif quotas is None:
+            raise DropError("rule: 'none' sets no quotas; count the classes of drop_view(...)")
+        return replace(self, density=density, quotas=quotas)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-serialisable values."""
+        arrays = {
+            name: None if value is None else np.asarray(value).tolist()
+            for name in ("sizes", "quotas", "weights", "recalls", "correct", "support")
+            for value in (getattr(self, name),)
+        }
+        names = [list(name) if isinstance(name, tuple) else name for name in self.classes]
+        return arrays | {
+            "classes": names,
+            "density": self.density,
+            "min_per_class": self.min_per_class,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ClassTable:
+        """The inverse of :meth:`to_dict`."""
+
+        def column(name: str, dtype: type) -> Any:
+            return None if values[name] is None else np.array(values[name], dtype=dtype)
+
+        return cls(
+            classes=tuple(tuple(n) if isinstance(n, list) else n for n in values["classes"]),
+            sizes=column("sizes", np.int64),
+            density=values["density"],
+            quotas=column("quotas", np.int64),
+            weights=column("weights", np.float64),
+            min_per_class=values["min_per_class"],
+            recalls=column("recalls", np.float64),
+            correct=column("correct", np.int64),
+            support=column("support", np.int64),
+        )
+
+    def __str__(self) -> str:
+        header, *rows = self._cells()
+        if len(rows) > MOST_ROWS:
+            # The classes that the model fails on are those a reader looks for
+            by_need = np.argsort(self.recalls if self.recalls is not None else self.densities)
+            rows = [rows[k] for k in by_need[:MOST_ROWS]]
+            rows.append(
+                [f"... and {len(self.classes) - MOST_ROWS} more", *[""] * (len(header) - 1)]
+            )
+        total = [""] * len(header)
+        kept = int(self.quotas.sum())
+        total[0], total[1], total[-2:] = (
+            "total",
+            f"{self.size:,}",
+            [f"{kept / self.size:.3f}", f"{kept:,}"],
+        )
+        return _format([header, *rows, total])
+
+    def _cells(self) -> list[list[str]]:
+        columns: dict[str, Sequence[str]] = {
+            "class": [name if isinstance(name, str) else " / ".join(name) for name in self.classes],
+            "size": [f"{n:,}" for n in self.sizes],
+        }
+        if self.recalls is not None:
+            columns["recall"] = [f"{r:.3f}" for r in self.recalls]
+        if self.intervals is not None and self.support is not None:
+            columns["95 % interval"] = [f"{low:.3f} to {high:.3f}" for low, high in self.intervals]
+            columns["measured on"] = [f"{n:,}" for n in self.support]
+        columns["density"] = [f"{d:.3f}" for d in self.densities]
+        columns["quota"] = [f"{n:,}" for n in self.quotas]
+        return [list(columns), *(list(row) for row in zip(*columns.values(), strict=True))]
+
+
+def _format(rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])

@@ -1,0 +1,213 @@
+"""Query models on FiftyOne samples: what they predict on samples they have not seen.
+
+The shell around :mod:`fiftyone_drop.training`, which knows arrays and files only. PyTorch is
+imported where models are run, so that a plan with given recalls never loads it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import fiftyone.core.utils as fou
+import numpy as np
+from numpy.typing import NDArray
+
+from fiftyone_drop.allocation import IntArray
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.order import random_order, rank_in_class
+from fiftyone_drop.population import Codes, Ids, Population
+from fiftyone_drop.store import FieldValues
+
+if TYPE_CHECKING:
+    from fiftyone_drop.training import QueryModel, TrainingOptions
+
+logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions on n samples that the model has not been trained on.
+
+    Attributes:
+        ids: (n,) S24, sample ids
+        rows: (n,) int, their rows in the population; empty if they are from elsewhere
+        labels: the n predicted labels
+        confidences: (n,) float32 in [0, 1]
+        correct: (n,) bool, whether the label is right
+        source: words for the record
+        scores: score name -> (n,) float32
+        models: the query models
+    """
+
+    ids: Ids
+    rows: IntArray
+    labels: list[str]
+    confidences: NDArray[np.float32]
+    correct: NDArray[np.bool_]
+    source: str
+    scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    models: list[QueryModel] = field(default_factory=list)
+
+    def field_values(self) -> FieldValues:
+        """As the values of a Classification field."""
+        return FieldValues(
+            fo.Classification,
+            self.labels,
+            f"Predictions of {self.source}",
+            {"source": self.source},
+            self.confidences,
+        )
+
+
+def stratified_folds(codes: Codes, ids: Ids, k: int, folds: int, seed: int) -> IntArray:
+    """Divide samples into folds, each class as evenly as it can be.
+
+    Returns:
+        (N,) int in [0, folds); the same for a sample id whatever order samples come in
+    """
+    by_class, rank = rank_in_class(codes, random_order(ids, seed), k)
+    fold_of = np.empty(len(codes), dtype=np.int64)
+    fold_of[by_class] = rank % folds
+    return fold_of
+
+
+def stratified_holdout(codes: Codes, ids: Ids, k: int, holdout: float, seed: int) -> IntArray:
+    """Hold out a fraction of each class, and at least one sample of it.
+
+    Returns:
+        (N,) int, 0 for held-out samples and -1 for the others
+    """
+    by_class, rank = rank_in_class(codes, random_order(ids, seed), k)
+    sizes = np.bincount(codes, minlength=k)
+    held_out = np.maximum(1, np.floor(holdout * sizes + 0.5)).astype(np.int64)
+    fold_of = np.empty(len(codes), dtype=np.int64)
+    fold_of[by_class] = np.where(rank < np.repeat(held_out, sizes), 0, -1)
+    return fold_of
+
+
+def cross_predict(
+    population: Population,
+    folds: int,
+    holdout: float | None,
+    seed: int,
+    progress: Any,
+    options: TrainingOptions | None = None,
+    keep_models: bool = False,
+) -> Predictions:
+    """Train query models, and predict every held-out sample with a model that has not seen it.
+
+    Args:
+        population: the samples, with filepaths
+        folds: the number of query models, each predicting one fold
+        holdout: a fraction in (0, 1): one query model that predicts so many; None for ``folds``
+        seed: decides the folds and the models
+        progress: as everywhere in FiftyOne
+        options (None): how to train
+        keep_models (False): whether to return the models
+
+    Returns:
+        the :class:`Predictions`
+    """
+    from fiftyone_drop import training
+
+    assert population.filepaths is not None
+    options = options or training.TrainingOptions(seed=seed)
+    k = len(population.classes)
+    if holdout is None:
+        fold_of = stratified_folds(population.codes, population.ids, k, folds, seed)
+        words = f"{folds} cross-validated query models"
+    else:
+        fold_of = stratified_holdout(population.codes, population.ids, k, holdout, seed)
+        words = f"a query model on a hold-out of {holdout:g}"
+    cost = training.training_cost(population.filepaths, fold_of, options)
+    logger.info("Training %s", cost)
+    rows = np.flatnonzero(fold_of >= 0)
+    collected = _Collector(population.labels, population.label_names)
+    with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
+        models = training.cross_validate(
+            population.filepaths,
+            population.labels.astype(np.int64),
+            population.label_names,
+            fold_of,
+            options,
+            on_logits=collected.add,
+            progress=bar.update,
+            keep_models=keep_models,
+        )
+    return collected.finish(population.ids, rows, words, models)
+
+
+def predict_samples(
+    model: Any, ids: Ids, filepaths: Sequence[str], labels: Sequence[str], progress: Any
+) -> Predictions:
+    """Predict samples with a model that exists.
+
+    Args:
+        model: a :class:`fiftyone_drop.training.QueryModel`
+        ids: (n,) S24, sample ids
+        filepaths: n paths of images
+        labels: the n true labels
+        progress: as everywhere in FiftyOne
+
+    Raises:
+        DropError: if it is no such model
+    """
+    from fiftyone_drop.training import QueryModel
+
+    if not isinstance(model, QueryModel):
+        raise DropError(
+            f"model: must be a fiftyone_drop QueryModel, but got {type(model).__name__}. With any "
+            "other model, predict first (validation.apply_model(model, 'predictions')) and pass "
+            "pred_field='predictions'"
+        )
+    code_of = {name: code for code, name in enumerate(model.classes)}
+    codes = np.array([code_of.get(label, -1) for label in labels], dtype=np.int32)
+    collected = _Collector(codes, model.classes)
+    with fou.ProgressBar(total=len(ids), iters_str="images", progress=progress) as bar:
+        for indices, logits in model.predict(list(filepaths), progress=bar.update):
+            collected.add(indices, logits)
+    words = f"a query model ({model.architecture})"
+    return collected.finish(ids, np.arange(len(ids)), words, [model])
+
+
+class _Collector:
+    """Keeps of each batch of logits what is needed: (N,) arrays, never N x K."""
+
+    def __init__(self, labels: Codes, names: Sequence[str]):
+        self._labels = labels
+        self._names = names
+        self._predicted = np.full(len(labels), -1, dtype=np.int32)
+        self._confidences = np.zeros(len(labels), dtype=np.float32)
+        self._el2n = np.full(len(labels), np.nan, dtype=np.float32)
+
+    def add(self, indices: IntArray, logits: NDArray[np.float32]) -> None:
+        import torch
+
+        from fiftyone_drop.scoring.forward import el2n
+
+        batch = torch.from_numpy(np.asarray(logits))
+        confidences, predicted = torch.softmax(batch, dim=1).max(dim=1)
+        self._predicted[indices] = predicted.numpy()
+        self._confidences[indices] = confidences.numpy()
+        known = self._labels[indices] >= 0
+        labels = torch.from_numpy(self._labels[indices][known].astype(np.int64))
+        self._el2n[indices[known]] = el2n(batch[torch.from_numpy(known)], labels).numpy()
+
+    def finish(
+        self, ids: Ids, rows: IntArray, source: str, models: list[QueryModel]
+    ) -> Predictions:
+        predicted = self._predicted[rows]
+        return Predictions(
+            ids=ids[rows],
+            rows=rows,
+            labels=[self._names[code] for code in predicted],
+            confidences=self._confidences[rows],
+            correct=predicted == self._labels[rows],
+            source=source,
+            scores={"el2n": self._el2n[rows]},
+            models=models,
+        )

@@ -1,0 +1,127 @@
+"""Class recalls, how sure they are, and whether they differ at all.
+
+"Class" is the class, or with ``group_by`` the cell (class x value): the functions see codes only.
+
+NumPy, and SciPy's chi-square distribution.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiftyone_drop.allocation import FloatArray, IntArray
+from fiftyone_drop.errors import DropError
+
+LEVEL = 0.95
+Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
+
+
+def class_counts(
+    codes: NDArray[np.int32], correct: NDArray[np.bool_], k: int
+) -> tuple[IntArray, IntArray]:
+    """Count correct predictions and samples per class.
+
+    Args:
+        codes: (n,) int in [0, K), the true class of each validation sample
+        correct: (n,) bool, whether its prediction is right; a missing prediction is wrong
+        k: the number of classes, K
+
+    Returns:
+        a tuple of two (K,) int arrays: correct predictions, and validation samples
+    """
+    return np.bincount(codes[correct], minlength=k), np.bincount(codes, minlength=k)
+
+
+def check_smoothing(smoothing: object) -> float:
+    """Return ``smoothing`` as a float.
+
+    Raises:
+        DropError: if it is not a finite number >= 0
+    """
+    number = isinstance(smoothing, numbers.Real) and not isinstance(smoothing, bool)
+    if not number or not 0 <= float(smoothing) < math.inf:  # type: ignore[arg-type]
+        raise DropError(
+            f"smoothing: must be a number >= 0 (0.5 is Jeffreys, 0 none), but got {smoothing!r}"
+        )
+    return float(smoothing)  # type: ignore[arg-type]
+
+
+def class_recalls(correct: IntArray, support: IntArray, smoothing: float = 0.5) -> FloatArray:
+    """Recall per class from counts: ``(correct + s) / (n + 2s)``.
+
+    ``s = 0.5`` is the posterior mean under Jeffreys' prior, and keeps a class that got all of a
+    few samples right from a recall of exactly 1; ``s = 0`` is Algorithm 1 of the paper to the
+    digit.
+
+    Args:
+        correct: (K,) int, correct predictions
+        support: (K,) int, validation samples
+        smoothing (0.5): ``s``, >= 0
+
+    Returns:
+        (K,) float in [0, 1]; NaN for classes without a validation sample
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recalls = (correct + smoothing) / (support + 2 * smoothing)
+    return np.where(support > 0, recalls, np.nan)
+
+
+def recall_intervals(correct: IntArray, support: IntArray) -> FloatArray:
+    """95 % Wilson score intervals of the recalls, without smoothing.
+
+    Wilson: Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
+
+    Args:
+        correct: (K,) int, correct predictions
+        support: (K,) int, validation samples
+
+    Returns:
+        (K, 2) float in [0, 1], lower and upper ends; (0, 1) for classes without a sample
+    """
+    n = np.maximum(support, 1)
+    p = correct / n
+    centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
+    ends = np.clip(np.stack([centre - half, centre + half], axis=1), 0, 1)
+    ends[support == 0] = (0, 1)
+    return ends
+
+
+def homogeneity_p_value(correct: IntArray, support: IntArray) -> float:
+    """The p-value of Pearson's chi-square test that all classes have the same recall.
+
+    Args:
+        correct: (K,) int, correct predictions
+        support: (K,) int, validation samples
+
+    Returns:
+        a float in [0, 1]; 1 if fewer than two classes have samples, or all or none are correct
+    """
+    from scipy.special import chdtrc
+
+    seen = support > 0
+    correct, support = correct[seen], support[seen]
+    pooled = float(correct.sum()) / max(1, int(support.sum()))
+    if len(support) < 2 or not 0 < pooled < 1:
+        return 1.0
+    deviations = (correct - pooled * support) ** 2 / (pooled * (1 - pooled) * support)
+    return float(chdtrc(len(support) - 1, deviations.sum()))
+
+
+def samples_for_half_width(correct: IntArray, support: IntArray, half_width: float) -> int:
+    """Validation samples per class that give recalls an interval of about +- ``half_width``.
+
+    Args:
+        correct: (K,) int, correct predictions
+        support: (K,) int, validation samples, not all 0
+        half_width: a float in (0, 0.5)
+
+    Returns:
+        an int, at the pooled recall, which is taken as if one more of each kind had been seen
+    """
+    pooled = (int(correct.sum()) + 1) / (int(support.sum()) + 2)
+    return math.ceil(Z**2 * pooled * (1 - pooled) / half_width**2)

@@ -1,0 +1,164 @@
+"""Arrays -> FiftyOne: fields and saved views. The only module that writes samples.
+
+Every function here either works or raises; who calls it cleans up (see :mod:`fiftyone_drop.runs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.utils as fou
+import numpy as np
+from bson import ObjectId
+from fiftyone import ViewField as F
+from numpy.typing import NDArray
+from pymongo import UpdateOne
+
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.population import Ids
+
+BATCH = 10_000
+ORANGE = "#FF6D04"
+GREY = "#9E9E9E"
+
+
+@dataclass(frozen=True)
+class FieldValues:
+    """A field and what to write into it.
+
+    Attributes:
+        ftype: :class:`fiftyone.FloatField`, :class:`fiftyone.BooleanField` or
+            :class:`fiftyone.Classification`
+        values: (N,) float or bool; for classifications (N,) labels
+        description: one line, shown in the App
+        info: JSON-serialisable facts about the field
+        confidences: (N,) float in [0, 1], for classifications
+    """
+
+    ftype: type
+    values: NDArray[Any] | Sequence[Any]
+    description: str
+    info: Mapping[str, Any] | None = None
+    confidences: NDArray[np.floating[Any]] | None = None
+
+    def documents(self) -> list[Any]:
+        """The N values as MongoDB stores them."""
+        values = self.values.tolist() if isinstance(self.values, np.ndarray) else list(self.values)
+        if self.ftype is not fo.Classification:
+            return values
+        # A document made once by FiftyOne itself and copied: a hundred times faster than N labels
+        template = fo.Classification(label="label", confidence=0.5).to_dict()
+        confidences = (
+            [None] * len(values) if self.confidences is None else self.confidences.tolist()
+        )
+        return [
+            {**template, "_id": ObjectId(), "label": label, "confidence": confidence}
+            for label, confidence in zip(values, confidences, strict=True)
+        ]
+
+
+def write_fields(
+    dataset: fo.Dataset, ids: Ids, fields: Mapping[str, FieldValues], progress: Any = None
+) -> None:
+    """Write fields of the samples with the given ids, all fields in one pass.
+
+    Args:
+        dataset: the dataset
+        ids: (N,) S24, sample ids
+        fields: field name -> values, in the order of ``ids``
+        progress (None): as everywhere in FiftyOne: whether to render a progress bar, or a callback
+    """
+    for name, field in fields.items():
+        kind = (
+            {"ftype": fo.EmbeddedDocumentField, "embedded_doc_type": fo.Classification}
+            if field.ftype is fo.Classification
+            else {"ftype": field.ftype}
+        )
+        info = dict(field.info) if field.info else None
+        dataset.add_sample_field(name, description=field.description, info=info, **kind)
+    columns = {name: field.documents() for name, field in fields.items()}
+    now = datetime.now(timezone.utc)
+    with fou.ProgressBar(total=len(ids), progress=progress) as bar:
+        for start in range(0, len(ids), BATCH):
+            oids = [ObjectId(i.decode()) for i in ids[start : start + BATCH].tolist()]
+            updates = [
+                UpdateOne(
+                    {"_id": oid},
+                    {
+                        "$set": {name: column[row] for name, column in columns.items()}
+                        | {"last_modified_at": now}
+                    },
+                )
+                for row, oid in enumerate(oids, start)
+            ]
+            dataset._bulk_write(updates, ids=oids, ordered=False)
+            bar.update(len(oids))
+
+
+def rewrite_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density: float) -> None:
+    """Set ``kept_field`` to whether a sample is kept at ``density``, where it is not so already.
+
+    Server-side, and only samples of the run: those whose ``keep_at_field`` is a number.
+    """
+    samples = dataset._sample_collection
+    for kept, bound in ((True, {"$lte": density}), (False, {"$gt": density})):
+        samples.update_many(
+            {keep_at_field: {"$type": "number", **bound}, kept_field: {"$ne": kept}},
+            {"$set": {kept_field: kept, "last_modified_at": datetime.now(timezone.utc)}},
+        )
+    dataset._reload_docs()
+
+
+def delete_fields(dataset: fo.Dataset, names: Sequence[str]) -> None:
+    """Delete those of the fields that exist."""
+    schema = dataset.get_field_schema()
+    present = [name for name in names if name in schema]
+    if present:
+        dataset.delete_sample_fields(present)
+
+
+def save_views(
+    dataset: fo.Dataset, kept_view: str, pruned_view: str, kept_field: str, key: str
+) -> None:
+    """Save the flat views of what a run keeps and prunes; both follow the field."""
+    for name, kept, colour in ((kept_view, True, ORANGE), (pruned_view, False, GREY)):
+        # `== False` and not `~`, which would take in samples outside the run
+        view = dataset.match(F(kept_field) == kept)
+        words = "keeps" if kept else "prunes"
+        dataset.save_view(
+            name, view, description=f"What the drop run '{key}' {words}", color=colour
+        )
+
+
+def delete_views(dataset: fo.Dataset, names: Sequence[str]) -> None:
+    """Delete those of the saved views that exist."""
+    for name in names:
+        if dataset.has_saved_view(name):
+            dataset.delete_saved_view(name)
+
+
+def check_views_free(dataset: fo.Dataset, names: Sequence[str], own: Sequence[str]) -> None:
+    """Check that saved views of these names would replace no other.
+
+    Args:
+        dataset: the dataset
+        names: names to be saved
+        own: names of views that may be replaced
+
+    Raises:
+        DropError: if a name is taken, or shares its slug with another (``-``, ``_`` and case are
+            one in a slug)
+    """
+    slugs = {fou.to_slug(other): other for other in dataset.list_saved_views() if other not in own}
+    for name in names:
+        taken = slugs.get(fou.to_slug(name))
+        if taken is not None:
+            raise DropError(
+                f"key: the saved view '{name}' cannot be made, since the name of the saved view "
+                f"'{taken}' is the same or differs in case, '-' or '_' only; choose another key, "
+                "or rename that view"
+            )

@@ -1,0 +1,102 @@
+"""One MongoDB server for the whole session; real digits as images; a fresh dataset per test."""
+
+import contextlib
+import os
+import tempfile
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from digits import write_digits
+from with_mongod import own_mongod
+
+_session = contextlib.ExitStack()
+
+
+def pytest_configure(config):
+    """Start the server before anything imports FiftyOne, which reads its settings then."""
+    home = Path(_session.enter_context(tempfile.TemporaryDirectory(prefix="fiftyone-drop-")))
+    environment = _session.enter_context(own_mongod(home))
+    for name in [name for name in os.environ if name.startswith("FIFTYONE_")]:
+        del os.environ[name]
+    os.environ.update(environment)
+    os.environ["FIFTYONE_SHOW_PROGRESS_BARS"] = "false"
+
+
+def pytest_unconfigure(config):
+    _session.close()
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """The paths and class names of 300 real digits."""
+    return write_digits(tmp_path_factory.mktemp("digits"), limit=300)
+
+
+@pytest.fixture
+def make_dataset(digits):
+    """A function that makes a dataset of digits; all are deleted after the test."""
+    import fiftyone as fo
+
+    made = []
+
+    def make(limit=300, rows=None):
+        paths, labels = digits
+        dataset = fo.Dataset(f"test-{uuid.uuid4().hex}")
+        made.append(dataset)
+        rows = range(limit) if rows is None else rows
+        dataset.add_samples(
+            [
+                fo.Sample(
+                    filepath=str(paths[i]),
+                    ground_truth=fo.Classification(label=labels[i]),
+                    name=labels[i],
+                    parity="even" if i % 2 == 0 else "odd",
+                    tags=["train"],
+                )
+                for i in rows
+            ],
+            progress=False,
+        )
+        return dataset
+
+    yield make
+    for dataset in made:
+        if not dataset.deleted:
+            dataset.delete()
+
+
+@pytest.fixture
+def dataset(make_dataset):
+    """300 real digits with labels."""
+    return make_dataset()
+
+
+@pytest.fixture
+def recalls(digits):
+    """A recall for each class of digit, all different."""
+    names = sorted(set(digits[1]))
+    return {name: float(r) for name, r in zip(names, np.linspace(0.5, 0.95, 10), strict=True)}
+
+
+@pytest.fixture
+def predict():
+    """A function that writes predictions and evaluates them; every ``wrong``-th one is wrong."""
+
+    def write(samples, field="predictions", eval_key=None, wrong=4, missing=0):
+        import fiftyone as fo
+
+        labels = samples.values("ground_truth.label")
+        shifted = labels[1:] + labels[:1]
+        values = [
+            None
+            if missing and i % missing == 0
+            else fo.Classification(label=other if i % wrong == 0 else label, confidence=0.9)
+            for i, (label, other) in enumerate(zip(labels, shifted, strict=True))
+        ]
+        samples.set_values(field, values)
+        if eval_key:
+            samples.evaluate_classifications(field, "ground_truth", eval_key=eval_key)
+
+    return write
