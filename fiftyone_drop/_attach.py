@@ -32,7 +32,7 @@ def _attach_to(collections: ModuleType) -> None:
 
         return function(self, density, **kwargs)
 
-    collections.SampleCollection.apply_drop = apply_drop  # type: ignore[attr-defined]
+    collections.SampleCollection.apply_drop = apply_drop
 
 
 class _Finder(importlib.abc.MetaPathFinder):

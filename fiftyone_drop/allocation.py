@@ -1,4 +1,4 @@
-"""How many samples of each class are kept: rules, quotas, and Algorithm 1 of the paper.
+"""How many samples of each class are kept: quotas, and Algorithm 1 of the paper.
 
 One order of all samples gives every density (see :mod:`fiftyone_drop.order`). Its first ``n``
 samples hold a number of each class that follows from sizes, weights and floor alone; this module
@@ -14,143 +14,16 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fiftyone_drop.errors import DropError
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-
-PAPER = "Vysogorets, Ahuja, Kempe: DRoP: Distributionally Robust Data Pruning, ICLR 2025"
-
-
-# -- rules ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How class weights follow from a class table.
-
-    Attributes:
-        name: the name that ``rule=`` takes
-        needs: the columns of the class table that ``weights`` reads, among ``"sizes"`` (K,) int
-            and ``"recalls"`` (K,) float in [0, 1]; only those are computed
-        weights: a function of a mapping of these columns that returns the class weights, (K,)
-            float >= 0; None means no quotas at all
-        description: one line for tables and forms
-        source: paper or file
-    """
-
-    name: str
-    needs: tuple[str, ...]
-    weights: Callable[[Mapping[str, FloatArray]], FloatArray] | None
-    description: str
-    source: str
-
-
-RULES: dict[str, Rule] = {}
-COLUMNS = ("sizes", "recalls")
-
-
-def register_rule(rule: Rule) -> Rule:
-    """Make ``rule`` known under its name.
-
-    Raises:
-        DropError: if the name is taken or a needed column does not exist
-    """
-    if rule.name in RULES:
-        raise DropError(f"rule: '{rule.name}' is registered already; choose another name")
-    unknown = sorted(set(rule.needs) - set(COLUMNS))
-    if unknown:
-        raise DropError(
-            f"rule: '{rule.name}' needs {unknown}, but a class table has only {list(COLUMNS)}"
-        )
-    RULES[rule.name] = rule
-    return rule
-
-
-register_rule(
-    Rule(
-        "drop",
-        ("sizes", "recalls"),
-        lambda table: table["sizes"] * (1 - table["recalls"]),
-        "class density in proportion to the class error",
-        f"{PAPER}, Algorithm 1",
-    )
-)
-register_rule(
-    Rule(
-        "drop-unweighted",
-        ("recalls",),
-        lambda table: 1 - table["recalls"],
-        "class quota in proportion to the class error, whatever the class size",
-        "the authors' code, avysogorets/fair-data-pruning, quoters/drop.py",
-    )
-)
-register_rule(
-    Rule(
-        "proportional",
-        ("sizes",),
-        lambda table: table["sizes"],
-        "the same density in each class: stratified random pruning",
-        "stratified sampling with proportional allocation",
-    )
-)
-register_rule(
-    Rule(
-        "balanced",
-        ("sizes",),
-        lambda table: np.ones_like(table["sizes"]),
-        "equal class quotas, as far as the classes last",
-        "stratified sampling with equal allocation",
-    )
-)
-register_rule(
-    Rule(
-        "none",
-        (),
-        None,
-        "no quotas and no floor: all samples ordered by score, or at random",
-        f"the baselines of {PAPER}",
-    )
-)
-
-
-def get_rule(name: object) -> Rule:
-    """Look up a rule.
-
-    Raises:
-        DropError: if there is no rule of that name
-    """
-    if not isinstance(name, str) or name not in RULES:
-        raise DropError(f"rule: no rule {name!r}; choose one of {sorted(RULES)}")
-    return RULES[name]
-
-
-def class_weights(rule: Rule, sizes: IntArray, recalls: FloatArray | None) -> FloatArray | None:
-    """The class weights of a rule, (K,) float >= 0; None for a rule without quotas.
-
-    Raises:
-        DropError: if the rule needs recalls and there are none, or its weights are no weights
-    """
-    if rule.weights is None:
-        return None
-    if "recalls" in rule.needs and recalls is None:
-        raise DropError(f"recalls: rule '{rule.name}' needs the recall of every class; got None")
-    columns = {"sizes": sizes.astype(np.float64), "recalls": recalls}
-    table = {name: column for name, column in columns.items() if column is not None}
-    weights = np.asarray(rule.weights(table), dtype=np.float64)
-    if weights.shape != sizes.shape or not np.all(np.isfinite(weights) & (weights >= 0)):
-        raise DropError(
-            f"rule: '{rule.name}' must give one finite weight >= 0 for each of the {len(sizes)} "
-            f"classes, but gave {weights}"
-        )
-    return weights
-
+from fiftyone_drop._types import FloatArray, IntArray
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.recall import recalls_of_mapping
+from fiftyone_drop.rules import RULES, class_weights, get_rule
 
 # -- density and size -----------------------------------------------------------------------------
 
@@ -393,7 +266,7 @@ def allocate(
         recalls: (K,) float in [0, 1], recall per class, a mapping with the same keys or an array
             of the same length; None for a rule that needs none
         density: the fraction of all samples that is kept, in (0, 1]
-        rule ("drop"): the name of a rule, see :data:`RULES`
+        rule ("drop"): the name of a rule, see :data:`fiftyone_drop.rules.RULES`
         min_per_class (0): keep at least this many samples of each class (all of a smaller one)
         allow_empty_classes (True): whether a class may get a quota of 0
 
@@ -439,18 +312,12 @@ def check_min_per_class(min_per_class: object) -> int:
 
 def check_no_class_emptied(classes: Sequence[Hashable], quotas: IntArray) -> None:
     """Raise a :class:`DropError` that names the classes of which nothing is kept, if any."""
-    emptied = [classes[k] for k in np.flatnonzero(quotas == 0)]
+    emptied = [name for name, quota in zip(classes, quotas, strict=True) if quota == 0]
     if emptied:
         raise DropError(
             f"allow_empty_classes: nothing would be kept of {listing(emptied)}; raise density, "
             "set min_per_class=1 or more, choose another rule, or pass allow_empty_classes=True"
         )
-
-
-def listing(names: Sequence[object], most: int = 5) -> str:
-    """The first few of ``names`` for an error message, and how many more there are."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _with_quotas() -> list[str]:
@@ -489,44 +356,11 @@ def _columns(
             f"recalls: must have one entry per class, but there are {len(array)} recalls and "
             f"{len(sizes)} classes"
         )
-    return classes, sizes, recalls_of_mapping(dict(zip(classes, array, strict=True)), classes)
-
-
-def recalls_of_mapping(
-    recalls: Mapping[Hashable, float],
-    classes: Sequence[Hashable],
-    missing_recall: float | None = None,
-) -> FloatArray:
-    """Given recalls as an array over ``classes``.
-
-    Args:
-        recalls: a mapping from class to recall in [0, 1]
-        classes: the K classes of the target
-        missing_recall (None): the recall of classes that ``recalls`` lacks
-
-    Returns:
-        (K,) float in [0, 1]
-
-    Raises:
-        DropError: if a class is missing, unknown, or its recall out of range
-    """
-    unknown = [name for name in recalls if name not in set(classes)]
-    if unknown:
-        raise DropError(
-            f"recalls: {listing(unknown)} is no class of the target, whose classes are "
-            f"{listing(list(classes))}; leave it out"
-        )
-    missing = [name for name in classes if name not in recalls]
-    if missing and missing_recall is None:
-        raise DropError(
-            f"recalls: no recall for {listing(missing)}; add it, or pass missing_recall=<float>"
-        )
-    values = [recalls.get(name, missing_recall) for name in classes]
-    for name, value in zip(classes, values, strict=True):
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not number or not 0 <= float(value) <= 1:  # type: ignore[arg-type]
-            raise DropError(f"recalls: the recall of {name!r} must lie in [0, 1], but is {value!r}")
-    return np.array(values, dtype=np.float64)
+    return (
+        classes,
+        sizes,
+        recalls_of_mapping(dict(zip(classes, array.tolist(), strict=True)), classes),
+    )
 
 
 def suggested_epochs(epochs: int, density: float) -> int:

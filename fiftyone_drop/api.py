@@ -11,6 +11,7 @@ import numpy as np
 from fiftyone import ViewField as F
 
 from fiftyone_drop import runs, store
+from fiftyone_drop._types import ClassName
 from fiftyone_drop.allocation import check_density, check_no_class_emptied
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.plan import known_predictions, plan_drop
@@ -18,9 +19,13 @@ from fiftyone_drop.population import (
     Population,
     check_collection,
     default_label_field,
+    label_path,
+    read_outcomes,
     read_population,
 )
-from fiftyone_drop.query import cross_predict, predict_samples
+from fiftyone_drop.query import cross_predict, predict_population, train_on
+from fiftyone_drop.recall import class_counts, class_recalls
+from fiftyone_drop.recall_sources import RecallSource
 
 if TYPE_CHECKING:
     from fiftyone_drop.training import QueryModel
@@ -201,7 +206,7 @@ def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.D
 
 
 def _count_classes(
-    view: fo.DatasetView, config: runs.DropConfig, classes: Sequence[Hashable]
+    view: fo.DatasetView, config: runs.DropConfig, classes: Sequence[ClassName]
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
     population = read_population(view, config.label_field, group_by=config.group_by)
     counts = dict(zip(population.classes, population.sizes.tolist(), strict=True))
@@ -253,10 +258,7 @@ def compute_scores(
     if model is None:
         predictions = cross_predict(population, folds, None, seed, progress)
     else:
-        labels = [population.label_names[code] for code in population.labels]
-        predictions = predict_samples(
-            model, population.ids, population.filepaths or [], labels, progress
-        )
+        predictions = predict_population(model, population, progress)
     from fiftyone_drop.scoring import get_score
 
     written = {}
@@ -286,11 +288,83 @@ def train_query_model(
     holdout: float = 0.2,
     key: str = "query",
     overwrite: bool = False,
-    seed: int = 51,
     progress: Any = None,
     **options: Any,
 ) -> QueryModel:
-    raise NotImplementedError
+    """Train a query model, and evaluate it on samples it has not seen.
+
+    Writes its predictions on these samples as ``<key>_pred`` and, where labels are Classifications,
+    evaluates them as ``<key>_eval``, fit for ``apply_drop(eval_key=...)``.
+
+    Args:
+        samples: a :class:`fiftyone.core.dataset.Dataset` or view of images
+        label_field (None): a Classification or string field; by default the only Classification
+            field that is not a known prediction
+        validation (None): a view of held-out samples; None holds out a part of ``samples``
+        holdout (0.2): the fraction of ``samples`` that is held out, in (0, 1)
+        key ("query"): names the field and the evaluation run
+        overwrite (False): whether to replace these
+        progress (None): as everywhere in FiftyOne
+        **options: fields of :class:`fiftyone_drop.TrainingOptions`: ``architecture``,
+            ``pretrained``, ``epochs``, ``image_size``, ``device``, ``seed``, ...
+
+    Returns:
+        a :class:`fiftyone_drop.QueryModel` with ``recalls``, ``eval_key``, and in-sample ``scores``
+        of the samples it was trained on, ``sample_ids``
+
+    Raises:
+        DropError: if an argument is invalid; nothing has been written then
+    """
+    from fiftyone_drop.training import TrainingOptions
+
+    trained_with = TrainingOptions(**options)
+    check_collection(samples)
+    dataset = samples._root_dataset
+    if label_field is None:
+        label_field = default_label_field(samples, known_predictions(samples))
+    classifies = label_path(samples, label_field, "label_field") != label_field
+    pred_field, eval_key = f"{key}_pred", f"{key}_eval" if classifies else None
+    _check_predictions_free(dataset, pred_field, f"{key}_eval", overwrite)
+    RecallSource(holdout=holdout).check(samples, label_field)
+    population = read_population(samples, label_field, filepaths=True)
+    if validation is None:
+        predictions = cross_predict(
+            population, 2, holdout, trained_with.seed, progress, trained_with, keep_models=True
+        )
+        trained_on = np.setdiff1d(np.arange(len(population)), predictions.rows)
+        codes = population.codes[predictions.rows]
+    else:
+        check_collection(validation)
+        ids, codes, (files,), labels = read_outcomes(
+            validation, population, label_field, None, ["filepath"]
+        )
+        trained_on = np.arange(len(population))
+        predictions = train_on(population, (ids, files, labels), trained_with, progress)
+    model = predictions.models[0]
+    correct, support = class_counts(codes, predictions.correct, len(population.classes))
+    recalls = class_recalls(correct, support)
+    in_sample = predict_population(model, population.select(trained_on), progress)
+    runs.write_predictions(
+        dataset, predictions.ids, predictions.field_values(), label_field, pred_field, eval_key
+    )
+    model.recalls = dict(zip(population.label_names, recalls.tolist(), strict=True))
+    model.eval_key = eval_key
+    model.sample_ids = [i.decode() for i in in_sample.ids.tolist()]
+    model.scores = in_sample.scores
+    return model
+
+
+def _check_predictions_free(
+    dataset: fo.Dataset, pred_field: str, eval_key: str, overwrite: bool
+) -> None:
+    if not pred_field.isidentifier() or pred_field.startswith("_"):
+        raise DropError(f"key: must make a valid field name, but '{pred_field}' is none")
+    taken = dataset.get_field(pred_field) is not None or dataset.has_evaluation(eval_key)
+    if taken and not overwrite:
+        raise DropError(
+            f"key: the field '{pred_field}' or the evaluation run '{eval_key}' exists; pass "
+            "overwrite=True to replace them, or another key"
+        )
 
 
 def _score_fields(

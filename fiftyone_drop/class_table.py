@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from fiftyone_drop._types import ClassName, FloatArray, IntArray
 from fiftyone_drop.allocation import (
-    FloatArray,
-    IntArray,
     checked_size,
     floor_size,
     kept_size,
@@ -22,7 +21,6 @@ from fiftyone_drop.allocation import (
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.recall import recall_intervals
 
-ClassName = str | tuple[str, str]  # with group_by a cell: (class, value)
 MOST_ROWS = 40
 
 
@@ -64,6 +62,10 @@ class ClassTable:
         if self.correct is None or self.support is None:
             return None
         return recall_intervals(self.correct, self.support)
+
+    def by_class(self, column: str) -> dict[ClassName, Any]:
+        """A column, such as ``"quotas"`` or ``"recalls"``, as a mapping from class to value."""
+        return dict(zip(self.classes, getattr(self, column).tolist(), strict=True))
 
     @property
     def size(self) -> int:

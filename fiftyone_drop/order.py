@@ -13,10 +13,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fiftyone_drop.allocation import FloatArray, IntArray, tiers
+from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
+from fiftyone_drop.allocation import tiers
+from fiftyone_drop.errors import DropError
 
 
-def keyed_hash(ids: NDArray[np.bytes_], seed: int) -> NDArray[np.uint64]:
+def keyed_hash(ids: Ids, seed: int) -> NDArray[np.uint64]:
     """A 64-bit hash of (seed, id) for every id, vectorised.
 
     Mixes eight bytes at a time with the finaliser of SplitMix64 (Steele, Lea, Flood: Fast
@@ -48,7 +50,7 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed
 
 
-def random_order(ids: NDArray[np.bytes_], seed: int) -> IntArray:
+def random_order(ids: Ids, seed: int) -> IntArray:
     """The indices that sort samples by their keyed hash, ties by id.
 
     Args:
@@ -57,18 +59,28 @@ def random_order(ids: NDArray[np.bytes_], seed: int) -> IntArray:
 
     Returns:
         (N,) int, a permutation of 0 ... N-1
+
+    Raises:
+        DropError: if an id occurs twice, as in a view that concatenates a collection with itself
     """
     hashes = keyed_hash(ids, seed)
     order = np.argsort(hashes)
     in_order = hashes[order]
     if np.any(in_order[1:] == in_order[:-1]):
-        # Once in 40 million datasets of a million samples: only then is the slow sort worth it
+        # Two ids share a hash in one of 40 million datasets of a million samples: only then, or
+        # where an id occurs twice, is the slow sort worth it
         order = np.lexsort((ids, hashes))
+        repeated = np.flatnonzero(ids[order][1:] == ids[order][:-1])
+        if len(repeated):
+            raise DropError(
+                f"samples: {len(repeated)} samples occur more than once in the target view, such "
+                f"as {ids[order[repeated[0]]].decode()}; pass a view that holds each sample once"
+            )
     return order
 
 
 def inner_order(
-    ids: NDArray[np.bytes_],
+    ids: Ids,
     seed: int,
     scores: FloatArray | None = None,
     highest_first: bool = True,
@@ -91,7 +103,7 @@ def inner_order(
     return order[np.argsort(keys[order], kind="stable")]
 
 
-def rank_in_class(codes: NDArray[np.int32], inner: IntArray, k: int) -> tuple[IntArray, IntArray]:
+def rank_in_class(codes: Codes, inner: IntArray, k: int) -> tuple[IntArray, IntArray]:
     """Sort samples by class and, inside a class, by ``inner``.
 
     Args:
@@ -114,7 +126,7 @@ def rank_in_class(codes: NDArray[np.int32], inner: IntArray, k: int) -> tuple[In
 
 
 def drop_order(
-    codes: NDArray[np.int32],
+    codes: Codes,
     inner: IntArray,
     weights: FloatArray | None,
     min_per_class: int = 0,

@@ -12,17 +12,13 @@ import numpy as np
 from fiftyone import ViewField as F
 
 from fiftyone_drop import runs
+from fiftyone_drop._types import ClassName, FloatArray, IntArray
 from fiftyone_drop.allocation import (
-    FloatArray,
-    IntArray,
-    Rule,
     check_density,
     check_min_per_class,
     check_no_class_emptied,
     checked_size,
-    class_weights,
     floor_size,
-    get_rule,
     kept_size,
     quotas_of_size,
 )
@@ -42,6 +38,7 @@ from fiftyone_drop.population import (
 from fiftyone_drop.query import Predictions
 from fiftyone_drop.recall import check_smoothing
 from fiftyone_drop.recall_sources import Recalls, RecallSource, find_recalls
+from fiftyone_drop.rules import Rule, class_weights, get_rule
 
 KEEP = ("hardest", "easiest")
 RANDOM = "random"
@@ -73,16 +70,14 @@ class DropPlan:
         return self.table.density
 
     @property
-    def quotas(self) -> dict[Hashable, int]:
+    def quotas(self) -> dict[ClassName, int]:
         """How many samples of each class are kept."""
-        return dict(zip(self.table.classes, self.table.quotas.tolist(), strict=True))
+        return self.table.by_class("quotas")
 
     @property
-    def recalls(self) -> dict[Hashable, float] | None:
+    def recalls(self) -> dict[ClassName, float] | None:
         """Recall in [0, 1] by class; None if the rule needs none."""
-        if self.table.recalls is None:
-            return None
-        return dict(zip(self.table.classes, self.table.recalls.tolist(), strict=True))
+        return None if self.table.recalls is None else self.table.by_class("recalls")
 
     @property
     def kept_ids(self) -> list[str]:
@@ -229,7 +224,8 @@ def plan_drop(
         missing_recall,
     )
     if label_field is None:
-        label_field = default_label_field(samples, known_predictions(samples))
+        given = [pred_field] if pred_field else []
+        label_field = default_label_field(samples, known_predictions(samples) + given)
     label_path(samples, label_field, "label_field")
     if group_by is not None:
         group_path(samples, group_by)

@@ -5,6 +5,7 @@ Reads only. This is the one place where rows get ids, and where class names beco
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from array import array
 from collections.abc import Iterator, Sequence
@@ -17,12 +18,8 @@ import fiftyone.core.fields as fof
 import numpy as np
 from numpy.typing import NDArray
 
-from fiftyone_drop.allocation import FloatArray, listing
-from fiftyone_drop.errors import DropError, DropWarning
-
-Ids = NDArray[np.bytes_]  # (N,) S24: sample ids as hexadecimal digits
-Codes = NDArray[np.int32]
-ClassName = str | tuple[str, str]  # with group_by a cell: (class, value)
+from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
+from fiftyone_drop.errors import DropError, DropWarning, listing
 
 BATCH = 20_000
 SPLIT_TAGS = {
@@ -58,7 +55,7 @@ class Population:
         return len(self.ids)
 
     @property
-    def sizes(self) -> NDArray[np.int64]:
+    def sizes(self) -> IntArray:
         """(K,) int, class sizes."""
         return np.bincount(self.codes, minlength=len(self.classes))
 
@@ -124,8 +121,8 @@ def label_path(samples: foc.SampleCollection, label_field: object, argument: str
     if _is_classification(field):
         return f"{label_field}.label"
     raise DropError(
-        f"{argument}: '{label_field}' is a {_describe(field)} and holds no class labels; it must be "
-        f"a Classification or a string field, such as "
+        f"{argument}: '{label_field}' is a {_describe(field)} and holds no class labels; it must "
+        f"be a Classification or a string field, such as "
         f"{_classification_fields(samples) + _string_fields(samples)}"
     )
 
@@ -174,8 +171,8 @@ def warn_about_splits(samples: foc.SampleCollection) -> None:
         return
     train = (found["train"] or ["train"])[0]
     warnings.warn(
-        f"sample tags {sorted(sum(found.values(), []))} look like splits, and all of them are "
-        "being pruned; to prune the training split only, call "
+        f"sample tags {sorted(itertools.chain(*found.values()))} look like splits, and all of "
+        "them are being pruned; to prune the training split only, call "
         f"dataset.match_tags({train!r}).apply_drop(...)",
         DropWarning,
         stacklevel=2,
@@ -398,7 +395,9 @@ def read_outcomes(
     if group_by is not None:
         paths.append(group_path(samples, group_by))
     code_of = {name: code for code, name in enumerate(population.classes)}
-    all_ids, codes, labels = [], array("i"), []
+    all_ids: list[Ids] = []
+    codes = array("i")
+    labels: list[Any] = []
     outcomes: list[list[Any]] = [[] for _ in outcome_paths]
     for ids, columns in stream(samples, paths + list(outcome_paths)):
         keys: Iterator[Any] = iter(columns[0])

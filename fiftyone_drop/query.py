@@ -16,10 +16,10 @@ import fiftyone.core.utils as fou
 import numpy as np
 from numpy.typing import NDArray
 
-from fiftyone_drop.allocation import IntArray
+from fiftyone_drop._types import Codes, Ids, IntArray
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.order import random_order, rank_in_class
-from fiftyone_drop.population import Codes, Ids, Population
+from fiftyone_drop.population import Population
 from fiftyone_drop.store import FieldValues
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def cross_predict(
     from fiftyone_drop import training
 
     assert population.filepaths is not None
-    options = options or training.TrainingOptions(seed=seed)
+    options = options or training.TrainingOptions(seed=seed % 2**32)
     k = len(population.classes)
     if holdout is None:
         fold_of = stratified_folds(population.codes, population.ids, k, folds, seed)
@@ -123,7 +123,9 @@ def cross_predict(
     else:
         fold_of = stratified_holdout(population.codes, population.ids, k, holdout, seed)
         words = f"a query model on a hold-out of {holdout:g}"
-    cost = training.training_cost(population.filepaths, fold_of, options)
+    cost = training.training_cost(
+        population.filepaths, fold_of, options, num_classes=len(population.label_names)
+    )
     logger.info("Training %s", cost)
     rows = np.flatnonzero(fold_of >= 0)
     collected = _Collector(population.labels, population.label_names)
@@ -139,6 +141,41 @@ def cross_predict(
             keep_models=keep_models,
         )
     return collected.finish(population.ids, rows, words, models)
+
+
+def train_on(
+    population: Population,
+    validation: tuple[Ids, Sequence[str], Sequence[str]],
+    options: TrainingOptions,
+    progress: Any,
+) -> Predictions:
+    """Train one query model on all samples, and predict validation samples.
+
+    Args:
+        population: the samples, with filepaths
+        validation: ids, filepaths and true labels of the n validation samples
+        options: how to train
+        progress: as everywhere in FiftyOne
+
+    Returns:
+        the :class:`Predictions` on the validation samples, with the model
+    """
+    from fiftyone_drop import training
+
+    assert population.filepaths is not None
+    k = len(population.label_names)
+    cost = training.training_cost(population.filepaths, None, options, num_classes=k)
+    logger.info("Training %s", cost)
+    with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
+        model = training.train(
+            population.filepaths,
+            population.labels.astype(np.int64),
+            population.label_names,
+            options,
+            progress=bar.update,
+        )
+    ids, filepaths, labels = validation
+    return predict_samples(model, ids, filepaths, labels, progress)
 
 
 def predict_samples(
@@ -172,6 +209,12 @@ def predict_samples(
             collected.add(indices, logits)
     words = f"a query model ({model.architecture})"
     return collected.finish(ids, np.arange(len(ids)), words, [model])
+
+
+def predict_population(model: Any, population: Population, progress: Any) -> Predictions:
+    """:func:`predict_samples` for a population with filepaths."""
+    labels = [population.label_names[code] for code in population.labels]
+    return predict_samples(model, population.ids, population.filepaths or [], labels, progress)
 
 
 class _Collector:

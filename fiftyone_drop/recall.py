@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fiftyone_drop.allocation import FloatArray, IntArray
-from fiftyone_drop.errors import DropError
+from fiftyone_drop._types import FloatArray, IntArray
+from fiftyone_drop.errors import DropError, listing
 
 LEVEL = 0.95
 Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
@@ -125,3 +126,40 @@ def samples_for_half_width(correct: IntArray, support: IntArray, half_width: flo
     """
     pooled = (int(correct.sum()) + 1) / (int(support.sum()) + 2)
     return math.ceil(Z**2 * pooled * (1 - pooled) / half_width**2)
+
+
+def recalls_of_mapping(
+    recalls: Mapping[Hashable, float],
+    classes: Sequence[Hashable],
+    missing_recall: float | None = None,
+) -> FloatArray:
+    """Given recalls as an array over ``classes``.
+
+    Args:
+        recalls: a mapping from class to recall in [0, 1]
+        classes: the K classes of the target
+        missing_recall (None): the recall of classes that ``recalls`` lacks
+
+    Returns:
+        (K,) float in [0, 1]
+
+    Raises:
+        DropError: if a class is missing, unknown, or its recall out of range
+    """
+    unknown = [name for name in recalls if name not in set(classes)]
+    if unknown:
+        raise DropError(
+            f"recalls: {listing(unknown)} is no class of the target, whose classes are "
+            f"{listing(list(classes))}; leave it out"
+        )
+    missing = [name for name in classes if name not in recalls]
+    if missing and missing_recall is None:
+        raise DropError(
+            f"recalls: no recall for {listing(missing)}; add it, or pass missing_recall=<float>"
+        )
+    values = [recalls.get(name, missing_recall) for name in classes]
+    for name, value in zip(classes, values, strict=True):
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not number or not 0 <= float(value) <= 1:  # type: ignore[arg-type]
+            raise DropError(f"recalls: the recall of {name!r} must lie in [0, 1], but is {value!r}")
+    return np.array(values, dtype=np.float64)

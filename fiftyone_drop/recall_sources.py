@@ -13,11 +13,9 @@ from typing import Any
 import fiftyone.core.collections as foc
 import numpy as np
 
-from fiftyone_drop.allocation import FloatArray, IntArray, listing, recalls_of_mapping
-from fiftyone_drop.errors import DropError, DropWarning
+from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
+from fiftyone_drop.errors import DropError, DropWarning, listing
 from fiftyone_drop.population import (
-    Codes,
-    Ids,
     Population,
     check_collection,
     label_path,
@@ -28,6 +26,7 @@ from fiftyone_drop.recall import (
     class_counts,
     class_recalls,
     homogeneity_p_value,
+    recalls_of_mapping,
     samples_for_half_width,
 )
 
@@ -223,8 +222,8 @@ def _warn_about_overlap(ids: Ids, population: Population, words: str) -> None:
     shared = int(np.isin(ids, population.ids).sum())
     if shared:
         warnings.warn(
-            f"{shared:,} of {len(ids):,} samples of the {words} are also in the target view. If the "
-            "model was trained on them, the recalls are too high and the quotas mean little: "
+            f"{shared:,} of {len(ids):,} samples of the {words} are also in the target view. If "
+            "the model was trained on them, the recalls are too high and the quotas mean little: "
             "measure recall on samples the model has not seen",
             DropWarning,
             stacklevel=2,
@@ -237,9 +236,9 @@ def _warn_about_noise(correct: IntArray, support: IntArray) -> None:
         return
     enough = samples_for_half_width(correct, support, GOOD_HALF_WIDTH)
     warnings.warn(
-        f"the class recalls cannot be told apart (p = {p_value:.2f}), so the class quotas are mostly "
-        f"noise. {int(support.sum()):,} validation samples were used; about {enough:,} per class "
-        f"would give each recall an interval of +-{GOOD_HALF_WIDTH:.2f}. "
+        f"the class recalls cannot be told apart (p = {p_value:.2f}), so the class quotas are "
+        f"mostly noise. {int(support.sum()):,} validation samples were used; about {enough:,} per "
+        f"class would give each recall an interval of +-{GOOD_HALF_WIDTH:.2f}. "
         "rule='proportional' needs no recalls",
         DropWarning,
         stacklevel=2,

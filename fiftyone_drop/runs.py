@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import fiftyone as fo
@@ -19,9 +19,9 @@ import fiftyone.core.runs as focr
 import numpy as np
 
 from fiftyone_drop import store
+from fiftyone_drop._types import ClassName, Ids
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.population import Ids
 
 METHOD = "drop"
 MAX_VIEW_BYTES = 4_000_000  # a document holds 16 MB; a target view may be a selection of ids
@@ -133,12 +133,10 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
         return float(self.config.density)
 
     @property
-    def recalls(self) -> dict[Hashable, float] | None:
+    def recalls(self) -> dict[ClassName, float] | None:
         """Recall in [0, 1] by class, fit for ``recalls=`` of another run; None without recalls."""
         table = self.table
-        if table.recalls is None:
-            return None
-        return dict(zip(table.classes, table.recalls.tolist(), strict=True))
+        return None if table.recalls is None else table.by_class("recalls")
 
     @property
     def table(self) -> ClassTable:
@@ -305,7 +303,11 @@ def write_run(
         config.complete = False
         _registered_on(samples).register_run(key, config)
         if predictions is not None:
-            _write_predictions(dataset, config, *predictions)
+            ids_predicted, values = predictions
+            assert config.pred_field
+            store.write_fields(dataset, ids_predicted, {config.pred_field: values}, progress=False)
+            if config.eval_key:
+                _evaluate(dataset, config.pred_field, config.label_field, config.eval_key)
         fields = {
             config.keep_at_field: store.FieldValues(
                 fo.FloatField,
@@ -342,15 +344,39 @@ def _registered_on(samples: Any) -> Any:
     return samples if size <= MAX_VIEW_BYTES else samples._root_dataset
 
 
-def _write_predictions(
-    dataset: fo.Dataset, config: DropConfig, ids: Ids, values: store.FieldValues
-) -> None:
-    store.write_fields(dataset, ids, {config.pred_field: values}, progress=False)
-    if config.eval_key is None:
-        return
-    dataset.exists(config.pred_field).evaluate_classifications(
-        config.pred_field, gt_field=config.label_field, eval_key=config.eval_key, progress=False
+def _evaluate(dataset: fo.Dataset, pred_field: str, gt_field: str, eval_key: str) -> None:
+    dataset.exists(pred_field).evaluate_classifications(
+        pred_field, gt_field=gt_field, eval_key=eval_key, progress=False
     )
+
+
+def write_predictions(
+    dataset: fo.Dataset,
+    ids: Ids,
+    values: store.FieldValues,
+    label_field: str,
+    pred_field: str,
+    eval_key: str | None,
+) -> None:
+    """Write predictions that belong to no run, replacing older ones, and evaluate them.
+
+    A failure leaves neither the field nor the evaluation run.
+    """
+    _delete_predictions(dataset, pred_field, eval_key)
+    try:
+        store.write_fields(dataset, ids, {pred_field: values}, progress=False)
+        if eval_key is not None:
+            _evaluate(dataset, pred_field, label_field, eval_key)
+    except BaseException:
+        dataset.reload()
+        _delete_predictions(dataset, pred_field, eval_key)
+        raise
+
+
+def _delete_predictions(dataset: fo.Dataset, pred_field: str | None, eval_key: str | None) -> None:
+    if eval_key and dataset.has_evaluation(eval_key):
+        dataset.delete_evaluation(eval_key)
+    store.delete_fields(dataset, [name for name in (pred_field, eval_key) if name])
 
 
 def update_density(dataset: fo.Dataset, key: str, config: DropConfig, table: ClassTable) -> None:
@@ -390,11 +416,10 @@ def delete_drop(dataset: fo.Dataset, key: str) -> None:
 def delete_outputs(dataset: fo.Dataset, config: DropConfig) -> None:
     """Remove the saved views, the evaluation run and the fields of a run, as far as they exist."""
     store.delete_views(dataset, config.views)
-    if config.eval_key and dataset.has_evaluation(config.eval_key):
-        dataset.delete_evaluation(config.eval_key)
-    store.delete_fields(dataset, config.fields)
+    _delete_predictions(dataset, config.pred_field, config.eval_key)
+    store.delete_fields(dataset, [config.keep_at_field, config.kept_field])
 
 
 def _delete_record(dataset: fo.Dataset, key: str) -> None:
     if key in dataset.list_runs():
-        dataset.delete_run(key, cleanup=False)
+        Drop.delete_run(dataset, key, cleanup=False)

@@ -18,8 +18,8 @@ from fiftyone import ViewField as F
 from numpy.typing import NDArray
 from pymongo import UpdateOne
 
+from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.population import Ids
 
 BATCH = 10_000
 ORANGE = "#FF6D04"

@@ -1,0 +1,85 @@
+"""The class table: moves to any density without the samples, survives JSON, prints."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fiftyone_drop import ClassTable, DropError, allocate
+
+
+@pytest.fixture
+def table():
+    sizes, recalls = np.array([100, 50, 30]), np.array([0.9, 0.6, 0.3])
+    return ClassTable(
+        classes=("cat", "dog", "emu 😀"),
+        sizes=sizes,
+        density=0.5,
+        quotas=allocate(sizes, recalls, 0.5).quotas,
+        weights=sizes * (1 - recalls),
+        min_per_class=1,
+        recalls=recalls,
+        correct=np.array([45, 6, 3]),
+        support=np.array([50, 10, 10]),
+    )
+
+
+@pytest.mark.parametrize("density", [0.05, 0.3, 0.77, 1.0])
+def test_the_quotas_at_another_density_are_those_of_allocate(table, density):
+    moved = table.at(density)
+    expected = allocate(table.sizes, table.recalls, density, min_per_class=1)
+    assert moved.density == density
+    assert moved.quotas.tolist() == expected.quotas.tolist()
+
+
+def test_a_density_below_the_floors_is_refused(table):
+    with pytest.raises(DropError, match="smallest density that works"):
+        table.at(0.01)
+
+
+def test_without_quotas_the_table_needs_counts(table):
+    import dataclasses
+
+    unruled = dataclasses.replace(table, weights=None, min_per_class=0)
+    with pytest.raises(DropError, match="sets no quotas"):
+        unruled.at(0.2)
+    assert unruled.at(0.2, np.array([30, 5, 1])).quotas.tolist() == [30, 5, 1]
+
+
+def test_the_table_survives_json(table):
+    again = ClassTable.from_dict(json.loads(json.dumps(table.to_dict())))
+    assert str(again) == str(table)
+    assert again.classes == table.classes
+
+
+def test_cells_survive_json(table):
+    import dataclasses
+
+    cells = dataclasses.replace(table, classes=(("cat", "in"), ("cat", "out"), ("dog", "in")))
+    again = ClassTable.from_dict(json.loads(json.dumps(cells.to_dict())))
+    assert again.classes == cells.classes
+    assert "cat / out" in str(cells)
+
+
+def test_it_prints_each_class_with_recall_interval_density_and_quota(table):
+    header, _, cat, *_, total = str(table).splitlines()
+    assert header.split("  ")[0] == "class"
+    assert header.endswith("size  recall    95 % interval  measured on  density  quota")
+    assert cat.split() == ["cat", "100", "0.900", "0.786", "to", "0.957", "50", "0.200", "20"]
+    assert total.split() == ["total", "180", "0.500", "90"]
+
+
+def test_many_classes_print_the_worst_first():
+    k = 1000
+    recalls = np.linspace(1, 0.5, k)
+    table = ClassTable(
+        tuple(f"class {i:04d}" for i in range(k)),
+        np.full(k, 10),
+        0.5,
+        np.full(k, 5),
+        recalls=recalls,
+    )
+    lines = str(table).splitlines()
+    assert lines[2].startswith("class 0999")
+    assert "960 more" in str(table)
+    assert len(lines) < 50

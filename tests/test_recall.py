@@ -1,0 +1,96 @@
+"""Recalls from counts, against independent references."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, chi2_contingency
+
+from fiftyone_drop import DropError
+from fiftyone_drop.recall import (
+    check_smoothing,
+    class_counts,
+    class_recalls,
+    homogeneity_p_value,
+    recall_intervals,
+    samples_for_half_width,
+)
+
+counts = st.lists(
+    st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    min_size=2,
+    max_size=20,
+).map(lambda rows: (np.array([c for c, _ in rows]), np.array([n for _, n in rows])))
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=60))
+def test_counts_are_those_of_a_loop(rows):
+    codes = np.array([code for code, _ in rows], dtype=np.int32)
+    right = np.array([ok for _, ok in rows], dtype=bool)
+    correct, support = class_counts(codes, right, 5)
+    for k in range(5):
+        assert support[k] == sum(code == k for code, _ in rows)
+        assert correct[k] == sum(code == k and ok for code, ok in rows)
+
+
+def test_without_smoothing_recall_is_the_fraction_correct():
+    recalls = class_recalls(np.array([0, 3, 4]), np.array([4, 4, 4]), smoothing=0)
+    assert recalls.tolist() == [0, 0.75, 1]
+
+
+def test_jeffreys_smoothing_keeps_recall_off_0_and_1_and_fades_with_samples():
+    few = class_recalls(np.array([0, 4]), np.array([4, 4]))
+    many = class_recalls(np.array([0, 4000]), np.array([4000, 4000]))
+    assert few.tolist() == [0.1, 0.9]
+    np.testing.assert_allclose(many, [0, 1], atol=2e-4)
+
+
+@pytest.mark.parametrize("smoothing", [0, 0.5])
+def test_a_class_without_a_validation_sample_has_no_recall(smoothing):
+    recalls = class_recalls(np.array([0, 1]), np.array([0, 1]), smoothing)
+    assert math.isnan(recalls[0])
+    assert not math.isnan(recalls[1])
+
+
+@given(counts)
+def test_intervals_are_wilson_score_intervals(table):
+    correct, support = table
+    expected = [
+        binomtest(int(c), int(n)).proportion_ci(0.95, method="wilson")
+        for c, n in zip(correct, support, strict=True)
+    ]
+    np.testing.assert_allclose(recall_intervals(correct, support), expected, atol=1e-9)
+
+
+def test_nothing_is_known_about_a_class_without_samples():
+    assert recall_intervals(np.array([0]), np.array([0])).tolist() == [[0, 1]]
+
+
+@given(counts)
+def test_the_homogeneity_test_is_pearsons(table):
+    correct, support = table
+    if not 0 < correct.sum() < support.sum():
+        assert homogeneity_p_value(correct, support) == 1
+        return
+    expected = chi2_contingency(np.stack([correct, support - correct]), correction=False).pvalue
+    assert homogeneity_p_value(correct, support) == pytest.approx(expected, abs=1e-9)
+
+
+def test_clear_differences_are_told_apart_and_noise_is_not():
+    support = np.full(10, 100)
+    assert homogeneity_p_value(np.array([90] * 9 + [50]), support) < 1e-6
+    assert homogeneity_p_value(np.array([90] * 9 + [88]), support) > 0.5
+
+
+def test_the_suggested_number_of_samples_gives_the_half_width():
+    n = samples_for_half_width(np.array([80, 70]), np.array([100, 100]), 0.05)
+    low, high = recall_intervals(np.array([round(0.75 * n)]), np.array([n]))[0]
+    assert (high - low) / 2 == pytest.approx(0.05, rel=0.02)
+
+
+@pytest.mark.parametrize("smoothing", [-1, float("nan"), float("inf"), "0.5", None, True])
+def test_bad_smoothing_is_refused(smoothing):
+    with pytest.raises(DropError, match="smoothing: must be a number >= 0"):
+        check_smoothing(smoothing)

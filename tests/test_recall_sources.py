@@ -1,0 +1,165 @@
+"""Recalls from FiftyOne: evaluations, validation views, and what is said about them."""
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+
+import fiftyone_drop as fod
+from fiftyone_drop import DropWarning
+
+
+def recalls_by_hand(samples, field, group=None):
+    """Recall with a plain loop over samples."""
+    right, total = {}, {}
+    for sample in samples:
+        name = sample.ground_truth.label
+        name = name if group is None else (name, sample[group])
+        prediction = sample[field]
+        total[name] = total.get(name, 0) + 1
+        right[name] = right.get(name, 0) + (
+            prediction is not None and prediction.label == sample.ground_truth.label
+        )
+    return {name: right[name] / total[name] for name in total}
+
+
+@pytest.fixture
+def split(dataset):
+    """A target and a validation view that do not overlap."""
+    return dataset[:150], dataset[150:]
+
+
+@pytest.fixture
+def uneven(dataset):
+    """A function that writes predictions that fail most on the digits 'eight' and 'three'."""
+
+    def write(samples, field="predictions", missing=0):
+        labels = samples.values("ground_truth.label")
+        failing = {"eight": 2, "three": 3}
+        values = [
+            None
+            if missing and i % missing == 0
+            else fo.Classification(label="one" if i % failing.get(name, 40) == 0 else name)
+            for i, name in enumerate(labels)
+        ]
+        samples.set_values(field, values)
+        return field
+
+    return write
+
+
+def test_an_evaluation_on_a_view_gives_its_recalls(split, uneven):
+    target, validation = split
+    uneven(validation, missing=7)
+    results = validation.evaluate_classifications(
+        "predictions", "ground_truth", eval_key="val_eval"
+    )
+    plan = fod.plan_drop(target, 0.5, eval_key="val_eval", smoothing=0)
+    assert plan.recalls == pytest.approx(recalls_by_hand(validation, "predictions"))
+    report = results.report()
+    assert plan.recalls == pytest.approx({n: report[n]["recall"] for n in plan.recalls})
+    assert plan.table.support.sum() == len(validation)
+    assert plan.parameters["recalls_from"] == "evaluation 'val_eval'"
+
+
+def test_predictions_on_a_validation_view_give_the_same_recalls(split, uneven):
+    target, validation = split
+    uneven(validation, missing=7)
+    plan = fod.plan_drop(target, 0.5, validation=validation, pred_field="predictions", smoothing=0)
+    assert plan.recalls == pytest.approx(recalls_by_hand(validation, "predictions"))
+
+
+def test_recalls_are_smoothed_by_default(split, uneven):
+    target, validation = split
+    uneven(validation)
+    plan = fod.plan_drop(target, 0.5, validation=validation, pred_field="predictions")
+    table = plan.table
+    expected = (table.correct + 0.5) / (table.support + 1)
+    np.testing.assert_allclose(table.recalls, expected)
+
+
+def test_predictions_may_be_strings(split):
+    target, validation = split
+    labels = validation.values("ground_truth.label")
+    wrong = [label if i % 3 or label != "two" else "one" for i, label in enumerate(labels)]
+    validation.set_values("guess", ["nine" if w == "four" else w for w in wrong])
+    plan = fod.plan_drop(target, 0.5, validation=validation, pred_field="guess", smoothing=0)
+    assert plan.recalls["four"] == 0
+    assert plan.recalls["zero"] == 1
+
+
+@pytest.mark.parametrize("source", ["eval_key", "validation"])
+def test_group_recalls_are_those_of_the_cells(split, uneven, source):
+    target, validation = split
+    uneven(validation)
+    validation.evaluate_classifications("predictions", "ground_truth", eval_key="val_eval")
+    given = (
+        {"eval_key": "val_eval"}
+        if source == "eval_key"
+        else {"validation": validation, "pred_field": "predictions"}
+    )
+    plan = fod.plan_drop(target, 0.5, group_by="parity", smoothing=0, missing_recall=0.5, **given)
+    by_hand = recalls_by_hand(validation, "predictions", "parity")
+    assert {n: r for n, r in plan.recalls.items() if n in by_hand} == pytest.approx(by_hand)
+
+
+def test_a_top_k_evaluation_counts_what_it_calls_correct(split):
+    target, validation = split
+    classes = sorted(set(validation.values("ground_truth.label")))
+    rng = np.random.default_rng(0)
+    validation.set_values(
+        "predictions",
+        [
+            fo.Classification(label=classes[int(np.argmax(logits))], logits=logits)
+            for logits in rng.normal(size=(len(validation), 10))
+        ],
+    )
+    validation.evaluate_classifications(
+        "predictions", "ground_truth", eval_key="top", method="top-k", k=4, classes=classes
+    )
+    with pytest.warns(DropWarning, match="cannot be told apart"):
+        plan = fod.plan_drop(target, 0.5, eval_key="top")
+    assert plan.table.correct.sum() == validation.match(F("top") == True).count()  # noqa: E712
+
+
+def test_an_overlap_with_the_target_is_a_warning_with_the_number(dataset, uneven):
+    validation = dataset[100:]
+    uneven(validation)
+    with pytest.warns(DropWarning, match="50 of 200 samples .* also in the target view"):
+        fod.plan_drop(dataset[:150], 0.5, validation=validation, pred_field="predictions")
+
+
+def test_recalls_that_are_noise_are_a_warning_with_what_would_do(split, predict):
+    target, validation = split
+    predict(validation, wrong=4)
+    with pytest.warns(DropWarning, match=r"cannot be told apart .*about \d+ per class"):
+        fod.plan_drop(target, 0.5, validation=validation, pred_field="predictions")
+
+
+def test_a_class_that_only_validation_has_is_ignored(split, uneven):
+    target, validation = split
+    uneven(validation)
+    without = target.match(F("ground_truth.label") != "zero")
+    plan = fod.plan_drop(without, 0.5, validation=validation, pred_field="predictions")
+    assert "zero" not in plan.recalls
+
+
+def test_unlabeled_validation_samples_are_ignored(split, uneven):
+    target, validation = split
+    uneven(validation)
+    validation.limit(5).set_values("ground_truth", [None] * 5)
+    plan = fod.plan_drop(target, 0.5, validation=validation, pred_field="predictions")
+    assert plan.table.support.sum() == 145
+
+
+def test_a_missing_recall_fills_the_gap(dataset, recalls):
+    some = {name: r for name, r in recalls.items() if name != "zero"}
+    plan = fod.plan_drop(dataset, 0.5, recalls=some, missing_recall=0.25)
+    assert plan.recalls == some | {"zero": 0.25}
+
+
+def test_a_rule_without_recalls_trains_nothing(dataset, monkeypatch):
+    monkeypatch.setattr("fiftyone_drop.recall_sources.cross_predict", None)
+    plan = fod.plan_drop(dataset, 0.5, rule="proportional")
+    assert plan.recalls is None
+    assert "recall" not in str(plan)
