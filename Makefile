@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python scripts/with_mongod.py
 DEMO := $(RUN) --home .demo --
 
-.PHONY: demo app export test lint check benchmark clean
+.PHONY: demo app export readme test lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
@@ -15,6 +15,9 @@ app: $(VENV)/.ready
 
 export: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py --export .demo/pruned-digits
+
+readme: $(VENV)/.ready
+	$(DEMO) env FIFTYONE_SHOW_PROGRESS_BARS=false $(BIN)/python scripts/readme_example.py
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest
@@ -27,7 +30,7 @@ lint: $(VENV)/.ready
 check: lint test
 
 $(VENV)/.ready: pyproject.toml scripts/ensure_mongod.py
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fiftyone-drop needs Python 3.10 or newer: make PYTHON=/path/to/python3")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "fiftyone-drop needs Python 3.10 or newer: make PYTHON=/path/to/python3")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --editable '.[dev]'

@@ -104,28 +104,42 @@ def homogeneity_p_value(correct: IntArray, support: IntArray) -> float:
     """
     from scipy.special import chdtrc
 
+    statistic, freedom = _homogeneity(correct, support)
+    return float(chdtrc(freedom, statistic)) if freedom else 1.0
+
+
+def samples_to_tell_apart(correct: IntArray, support: IntArray, level: float) -> int | None:
+    """Validation samples per class that would make the observed differences significant.
+
+    Of the statistic of the homogeneity test, chance contributes ``K - 1``; what is beyond that
+    grows with the number of samples.
+
+    Args:
+        correct: (K,) int, correct predictions
+        support: (K,) int, validation samples
+        level: the p-value that counts as significant, in (0, 1)
+
+    Returns:
+        an int; None if the recalls differ by no more than chance alone makes them
+    """
+    from scipy.special import chdtri
+
+    statistic, freedom = _homogeneity(correct, support)
+    if statistic <= freedom:
+        return None
+    factor = (float(chdtri(freedom, level)) - freedom) / (statistic - freedom)
+    return math.ceil(factor * float(support[support > 0].mean()))
+
+
+def _homogeneity(correct: IntArray, support: IntArray) -> tuple[float, int]:
+    """Pearson's statistic and its degrees of freedom, both 0 where there is nothing to test."""
     seen = support > 0
     correct, support = correct[seen], support[seen]
     pooled = float(correct.sum()) / max(1, int(support.sum()))
     if len(support) < 2 or not 0 < pooled < 1:
-        return 1.0
+        return 0.0, 0
     deviations = (correct - pooled * support) ** 2 / (pooled * (1 - pooled) * support)
-    return float(chdtrc(len(support) - 1, deviations.sum()))
-
-
-def samples_for_half_width(correct: IntArray, support: IntArray, half_width: float) -> int:
-    """Validation samples per class that give recalls an interval of about +- ``half_width``.
-
-    Args:
-        correct: (K,) int, correct predictions
-        support: (K,) int, validation samples, not all 0
-        half_width: a float in (0, 0.5)
-
-    Returns:
-        an int, at the pooled recall, which is taken as if one more of each kind had been seen
-    """
-    pooled = (int(correct.sum()) + 1) / (int(support.sum()) + 2)
-    return math.ceil(Z**2 * pooled * (1 - pooled) / half_width**2)
+    return float(deviations.sum()), len(support) - 1
 
 
 def recalls_of_mapping(

@@ -27,12 +27,11 @@ from fiftyone_drop.recall import (
     class_recalls,
     homogeneity_p_value,
     recalls_of_mapping,
-    samples_for_half_width,
+    samples_to_tell_apart,
 )
 
 CORRECT = (True, "TP", "TN")  # what FiftyOne's evaluation methods write for a right prediction
 NOISE_LEVEL = 0.05
-GOOD_HALF_WIDTH = 0.05
 
 
 @dataclass(frozen=True)
@@ -234,11 +233,16 @@ def _warn_about_noise(correct: IntArray, support: IntArray) -> None:
     p_value = homogeneity_p_value(correct, support)
     if p_value <= NOISE_LEVEL or int((support > 0).sum()) < 2:
         return
-    enough = samples_for_half_width(correct, support, GOOD_HALF_WIDTH)
+    used = float(support[support > 0].mean())
+    enough = samples_to_tell_apart(correct, support, NOISE_LEVEL)
+    remedy = (
+        "they differ by no more than chance alone makes them"
+        if enough is None
+        else f"if the differences are real, about {enough:,} per class would show them"
+    )
     warnings.warn(
         f"the class recalls cannot be told apart (p = {p_value:.2f}), so the class quotas are "
-        f"mostly noise. {int(support.sum()):,} validation samples were used; about {enough:,} per "
-        f"class would give each recall an interval of +-{GOOD_HALF_WIDTH:.2f}. "
+        f"mostly noise: with {used:,.0f} validation samples per class, {remedy}. "
         "rule='proportional' needs no recalls",
         DropWarning,
         stacklevel=2,

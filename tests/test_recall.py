@@ -15,7 +15,7 @@ from fiftyone_drop.recall import (
     class_recalls,
     homogeneity_p_value,
     recall_intervals,
-    samples_for_half_width,
+    samples_to_tell_apart,
 )
 
 counts = st.lists(
@@ -84,10 +84,26 @@ def test_clear_differences_are_told_apart_and_noise_is_not():
     assert homogeneity_p_value(np.array([90] * 9 + [88]), support) > 0.5
 
 
-def test_the_suggested_number_of_samples_gives_the_half_width():
-    n = samples_for_half_width(np.array([80, 70]), np.array([100, 100]), 0.05)
-    low, high = recall_intervals(np.array([round(0.75 * n)]), np.array([n]))[0]
-    assert (high - low) / 2 == pytest.approx(0.05, rel=0.02)
+def test_the_suggested_number_of_samples_makes_real_differences_visible():
+    """Simulated: with so many samples more than half of the tests are significant."""
+    recalls = np.array([0.90, 0.92, 0.94, 0.96])
+    # As far apart as 120 draws of each of these recalls are on average, chance included
+    typical = np.array([107, 110, 113, 116])
+    enough = samples_to_tell_apart(typical, np.full(4, 120), 0.05)
+    rng = np.random.default_rng(0)
+
+    def share(n):
+        draws = rng.binomial(n, recalls, size=(1000, 4))
+        return np.mean([homogeneity_p_value(d, np.full(4, n)) <= 0.05 for d in draws])
+
+    assert enough > 120
+    assert share(120) < 0.4
+    assert 0.5 < share(enough) < 0.7
+
+
+def test_equal_recalls_cannot_be_told_apart_by_any_number():
+    assert samples_to_tell_apart(np.array([9, 9]), np.array([10, 10]), 0.05) is None
+    assert samples_to_tell_apart(np.array([10, 10]), np.array([10, 10]), 0.05) is None
 
 
 @pytest.mark.parametrize("smoothing", [-1, float("nan"), float("inf"), "0.5", None, True])

@@ -132,7 +132,7 @@ def test_an_overlap_with_the_target_is_a_warning_with_the_number(dataset, uneven
 def test_recalls_that_are_noise_are_a_warning_with_what_would_do(split, predict):
     target, validation = split
     predict(validation, wrong=4)
-    with pytest.warns(DropWarning, match=r"cannot be told apart .*about \d+ per class"):
+    with pytest.warns(DropWarning, match=r"told apart \(p = .*15 validation samples per class"):
         fod.plan_drop(target, 0.5, validation=validation, pred_field="predictions")
 
 
