@@ -6,6 +6,7 @@ Every function here either works or raises; who calls it cleans up (see :mod:`fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -22,6 +23,7 @@ from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
 
 BATCH = 10_000
+THREADS = 3
 ORANGE = "#FF6D04"
 GREY = "#9E9E9E"
 
@@ -45,16 +47,18 @@ class FieldValues:
     info: Mapping[str, Any] | None = None
     confidences: NDArray[np.floating[Any]] | None = None
 
-    def documents(self) -> list[Any]:
-        """The N values as MongoDB stores them."""
-        values = self.values.tolist() if isinstance(self.values, np.ndarray) else list(self.values)
+    def documents(self, start: int, stop: int) -> list[Any]:
+        """Some of the values as MongoDB stores them."""
+        values = list(self.values[start:stop])
+        if isinstance(self.values, np.ndarray):
+            values = self.values[start:stop].tolist()
         if self.ftype is not fo.Classification:
             return values
         # A document made once by FiftyOne itself and copied: a hundred times faster than N labels
         template = fo.Classification(label="label", confidence=0.5).to_dict()
-        confidences = (
-            [None] * len(values) if self.confidences is None else self.confidences.tolist()
-        )
+        confidences = [None] * len(values)
+        if self.confidences is not None:
+            confidences = self.confidences[start:stop].tolist()
         return [
             {**template, "_id": ObjectId(), "label": label, "confidence": confidence}
             for label, confidence in zip(values, confidences, strict=True)
@@ -65,6 +69,8 @@ def write_fields(
     dataset: fo.Dataset, ids: Ids, fields: Mapping[str, FieldValues], progress: Any = None
 ) -> None:
     """Write fields of the samples with the given ids, all fields in one pass.
+
+    Batches go out from a few threads: while the server writes one, the next is being encoded.
 
     Args:
         dataset: the dataset
@@ -80,23 +86,33 @@ def write_fields(
         )
         info = dict(field.info) if field.info else None
         dataset.add_sample_field(name, description=field.description, info=info, **kind)
-    columns = {name: field.documents() for name, field in fields.items()}
+    samples = dataset._sample_collection
     now = datetime.now(timezone.utc)
-    with fou.ProgressBar(total=len(ids), progress=progress) as bar:
-        for start in range(0, len(ids), BATCH):
-            oids = [ObjectId(i.decode()) for i in ids[start : start + BATCH].tolist()]
-            updates = [
-                UpdateOne(
-                    {"_id": oid},
-                    {
-                        "$set": {name: column[row] for name, column in columns.items()}
-                        | {"last_modified_at": now}
-                    },
-                )
-                for row, oid in enumerate(oids, start)
-            ]
-            dataset._bulk_write(updates, ids=oids, ordered=False)
-            bar.update(len(oids))
+
+    def write(start: int) -> int:
+        stop = min(start + BATCH, len(ids))
+        columns = [field.documents(start, stop) for field in fields.values()]
+        updates = [
+            UpdateOne(
+                {"_id": ObjectId(digits.decode())},
+                {"$set": dict(zip(fields, values, strict=True), last_modified_at=now)},
+            )
+            for digits, *values in zip(ids[start:stop].tolist(), *columns, strict=True)
+        ]
+        samples.bulk_write(updates, ordered=False)
+        return len(updates)
+
+    with (
+        ThreadPoolExecutor(THREADS) as pool,
+        fou.ProgressBar(total=len(ids), progress=progress) as bar,
+    ):
+        try:
+            for written in pool.map(write, range(0, len(ids), BATCH)):
+                bar.update(written)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # nothing may be written after the error
+            raise
+    dataset._reload_docs()
 
 
 def rewrite_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density: float) -> None:

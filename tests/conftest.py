@@ -22,6 +22,9 @@ def pytest_configure(config):
         del os.environ[name]
     os.environ.update(environment)
     os.environ["FIFTYONE_SHOW_PROGRESS_BARS"] = "false"
+    # Small models on cores that others use: a second thread waits for the first one more than it
+    # helps, and results are the same bit for bit with one
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_unconfigure(config):

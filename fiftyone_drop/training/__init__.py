@@ -1,0 +1,29 @@
+"""Query models: preliminary models whose out-of-sample predictions give class recalls.
+
+Image files and integer labels in, logits out; nothing here knows FiftyOne::
+
+    options = TrainingOptions()
+    print(training_cost(paths, fold_of, options))
+    cross_validate(paths, labels, classes, fold_of, options, on_logits=collect)
+
+    model = train(paths, labels, classes, options)
+    for indices, logits in model.predict(other_paths): ...
+
+``options.py`` holds the choices, ``images.py`` reads files, ``architectures.py`` builds networks,
+``optimiser.py`` takes one step, ``trainer.py`` many, ``query_model.py`` is what comes out,
+``cost.py`` tells the price beforehand, ``checks.py`` guards the door.
+"""
+
+from fiftyone_drop.training.cost import TrainingCost, training_cost
+from fiftyone_drop.training.options import TrainingOptions
+from fiftyone_drop.training.query_model import QueryModel
+from fiftyone_drop.training.trainer import cross_validate, train
+
+__all__ = [
+    "QueryModel",
+    "TrainingCost",
+    "TrainingOptions",
+    "cross_validate",
+    "train",
+    "training_cost",
+]

@@ -1,0 +1,81 @@
+"""The front door: arrays that callers hand over, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.training.images import Indices
+
+
+class Fold(NamedTuple):
+    """A fold's number, positions to train on, (M,), and positions that it holds out, (H,)."""
+
+    number: int
+    kept: Indices
+    held_out: Indices
+
+
+def check_samples(
+    paths: Sequence[str], labels: npt.ArrayLike, classes: Sequence[str]
+) -> npt.NDArray[np.int64]:
+    """Return the labels as (N,) int64.
+
+    Raises:
+        DropError: fewer than two samples, not one integer per path, or no position in ``classes``
+    """
+    codes = np.asarray(labels)
+    if codes.shape != (len(paths),) or (codes.size and codes.dtype.kind not in "iu"):
+        raise DropError(
+            f"Expected argument `labels` to hold one integer per path, ({len(paths)},), "
+            f"but got {codes.dtype} of shape {codes.shape}."
+        )
+    check_enough(codes, "all samples")
+    if codes.min() < 0 or codes.max() >= len(classes):
+        raise DropError(
+            f"Expected argument `labels` to be positions in `classes`, 0 to {len(classes) - 1}, "
+            f"but got values from {codes.min()} to {codes.max()}."
+        )
+    return codes.astype(np.int64)
+
+
+def split_folds(fold_of: npt.ArrayLike, n: int) -> list[Fold]:
+    """The folds that hold samples out, in ascending order of their numbers.
+
+    Args:
+        fold_of: (n,) integers; -1 is never held out
+        n: number of samples
+
+    Raises:
+        DropError: wrong shape or values, no fold is held out, or one leaves too little to train on
+    """
+    folds = np.asarray(fold_of)
+    if folds.shape != (n,) or folds.dtype.kind not in "iu" or folds.min() < -1:
+        raise DropError(
+            f"Expected argument `fold_of` to hold one integer >= -1 per path, ({n},), "
+            f"but got {folds.dtype} of shape {folds.shape} from {folds.min(initial=0)} up."
+        )
+    numbers = [int(number) for number in np.unique(folds) if number >= 0]
+    if not numbers:
+        raise DropError(
+            "Expected argument `fold_of` to hold some samples out, but every value is -1."
+        )
+    result = []
+    for number in numbers:
+        kept, held_out = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
+        check_enough(kept, f"the samples outside fold {number}")
+        result.append(Fold(number, kept, held_out))
+    return result
+
+
+def check_enough(samples: npt.NDArray[np.int64], what: str) -> None:
+    """Raise a DropError unless there are samples enough for one batch."""
+    if len(samples) < 2:
+        raise DropError(
+            f"A query model needs at least 2 samples to train on, but {what} are {len(samples)}; "
+            "use more samples, or fewer folds."
+        )

@@ -1,0 +1,91 @@
+"""One optimiser step: schedule, mixed precision, and randomness of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from fiftyone_drop.training.options import TrainingOptions
+from fiftyone_drop.training.query_model import QueryModel
+
+WARM_UP = 0.2
+
+
+class Optimiser:
+    """SGD with Nesterov momentum, in mixed precision on CUDA.
+
+    Args:
+        model: its module is put into training mode and changed by ``step``
+        options: momentum and weight decay
+        learning_rate: the peak of the schedule
+        steps: the number of times that ``step`` will be called
+    """
+
+    def __init__(
+        self, model: QueryModel, options: TrainingOptions, learning_rate: float, steps: int
+    ) -> None:
+        self._model = model
+        self._learning_rate = learning_rate
+        self._steps, self._done = steps, 0
+        self._sgd = torch.optim.SGD(
+            model.module.train().parameters(),
+            lr=learning_rate,
+            momentum=options.momentum,
+            weight_decay=options.weight_decay,
+            nesterov=True,
+        )
+        cuda = model.device.type == "cuda"
+        half = cuda and not torch.cuda.is_bf16_supported(including_emulation=False)
+        dtype = torch.float16 if half else torch.bfloat16
+        self._autocast = torch.autocast(model.device.type, dtype, enabled=cuda)
+        # bf16 has the exponents of float32, fp16 has not: its gradients vanish without scaling.
+        self._scaler = torch.amp.GradScaler("cuda", enabled=half)
+
+    def step(
+        self, pixels: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take one step.
+
+        Args:
+            pixels: (B, 3, S, S) uint8, B >= 2
+            targets: (B,) int64 on the model's device
+
+        Returns:
+            logits (B, K) float32 and loss () float32 from before the step, detached, on the device
+        """
+        for group in self._sgd.param_groups:
+            group["lr"] = self._learning_rate * schedule(self._done, self._steps)
+        self._done += 1
+        with self._autocast:
+            logits = self._model.module(self._model.normalise(pixels))
+        loss = nn.functional.cross_entropy(logits, targets)
+        self._sgd.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.step(self._sgd)
+        self._scaler.update()
+        return logits.detach(), loss.detach()
+
+
+def schedule(step: int, steps: int) -> float:
+    """The share of the peak learning rate at a step (0-based): up for a fifth, then down to zero.
+
+    Short trainings need both: warm-up bears a high peak, and decay settles the batch statistics.
+    """
+    at = (step + 0.5) / steps
+    return min(at / WARM_UP, (1 - at) / (1 - WARM_UP))
+
+
+@contextmanager
+def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed PyTorch inside; outside, its generators go on as if nothing had happened."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        # Not torch.manual_seed, which would reseed the devices that are not ours.
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield

@@ -1,0 +1,254 @@
+"""A trained query model: predict with it, save it, load it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.training.architectures import build, head_of
+from fiftyone_drop.training.images import RGB, Images, Indices
+from fiftyone_drop.training.options import SMALL_IMAGE, choose_device, default_workers
+
+Progress = Callable[[int], object]
+Floats = npt.NDArray[np.float32]
+
+_FORMAT = "fiftyone-drop query model 1"
+
+
+@dataclass(eq=False)
+class QueryModel:
+    """A preliminary model and all that is needed to use it on image files.
+
+    Attributes:
+        module: maps (B, 3, S, S) float32 normalised images to (B, K) float32 logits; its last
+            linear layer is ``head``
+        classes: the K class names, in the order of the logits
+        architecture: a name that ``TrainingOptions`` accepts, never ``"auto"``
+        image_size: S; images are scaled to S x S
+        mean: of the red, green and blue values of the training images, in [0, 1]
+        std: their standard deviations, above 0
+        recalls: class -> recall in [0, 1] on samples the model was not trained on; None where that
+            has not been measured. Not saved
+        eval_key: the FiftyOne evaluation run of these samples; None where there is none. Not saved
+        sample_ids: ids of the M samples the model was trained on, where they are known. Not saved
+        scores: score name -> (M,) float, in-sample, in the order of ``sample_ids``. Not saved
+    """
+
+    module: nn.Module
+    classes: tuple[str, ...]
+    architecture: str
+    image_size: int
+    mean: RGB
+    std: RGB
+    recalls: dict[str, float] | None = None
+    eval_key: str | None = None
+    sample_ids: list[str] = field(default_factory=list)
+    scores: dict[str, Floats] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the module is."""
+        return next(self.module.parameters()).device
+
+    @property
+    def head(self) -> nn.Linear:
+        """The last linear layer, (D) -> (K)."""
+        return head_of(self.module)
+
+    def predict(
+        self,
+        paths: Sequence[str],
+        *,
+        batch_size: int | None = None,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[Indices, Floats]]:
+        """Predict image files, batch by batch.
+
+        Args:
+            paths: N image files
+            batch_size: images per batch. None means 256 for small images, 64 for others
+            workers: threads that read images. None means one per CPU core, at most 16
+            progress: called with the number of images predicted since its last call
+
+        Yields:
+            positions in ``paths`` (B,) int64, ascending, and logits (B, K) float32
+
+        Raises:
+            DropError: an image cannot be read
+        """
+        for indices, logits, _ in self.predict_features(
+            paths, batch_size=batch_size, workers=workers, progress=progress
+        ):
+            yield indices, logits
+
+    def predict_features(
+        self,
+        paths: Sequence[str],
+        *,
+        batch_size: int | None = None,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[Indices, Floats, Floats]]:
+        """Like ``predict``, with the penultimate activations.
+
+        Yields:
+            positions in ``paths`` (B,) int64, logits (B, K) float32, and the input of ``head``
+            (B, D) float32
+        """
+        images = Images(paths, self.image_size, workers=workers or default_workers(), cached=False)
+        everything = np.arange(len(paths), dtype=np.int64)
+        yield from self.predict_images(images, everything, batch_size, progress)
+
+    def predict_images(
+        self,
+        images: Images,
+        indices: Indices,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[Indices, Floats, Floats]]:
+        """Like ``predict_features``, for some images of an ``Images``: (M,) positions in it."""
+        for batch, pixels in images.batches(
+            split(indices, self.batch_size if batch_size is None else batch_size)
+        ):
+            logits, features = self._forward(self.normalise(pixels))
+            yield batch, logits.cpu().numpy(), features.cpu().numpy()
+            if progress is not None:
+                progress(len(batch))
+
+    def inputs(
+        self, paths: Sequence[str], *, batch_size: int | None = None, workers: int | None = None
+    ) -> Iterator[tuple[Indices, torch.Tensor]]:
+        """Read image files as what ``module`` takes, for gradients and the like.
+
+        Yields:
+            positions in ``paths`` (B,) int64, and (B, 3, S, S) float32 on the model's device
+        """
+        images = Images(paths, self.image_size, workers=workers or default_workers(), cached=False)
+        everything = np.arange(len(paths), dtype=np.int64)
+        for batch, pixels in images.batches(
+            split(everything, self.batch_size if batch_size is None else batch_size)
+        ):
+            yield batch, self.normalise(pixels)
+
+    @property
+    def batch_size(self) -> int:
+        """Images that are predicted at once where nobody says how many."""
+        return 256 if self.image_size <= SMALL_IMAGE else 64
+
+    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Move images to the model's device as what ``module`` takes.
+
+        Args:
+            pixels: (B, 3, S, S) uint8
+
+        Returns:
+            (B, 3, S, S) float32
+        """
+        values = pixels.to(self.device, non_blocking=True).float() / 255
+        mean = values.new_tensor(self.mean)[:, None, None]
+        std = values.new_tensor(self.std)[:, None, None]
+        return (values - mean) / std
+
+    def _forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features: list[torch.Tensor] = []
+        hook = self.head.register_forward_pre_hook(lambda _, args: features.append(args[0]))
+        try:
+            with evaluating(self.module), torch.inference_mode():
+                return self.module(inputs), features[0]
+        finally:
+            hook.remove()
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, class names, architecture, image size and normalisation to a file."""
+        content = {
+            "format": _FORMAT,
+            "classes": list(self.classes),
+            "architecture": self.architecture,
+            "image_size": self.image_size,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "weights": {name: value.cpu() for name, value in self.module.state_dict().items()},
+        }
+        torch.save(content, path)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | None = None) -> QueryModel:
+        """Read a file that ``save`` wrote. No code in it is ever run.
+
+        Args:
+            path: the file
+            device: a PyTorch device. None means CUDA where there is one, else CPU
+
+        Raises:
+            DropError: the file is none of ours, or the device is unknown
+            FileNotFoundError: there is no such file
+        """
+        content = _read(path)
+        classes = tuple(content["classes"])
+        size = content["image_size"]
+        with torch.random.fork_rng(devices=[]):
+            module = build(content["architecture"], len(classes), size)
+        module.load_state_dict(content["weights"])
+        module.to(choose_device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(
+            module=module.eval(),
+            classes=classes,
+            architecture=content["architecture"],
+            image_size=size,
+            mean=tuple(content["mean"]),
+            std=tuple(content["std"]),
+        )
+
+
+def split(indices: Indices, batch_size: int) -> list[Indices]:
+    """Cut (M,) indices into batches of ``batch_size``; the last may be smaller."""
+    if batch_size < 1:
+        raise DropError(
+            f"Expected argument `batch_size` to be at least 1 or None, but got {batch_size}."
+        )
+    return [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, every layer's own mode again outside.
+
+    Layer by layer, since whoever fine-tunes may have frozen some of the batch norms.
+    """
+    modes = [(layer, layer.training) for layer in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    # On a file that is no archive, the safe unpickler stumbles in ways that nobody has listed.
+    except Exception as error:
+        raise _not_ours(path) from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise _not_ours(path)
+    return content
+
+
+def _not_ours(path: str | Path) -> DropError:
+    return DropError(
+        f"Expected argument `path` to be a file written by QueryModel.save, but got {path}, which "
+        "is damaged, was made by something else, or holds more than weights; train the model again."
+    )
