@@ -123,6 +123,10 @@ def _torch_if_loaded() -> Any:
 def _commit() -> str:
     here = Path(__file__).parent
     done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=False
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip() or "unknown"

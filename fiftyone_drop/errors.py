@@ -8,6 +8,7 @@
     └── DropWarning    the call goes on, but its result may not mean what you think
 """
 
+import warnings
 from collections.abc import Sequence
 
 
@@ -17,6 +18,22 @@ class DropError(ValueError):
 
 class DropWarning(UserWarning):
     """The result may not mean what the caller thinks it means."""
+
+
+class Warner:
+    """Warns, and remembers what it said: a run records it, since Python shows a warning once.
+
+    Attributes:
+        messages: what has been said
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def __call__(self, message: str) -> None:
+        """Warn with a :class:`DropWarning`."""
+        self.messages.append(message)
+        warnings.warn(message, DropWarning, stacklevel=2)
 
 
 def listing(names: Sequence[object], most: int = 5) -> str:

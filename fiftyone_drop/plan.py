@@ -23,7 +23,7 @@ from fiftyone_drop.allocation import (
     quotas_of_size,
 )
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.errors import DropError, Warner
 from fiftyone_drop.order import drop_order, inner_order, positions_to_keep_at
 from fiftyone_drop.population import (
     Population,
@@ -78,6 +78,11 @@ class DropPlan:
     def recalls(self) -> dict[ClassName, float] | None:
         """Recall in [0, 1] by class; None if the rule needs none."""
         return None if self.table.recalls is None else self.table.by_class("recalls")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was warned about while the plan was made."""
+        return list(self.parameters["warnings"])
 
     @property
     def kept_ids(self) -> list[str]:
@@ -232,7 +237,8 @@ def plan_drop(
     source.check(samples, label_field)
     highest_first = _check_select(samples, select, keep)
     _check_seed(seed)
-    warn_about_splits(samples)
+    warn = Warner()
+    warn_about_splits(samples, warn)
 
     # A rule that needs no recalls shows those it is offered, and trains nothing for them
     measures = "recalls" in chosen.needs or not source.trains
@@ -251,7 +257,9 @@ def plan_drop(
     checked_size(len(population), density, floor_size(population.sizes, floor))
     found: Recalls | None = None
     if measures:
-        found = find_recalls(source, samples, population, label_field, group_by, seed, progress)
+        found = find_recalls(
+            source, samples, population, label_field, group_by, seed, warn, progress
+        )
     order, table = _decide(
         population, chosen, found, density, floor, highest_first, allow_empty_classes, seed
     )
@@ -269,6 +277,7 @@ def plan_drop(
         "seed": seed,
         "recalls_from": None if found is None else found.source,
         "size": len(population),
+        "warnings": warn.messages,
     }
     return DropPlan(
         samples,

@@ -6,7 +6,6 @@ Reads only. This is the one place where rows get ids, and where class names beco
 from __future__ import annotations
 
 import itertools
-import warnings
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
-from fiftyone_drop.errors import DropError, DropWarning, listing
+from fiftyone_drop.errors import DropError, Warner, listing
 
 BATCH = 20_000
 SPLIT_TAGS = {
@@ -161,7 +160,7 @@ def default_label_field(samples: foc.SampleCollection, predictions: Sequence[str
     )
 
 
-def warn_about_splits(samples: foc.SampleCollection) -> None:
+def warn_about_splits(samples: foc.SampleCollection, warn: Warner) -> None:
     """Warn if the collection seems to hold more than one of train, validation and test."""
     tags = samples.count_sample_tags()
     found = {
@@ -170,12 +169,10 @@ def warn_about_splits(samples: foc.SampleCollection) -> None:
     if sum(bool(names) for names in found.values()) < 2:
         return
     train = (found["train"] or ["train"])[0]
-    warnings.warn(
+    warn(
         f"sample tags {sorted(itertools.chain(*found.values()))} look like splits, and all of "
         "them are being pruned; to prune the training split only, call "
-        f"dataset.match_tags({train!r}).apply_drop(...)",
-        DropWarning,
-        stacklevel=2,
+        f"dataset.match_tags({train!r}).apply_drop(...)"
     )
 
 

@@ -5,7 +5,6 @@ Reads and computes; writes nothing.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
-from fiftyone_drop.errors import DropError, DropWarning, listing
+from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.population import (
     Population,
     check_collection,
@@ -130,6 +129,7 @@ def find_recalls(
     label_field: str,
     group_by: str | None,
     seed: int,
+    warn: Warner,
     progress: Any,
 ) -> Recalls:
     """Find the recalls of the target's classes.
@@ -141,6 +141,7 @@ def find_recalls(
         label_field: the field of the true labels
         group_by: the field that divides classes into cells, or None
         seed: decides folds and query models
+        warn: is told what is doubtful about the recalls
         progress: as everywhere in FiftyOne
 
     Returns:
@@ -156,7 +157,7 @@ def find_recalls(
         predictions = cross_predict(population, source.folds, source.holdout, seed, progress)
         codes = population.codes[predictions.rows]
         return _measure(
-            source, population, codes, predictions.correct, predictions.source, predictions
+            source, population, codes, predictions.correct, predictions.source, predictions, warn
         )
     if source.eval_key is not None:
         evaluated = samples._root_dataset.exists(source.eval_key)
@@ -169,8 +170,8 @@ def find_recalls(
     else:
         ids, codes, correct, made = _validate(source, population, label_field, group_by, progress)
         words = f"validation view with {source.pred_field or 'a model'}"
-    _warn_about_overlap(ids, population, words)
-    return _measure(source, population, codes, correct, words, made)
+    _warn_about_overlap(ids, population, words, warn)
+    return _measure(source, population, codes, correct, words, made, warn)
 
 
 def _validate(
@@ -201,6 +202,7 @@ def _measure(
     correct: np.ndarray[Any, np.dtype[np.bool_]],
     words: str,
     predictions: Predictions | None,
+    warn: Warner,
 ) -> Recalls:
     right, support = class_counts(codes, correct, len(population.classes))
     values = class_recalls(right, support, source.smoothing)
@@ -213,23 +215,21 @@ def _measure(
                 "validation samples of these classes, or pass missing_recall=<float>"
             )
         values[missing] = source.missing_recall
-    _warn_about_noise(right, support)
+    _warn_about_noise(right, support, warn)
     return Recalls(values, words, right, support, predictions)
 
 
-def _warn_about_overlap(ids: Ids, population: Population, words: str) -> None:
+def _warn_about_overlap(ids: Ids, population: Population, words: str, warn: Warner) -> None:
     shared = int(np.isin(ids, population.ids).sum())
     if shared:
-        warnings.warn(
+        warn(
             f"{shared:,} of {len(ids):,} samples of the {words} are also in the target view. If "
             "the model was trained on them, the recalls are too high and the quotas mean little: "
-            "measure recall on samples the model has not seen",
-            DropWarning,
-            stacklevel=2,
+            "measure recall on samples the model has not seen"
         )
 
 
-def _warn_about_noise(correct: IntArray, support: IntArray) -> None:
+def _warn_about_noise(correct: IntArray, support: IntArray, warn: Warner) -> None:
     p_value = homogeneity_p_value(correct, support)
     if p_value <= NOISE_LEVEL or int((support > 0).sum()) < 2:
         return
@@ -240,12 +240,10 @@ def _warn_about_noise(correct: IntArray, support: IntArray) -> None:
         if enough is None
         else f"if the differences are real, about {enough:,} per class would show them"
     )
-    warnings.warn(
+    warn(
         f"the class recalls cannot be told apart (p = {p_value:.2f}), so the class quotas are "
         f"mostly noise: with {used:,.0f} validation samples per class, {remedy}. "
-        "rule='proportional' needs no recalls",
-        DropWarning,
-        stacklevel=2,
+        "rule='proportional' needs no recalls"
     )
 
 

@@ -148,7 +148,8 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
         return ["cls", "class_table"]
 
     def __str__(self) -> str:
-        return f"Drop run '{self.key}', density {self.density:g}\n{self.table}"
+        lines = [f"Drop run '{self.key}', density {self.density:g}", str(self.table)]
+        return "\n".join(lines + [f"Warning: {message}" for message in self.config.warnings])
 
     __repr__ = __str__
 

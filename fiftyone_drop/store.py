@@ -5,6 +5,7 @@ Every function here either works or raises; who calls it cleans up (see :mod:`fi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from pymongo import UpdateOne
 
 from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
+
+logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
 
 BATCH = 10_000
 THREADS = 3
@@ -86,6 +89,7 @@ def write_fields(
         )
         info = dict(field.info) if field.info else None
         dataset.add_sample_field(name, description=field.description, info=info, **kind)
+    logger.info("Writing %s", ", ".join(fields))
     samples = dataset._sample_collection
     now = datetime.now(timezone.utc)
 

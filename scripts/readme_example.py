@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import platform
 import re
 import time
@@ -10,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-EXAMPLE = '''\
+EXAMPLE = """\
 import fiftyone as fo
 import fiftyone_drop as fod
 
@@ -18,7 +19,7 @@ dataset = fo.load_dataset("fiftyone-drop-digits")  # `make demo` made it
 view = dataset.apply_drop(density=0.3, key="third", overwrite=True)
 print(fod.load_drop(dataset, "third"))
 print(len(view), "are kept, and at a density of 0.1:", len(fod.drop_view(dataset, "third", 0.1)))
-'''
+"""
 
 
 def run_example() -> str:
@@ -35,10 +36,13 @@ def main() -> None:
     start = time.perf_counter()
     output = run_example()
     seconds = time.perf_counter() - start
-    hardware = f"{platform.machine()} CPU, PyTorch {version('torch')}, FiftyOne {version('fiftyone')}"
+    hardware = (
+        f"{platform.machine()} CPU, PyTorch {version('torch')}, FiftyOne {version('fiftyone')}"
+    )
     block = (
         f"```python\n{EXAMPLE}```\n\n```\n{output}\n```\n\n"
-        f"(Real output of `make readme`, {seconds:.0f} s on a {hardware}, seed 51.)\n"
+        f"(Real output of `make readme`, {seconds:.0f} s on a {os.cpu_count()}-core "
+        f"{platform.machine()} machine, {versions}, seed 51.)\n"
     )
     text = README.read_text()
     pattern = r"(<!-- example:.*?-->\n).*?(<!-- /example -->)"

@@ -136,6 +136,18 @@ def test_recalls_that_are_noise_are_a_warning_with_what_would_do(split, predict)
         fod.plan_drop(target, 0.5, validation=validation, pred_field="predictions")
 
 
+@pytest.mark.filterwarnings("ignore:the class recalls")
+def test_a_run_records_what_was_warned_about(split, predict):
+    target, validation = split
+    predict(validation, wrong=4)
+    for key in ("first", "second"):  # Python itself shows a warning once
+        target.apply_drop(0.5, validation=validation, pred_field="predictions", key=key)
+        run = fod.load_drop(target, key)
+        (message,) = run.config.warnings
+        assert "cannot be told apart" in message
+        assert message in str(run)
+
+
 def test_a_class_that_only_validation_has_is_ignored(split, uneven):
     target, validation = split
     uneven(validation)

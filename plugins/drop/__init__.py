@@ -1,0 +1,20 @@
+"""The entry of the FiftyOne plugin.
+
+FiftyOne executes this file anew at every request of the App: it stays tiny, and keeps no state.
+"""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+if find_spec("fiftyone_drop") is None:
+    # `fiftyone plugins download` brings the repository and installs nothing. The end of the path,
+    # for FiftyOne has a top-level package `plugins` of its own, which ours must not come before.
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+
+def register(p):
+    """Register the operators; FiftyOne calls this."""
+    from .operators import ApplyDrop
+
+    p.register(ApplyDrop)

@@ -1,0 +1,92 @@
+"""Work that reports while it runs: progress in words, and a thread to stream from.
+
+Knows neither operators nor forms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import fiftyone as fo
+
+SECONDS_BETWEEN_REPORTS = 0.25
+
+Result = TypeVar("Result")
+Report = Callable[[float, str], Any]  # takes a fraction in [0, 1] and a label
+
+
+# -- in a thread ----------------------------------------------------------------------------------
+
+
+def stream(work: Callable[[Callable[[Any], None]], Result]) -> Generator[Any, None, Result]:
+    """Run ``work(send)`` in a thread, and yield what it sends as it comes.
+
+    The work goes on if the generator is closed, as it is when the browser tab is: a drop run takes
+    its time, and is found in the dataset later. The thread does not keep the process alive either;
+    a run that is cut off is incomplete, and so invisible.
+
+    Returns:
+        what ``work`` returns; what it raises is raised here
+    """
+    sent: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    outcome: Future[Result] = Future()
+    end = object()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work(sent.put))
+        except BaseException as error:
+            outcome.set_exception(error)
+        finally:
+            sent.put(end)
+
+    threading.Thread(target=run, name="drop", daemon=True).start()
+    yield from iter(sent.get, end)
+    return outcome.result()
+
+
+# -- progress -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def progress_in_words(report: Report) -> Iterator[Callable[[Any], None]]:
+    """A ``progress=`` callback that reports the package's progress bars with a label each.
+
+    What the package logs in this thread just before a bar starts (what it is about to train, and
+    roughly how long that takes) becomes the label of that bar.
+    """
+    reporter = _Reporter(report)
+    logger = logging.getLogger("fiftyone.drop")
+    logger.addHandler(reporter)
+    try:
+        yield fo.report_progress(reporter.on_bar, dt=SECONDS_BETWEEN_REPORTS)
+    finally:
+        logger.removeHandler(reporter)
+
+
+class _Reporter(logging.Handler):
+    def __init__(self, report: Report):
+        super().__init__(logging.INFO)
+        self._report = report
+        self._thread = threading.get_ident()
+        self._announced: str | None = None
+        self._bar: Any = None
+        self._title = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self._announced = record.getMessage()
+            self._report(0.0, self._announced)
+
+    def on_bar(self, bar: Any) -> None:
+        if bar is not self._bar:
+            self._bar, self._title = bar, self._announced or "Working"
+            self._announced = None
+        label = f"{self._title} ({bar.iteration:,} of {bar.total:,})"
+        self._report(float(bar.progress or 0.0), label)

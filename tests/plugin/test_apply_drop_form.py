@@ -1,0 +1,264 @@
+"""What the form of ``apply_drop`` shows, checks and hands on."""
+
+import inspect
+import sys
+import time
+
+import fiftyone as fo
+import pytest
+
+import fiftyone_drop as fod
+
+
+@pytest.fixture
+def forms():
+    """The module as FiftyOne loads it, without what it has read lately."""
+    import fiftyone.operators as foo
+
+    module = sys.modules[type(foo.get_operator("@fiftyone-drop/drop/apply_drop")).__module__]
+    forms = module.forms
+    forms._recent.clear()
+    return forms
+
+
+@pytest.fixture
+def validated(dataset, predict):
+    """A dataset whose first 100 samples are tagged for validation, predicted and evaluated."""
+    view = dataset[:100]
+    view.tag_samples("held-out")
+    predict(view, eval_key="val_eval")
+    dataset.save_view("holdout-view", view)
+    return dataset
+
+
+class Context:
+    def __init__(self, dataset, params):
+        self.dataset = dataset
+        self.params = params
+
+
+def problems(properties):
+    return {name: field.error_message for name, field in properties.items() if field.invalid}
+
+
+def choices(field):
+    return [choice.value for choice in field.view.choices]
+
+
+# -- the form and apply_drop ----------------------------------------------------------------------
+
+
+def test_every_field_of_the_form_is_a_parameter_of_apply_drop(forms, form, validated):
+    drawn = set()
+    validated.add_sample_field("hardness", fo.FloatField, info={"hard": "high"})
+    for source in forms.SOURCES:
+        for params in ({"recalls_from": source}, {"recalls_from": source, "select": "hardness"}):
+            drawn |= set(form(validated, {"more": True} | params))
+    validated.apply_drop(
+        0.5, eval_key="val_eval", validation=None, overwrite=True
+    ) if False else None
+    shown_only = {"view_target", "size"}
+    parameters = set(inspect.signature(fod.apply_drop).parameters)
+    assert drawn - shown_only - forms.FORM_ONLY <= parameters
+    # `overwrite` shows once the key is taken, `recalls` are those of another run
+    left_out = {"samples", "progress", "model", "recalls", "overwrite"}
+    assert parameters - drawn == left_out
+
+
+def test_the_defaults_of_the_form_are_those_of_apply_drop(form, dataset):
+    properties = form(dataset, {"more": True, "recalls_from": "training"})
+    parameters = inspect.signature(fod.apply_drop).parameters
+    for name in set(properties) & set(parameters) - {"density", "label_field"}:
+        assert properties[name].default == parameters[name].default, name
+
+
+def test_every_rule_can_be_chosen(form, dataset):
+    from fiftyone_drop.allocation import RULES
+
+    assert choices(form(dataset, {"more": True})["rule"]) == list(RULES)
+
+
+def test_blank_fields_are_left_to_apply_drop(forms, dataset):
+    params = {"density": 0.3, "key": "", "holdout": None, "more": True, "group_by": None}
+    assert forms.parse(Context(dataset, params)) == {"density": 0.3}
+
+
+def test_fields_that_are_hidden_again_do_not_count(forms, dataset):
+    params = {"density": 0.3, "more": False, "rule": "balanced", "seed": 7}
+    params |= {"recalls_from": "training", "folds": 3, "eval_key": "val_eval"}
+    assert forms.parse(Context(dataset, params)) == {"density": 0.3, "folds": 3}
+
+
+def test_a_rule_without_recalls_takes_no_source_of_them(forms, form, dataset):
+    params = {"density": 0.3, "more": True, "rule": "proportional"}
+    params |= {"recalls_from": "evaluation"}
+    assert "recalls_from" not in form(dataset, params)
+    assert forms.parse(Context(dataset, params)) == {"density": 0.3, "rule": "proportional"}
+
+
+def test_a_script_needs_no_switches_of_the_form(forms, dataset):
+    params = {"density": 0.3, "rule": "balanced", "eval_key": "val_eval"}
+    assert forms.parse(Context(dataset, params)) == params
+
+
+def test_a_chosen_source_without_its_value_never_trains_instead(forms, dataset):
+    with pytest.raises(fod.DropError, match="eval_key: choose an evaluation run"):
+        forms.parse(Context(dataset, {"density": 0.3, "recalls_from": "evaluation"}))
+
+
+def test_validation_samples_are_a_saved_view_or_a_tag(forms, validated):
+    for value in ("view:holdout-view", "tag:held-out"):
+        params = {"recalls_from": "validation", "validation": value, "pred_field": "predictions"}
+        arguments = forms.parse(Context(validated, params))
+        assert arguments["validation"].values("id") == validated[:100].values("id")
+    with pytest.raises(fod.DropError, match=r"validation: .* but got 'view:nowhere'"):
+        forms.parse(Context(validated, params | {"validation": "view:nowhere"}))
+
+
+def test_recalls_of_another_run_are_those_it_used(forms, dataset, recalls):
+    dataset.apply_drop(0.5, key="first", recalls=recalls)
+    params = {"recalls_from": "run", "recalls_of": "first"}
+    assert forms.parse(Context(dataset, params))["recalls"] == pytest.approx(recalls)
+
+
+# -- what is shown --------------------------------------------------------------------------------
+
+
+def test_the_default_form_is_short_and_valid(form, dataset):
+    properties = form(dataset)
+    assert list(properties) == [
+        *("view_target", "density", "size", "label_field", "recalls_from", "folds", "holdout"),
+        *("key", "more"),
+    ]
+    assert problems(properties) == {}
+    assert properties["label_field"].default == "ground_truth"
+    assert properties["recalls_from"].default == "training"
+
+
+def test_an_evaluation_is_the_first_choice_where_there_is_one(form, validated):
+    properties = form(validated)
+    assert properties["recalls_from"].default == "evaluation"
+    assert choices(properties["eval_key"]) == ["val_eval"]
+    assert properties["eval_key"].default == "val_eval"
+    assert problems(properties) == {}
+
+
+def test_only_evaluations_of_the_label_field_are_offered(form, validated):
+    properties = form(validated, {"label_field": "name", "recalls_from": "evaluation"})
+    assert choices(properties["eval_key"]) == []
+    assert "none that fits" in problems(properties)["eval_key"]
+
+
+def test_validation_offers_saved_views_tags_and_prediction_fields(form, validated):
+    properties = form(validated, {"recalls_from": "validation"})
+    assert choices(properties["validation"]) == ["view:holdout-view", "tag:held-out", "tag:train"]
+    assert "predictions" in choices(properties["pred_field"])
+    assert "ground_truth" not in choices(properties["pred_field"])
+    assert problems(properties)["validation"] == "choose a saved view or a sample tag"
+
+
+def test_only_score_fields_with_a_direction_can_be_selected_by(form, dataset):
+    dataset.add_sample_field("hardness", fo.FloatField, info={"hard": "high"})
+    dataset.add_sample_field("weight", fo.FloatField)
+    properties = form(dataset, {"more": True, "select": "hardness"})
+    assert choices(properties["select"]) == ["random", "hardness"]
+    assert choices(properties["keep"]) == ["hardest", "easiest"]
+
+
+def test_the_resulting_size_is_shown_for_the_target_view(form, dataset):
+    assert form(dataset, {"density": 0.3})["size"].view.label == "Keeps 90 of 300 samples"
+    view = dataset[:100]
+    assert form(view, {"density": 0.3})["size"].view.label == "Keeps 30 of 100 samples"
+    whole = form(view, {"density": 0.3, "view_target": "DATASET"})
+    assert whole["size"].view.label == "Keeps 90 of 300 samples"
+
+
+def test_a_selection_is_offered_as_target_but_is_not_the_default(form, dataset):
+    selected = dataset.take(3, seed=1).values("id")
+    target = form(dataset, selected=selected)["view_target"]
+    assert target.default == "DATASET"
+    assert "SELECTED_SAMPLES" in target.type.values
+
+
+def test_pruning_what_another_run_keeps_is_pointed_out(form, dataset, recalls):
+    view = dataset.apply_drop(0.5, recalls=recalls)
+    notice = form(view, {"key": "again"})["part_of_drop"]
+    assert notice.view.label == "The target view is a part of the drop run 'drop', pruned already"
+    assert "part_of_drop" not in form(dataset, {"key": "again"})
+
+
+def test_typing_counts_the_samples_once(forms, form, dataset, monkeypatch):
+    counted = []
+    count = fo.Dataset.__len__
+    monkeypatch.setattr(fo.Dataset, "__len__", lambda self: counted.append(1) or count(self))
+    for density in (0.1, 0.12, 0.125):
+        form(dataset, {"density": density})
+    assert len(counted) == 1
+    later = time.monotonic() + forms.RECENT_SECONDS + 1
+    monkeypatch.setattr(forms.time, "monotonic", lambda: later)
+    form(dataset)
+    assert len(counted) == 2
+
+
+# -- bad input is shown at its field --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("density", [0, -0.5, 1.5, 50])
+def test_a_bad_density_is_shown_at_its_field(form, dataset, density):
+    properties = form(dataset, {"density": density})
+    assert "must lie in (0, 1]" in problems(properties)["density"]
+    assert "size" not in properties
+
+
+def test_a_density_that_keeps_nothing_names_one_that_works(form, dataset):
+    assert (
+        "the smallest density that works is"
+        in problems(form(dataset, {"density": 0.001}))["density"]
+    )
+
+
+@pytest.mark.parametrize("key", ["my key", "1st", "_hidden"])
+def test_a_key_that_is_no_field_name_is_shown_at_its_field(form, dataset, key):
+    properties = form(dataset, {"key": key})
+    assert "must be a valid field name" in problems(properties)["key"]
+    assert "overwrite" not in properties
+
+
+def test_a_taken_key_offers_to_replace_the_run(form, dataset, recalls):
+    dataset.apply_drop(0.5, recalls=recalls)
+    properties = form(dataset)
+    assert "there is a drop run 'drop' already" in problems(properties)["key"]
+    assert properties["overwrite"].default is False
+    assert problems(form(dataset, {"overwrite": True})) == {}
+    assert problems(form(dataset, {"key": "other"})) == {}
+
+
+def test_a_key_whose_field_belongs_to_something_else_is_shown_at_its_field(form, dataset):
+    dataset.add_sample_field("drop_kept", fo.BooleanField)
+    assert "'drop_kept' exists" in problems(form(dataset))["key"]
+
+
+def test_several_label_fields_ask_for_one(form, dataset):
+    dataset.set_values("second", [fo.Classification(label="a")] * len(dataset))
+    properties = form(dataset)
+    assert "several fields" in problems(properties)["label_field"]
+    assert problems(form(dataset, {"label_field": "second"})) == {}
+
+
+def test_a_collection_that_cannot_be_pruned_shows_why_and_nothing_else(form, make_dataset):
+    empty = make_dataset(rows=[])
+    properties = form(empty)
+    assert "the target view is empty" in problems(properties)["problem"]
+    assert set(properties) == {"view_target", "problem"}
+
+
+def test_without_a_dataset_the_form_says_so():
+    import asyncio
+
+    from fiftyone.operators.executor import resolve_type
+    from fiftyone.operators.registry import OperatorRegistry
+
+    request = {"dataset_name": None, "params": {}, "target": "inputs"}
+    uri = "@fiftyone-drop/drop/apply_drop"
+    properties = asyncio.run(resolve_type(OperatorRegistry(), uri, request)).type.properties
+    assert problems(properties) == {"problem": "Open a dataset first"}
