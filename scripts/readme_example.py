@@ -10,6 +10,8 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+import fiftyone_drop as fod
+
 README = Path(__file__).resolve().parents[1] / "README.md"
 EXAMPLE = """\
 import fiftyone as fo
@@ -26,9 +28,9 @@ def run_example() -> str:
     """What the example prints, warnings included."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", fod.DropWarning)
         exec(EXAMPLE, {})
-    said = [f"{w.category.__name__}: {w.message}" for w in caught if "fiftyone_drop" in w.filename]
+    said = [f"DropWarning: {w.message}" for w in caught if w.category is fod.DropWarning]
     return "\n".join([*said, out.getvalue().strip()])
 
 
@@ -36,13 +38,11 @@ def main() -> None:
     start = time.perf_counter()
     output = run_example()
     seconds = time.perf_counter() - start
-    hardware = (
-        f"{platform.machine()} CPU, PyTorch {version('torch')}, FiftyOne {version('fiftyone')}"
-    )
+    hardware = f"{os.cpu_count()} cores of {platform.machine()}"
+    versions = f"PyTorch {version('torch')}, FiftyOne {version('fiftyone')}"
     block = (
         f"```python\n{EXAMPLE}```\n\n```\n{output}\n```\n\n"
-        f"(Real output of `make readme`, {seconds:.0f} s on a {os.cpu_count()}-core "
-        f"{platform.machine()} machine, {versions}, seed 51.)\n"
+        f"(Real output of `make readme`: {seconds:.0f} s on {hardware}, {versions}, seed 51.)\n"
     )
     text = README.read_text()
     pattern = r"(<!-- example:.*?-->\n).*?(<!-- /example -->)"
