@@ -1,0 +1,291 @@
+"""Record training dynamics inside anybody's own training loop.
+
+::
+
+    recorder = DynamicsRecorder(len(dataset), labels)
+    for epoch in range(epochs):
+        for indices, images, targets in loader:
+            logits = model(images)
+            recorder.update(indices, logits)
+            ...
+        recorder.end_epoch()
+    scores = recorder.finish()
+
+Per batch a handful of numbers per sample is computed on the device of the logits and left there;
+they move to the CPU together, at the end of the epoch or when there are many. So the training loop
+is never made to wait for a batch, and the memory is O(N) plus the window, whatever the number of
+epochs. The logits may be of any float type and still attached to the graph.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fiftyone_drop.errors import DropError, DropWarning
+from fiftyone_drop.scoring import epochs  # noqa: F401, registers its scores
+from fiftyone_drop.scoring.accumulators import COLUMNS, FORWARD, Accumulator
+from fiftyone_drop.scoring.registry import get_score
+
+DYNAMICS = ("forgetting", "first_learned", "aum", "dynamic_uncertainty", "dual", "el2n_mean")
+"""The scores recorded unless told otherwise: all but TDDS, which holds N x K numbers."""
+
+_PENDING = 2**22
+"""Most floats that wait on the device (16 MiB)."""
+
+Indices = Tensor | npt.NDArray[np.integer[Any]] | Sequence[int]
+
+
+class DynamicsRecorder:
+    """Streams logits into scores of training dynamics.
+
+    Args:
+        n: number of samples.
+        labels: (n,) integer class indices >= 0.
+        scores: names of registered scores that need `"dynamics"`.
+        **switches: conventions of these scores, e.g. `never_learned="inf"`, `window=5`; a switch
+            that several scores know goes to all of them.
+
+    Raises:
+        DropError: labels, scores or switches that do not fit.
+
+    Presentations with logits that are not finite (a mixed-precision overflow) are left out, and
+    their number is reported by `finish`. What happens to samples that are seen twice in an epoch,
+    or not at all, is defined in `accumulators.py`.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        labels: Tensor | npt.ArrayLike,
+        *,
+        scores: Collection[str] = DYNAMICS,
+        **switches: str | int,
+    ) -> None:
+        self.n = n
+        self.labels = _check_labels(n, labels)
+        self.switches = _deal(scores, switches)
+        self.epoch = 0
+        self.skipped = 0
+        self._accumulators: dict[str, Accumulator] = {
+            name: get_score(name).function(n, **chosen) for name, chosen in self.switches.items()
+        }
+        wanted = {(a.forward, a.column) for a in self._accumulators.values()}
+        # One entry per (forward, column), whoever shares it.
+        self._wanted = {f: sorted(c for g, c in wanted if g == f) for f in FORWARD}
+        self._pending: list[tuple[npt.NDArray[np.int64], list[Tensor]]] = []
+        self._pending_floats = 0
+
+    def update(
+        self, indices: Indices, logits: Tensor, *, clean_logits: Tensor | None = None
+    ) -> None:
+        """Record one batch.
+
+        Args:
+            indices: (B,) integers in [0, n): which samples these are. Best on the CPU, where a
+                data loader has them anyway: taking them off a GPU waits for it.
+            logits: (B, K) float, any device and precision, as the training step has them.
+            clean_logits: (B, K) float, those of an extra forward pass in eval mode on images
+                without augmentation; only for scores switched to "clean". That pass costs about a
+                third of the training time.
+
+        Raises:
+            DropError: shapes or indices do not fit, or `clean_logits` are missing.
+        """
+        rows = _check_indices(indices, self.n)
+        given = {"training": logits, "clean": clean_logits}
+        columns: list[Tensor] = []
+        labels = torch.from_numpy(self.labels[rows]).to(logits.device, non_blocking=True)
+        for forward, names in self._wanted.items():
+            values = given[forward]
+            if not names:
+                continue
+            if values is None:
+                raise DropError(
+                    "Argument `clean_logits` is missing, but a score is switched to "
+                    "'clean'; hand the logits of an extra forward pass, or switch it to 'training'"
+                )
+            self._check_logits(values, rows)
+            with torch.no_grad():
+                values = values.detach().float()
+                columns.append(torch.isfinite(values).all(1).float())
+                columns += [COLUMNS[name](values, labels) for name in names]
+        self._pending.append((rows, columns))
+        self._pending_floats += sum(column.numel() for column in columns)
+        if self._pending_floats >= _PENDING:
+            self._flush()
+
+    def end_epoch(self) -> None:
+        """Say that an epoch is over; scores over epochs and windows move on."""
+        self._flush()
+        for accumulator in self._accumulators.values():
+            accumulator.end_epoch()
+        self.epoch += 1
+
+    def finish(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The scores of the epochs that have ended. Recording may go on afterwards.
+
+        Returns:
+            score name -> (n,) float64; NaN for samples that were never seen, or too rarely.
+
+        Warns:
+            DropWarning: a score has no value at all, since its window is longer than the training,
+                or presentations were left out because their logits were not finite.
+        """
+        self._flush()
+        results = {name: a.result() for name, a in self._accumulators.items()}
+        if self.skipped:
+            warnings.warn(
+                f"{self.skipped} presentations had logits that are not finite and were left out",
+                DropWarning,
+                stacklevel=2,
+            )
+        empty = sorted(name for name, values in results.items() if np.isnan(values).all())
+        if empty:
+            warnings.warn(
+                f"After {self.epoch} epochs no sample has a value for {empty}: train longer, or "
+                "record with a shorter window",
+                DropWarning,
+                stacklevel=2,
+            )
+        return results
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the scores of `finish` to an .npz file, whole or not at all.
+
+        Args:
+            path: the file. It holds one (n,) array per score, and `conventions`: what every switch
+                was set to, and the number of epochs, as JSON text.
+        """
+        facts = json.dumps({"epochs": self.epoch, "switches": self.switches})
+        partial = Path(f"{os.fspath(path)}.partial")
+        with partial.open("wb") as file:
+            np.savez(file, conventions=np.array(facts), **self.finish())  # type: ignore[arg-type]
+        partial.replace(path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on later with the same result, bit for bit.
+
+        Returns:
+            tensors, numbers and text only, so that `torch.load(..., weights_only=True)` reads it.
+            It shares no memory with the recorder.
+        """
+        self._flush()
+        return {
+            "n": self.n,
+            "labels": torch.from_numpy(self.labels.copy()),
+            "switches": {name: dict(chosen) for name, chosen in self.switches.items()},
+            "epoch": self.epoch,
+            "skipped": self.skipped,
+            "state": {
+                name: {key: torch.from_numpy(value.copy()) for key, value in a.state.items()}
+                for name, a in self._accumulators.items()
+            },
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another recorder stopped.
+
+        Args:
+            state: what `state_dict` returned.
+
+        Raises:
+            DropError: it belongs to other samples, labels, scores or switches.
+        """
+        same = state["n"] == self.n and np.array_equal(state["labels"], self.labels)
+        if not same or state["switches"] != self.switches:
+            raise DropError(
+                "Argument `state` was recorded with other samples, labels, scores or switches "
+                f"(n={state['n']}, {state['switches']}) than this recorder has "
+                f"(n={self.n}, {self.switches}); construct the recorder in the same way"
+            )
+        self._pending, self._pending_floats = [], 0
+        self.epoch, self.skipped = state["epoch"], state["skipped"]
+        for name, accumulator in self._accumulators.items():
+            for key, value in state["state"][name].items():
+                accumulator.state[key] = value.cpu().numpy().copy()
+
+    def _check_logits(self, logits: Tensor, rows: npt.NDArray[np.int64]) -> None:
+        most = int(self.labels[rows].max(initial=0))
+        if logits.ndim != 2 or len(logits) != len(rows) or logits.shape[1] <= max(most, 1):
+            raise DropError(
+                f"Argument `logits` must have the shape ({len(rows)}, K), a row per index and an "
+                f"output per class (labels reach {most}), but has {tuple(logits.shape)}"
+            )
+
+    def _flush(self) -> None:
+        """Hand what is pending to the accumulators."""
+        pending, self._pending, self._pending_floats = self._pending, [], 0
+        if not pending:
+            return
+        samples = np.concatenate([rows for rows, _ in pending])
+        arrays = [
+            torch.cat(parts).cpu().numpy()
+            for parts in zip(*(columns for _, columns in pending), strict=True)
+        ]
+        table: dict[tuple[str, str], npt.NDArray[Any]] = {}
+        finite = np.ones(len(samples), bool)
+        columns = iter(arrays)
+        for forward, names in self._wanted.items():
+            if names:
+                finite &= next(columns) > 0
+                table |= {(forward, name): next(columns) for name in names}
+        self.skipped += int((~finite).sum())
+        if finite.any():
+            for a in self._accumulators.values():
+                a.see(samples[finite], table[a.forward, a.column][finite])
+
+
+def _deal(
+    scores: Collection[str], switches: Mapping[str, str | int]
+) -> dict[str, dict[str, str | int]]:
+    """Give every score the switches it knows."""
+    chosen = [get_score(name) for name in scores]
+    for score in chosen:
+        if score.needs != "dynamics":
+            raise DropError(
+                f"Score {score.name!r} needs {score.needs!r} and cannot be recorded in training"
+            )
+    known = {switch for score in chosen for switch in score.conventions}
+    if not known.issuperset(switches):
+        raise DropError(
+            f"Unknown switches {sorted(set(switches) - known)}; those of {list(scores)} are "
+            f"{sorted(known)}"
+        )
+    return {
+        score.name: score.switches({k: v for k, v in switches.items() if k in score.conventions})
+        for score in chosen
+    }
+
+
+def _check_labels(n: int, labels: Tensor | npt.ArrayLike) -> npt.NDArray[np.int64]:
+    array = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    if n < 1 or array.shape != (n,) or array.dtype.kind not in "iu" or array.min() < 0:
+        raise DropError(
+            f"Argument `labels` must be {n} integer class indices >= 0 for n={n} >= 1 samples, but "
+            f"is {array.dtype} of shape {array.shape}"
+        )
+    return array.astype(np.int64)
+
+
+def _check_indices(indices: Indices, n: int) -> npt.NDArray[np.int64]:
+    rows = np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise DropError(
+            f"Argument `indices` must be a list of sample numbers, but is {rows.dtype} of shape "
+            f"{rows.shape}"
+        )
+    if rows.size and not 0 <= rows.min() <= rows.max() < n:
+        raise DropError(
+            f"Argument `indices` must lie in [0, {n}), but spans [{rows.min()}, {rows.max()}]"
+        )
+    return rows.astype(np.int64)

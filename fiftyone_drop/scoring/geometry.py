@@ -1,0 +1,216 @@
+"""Scores from the geometry of embeddings: distance to the class mean, k-center order."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.scoring.registry import Whole, register_score
+
+_ROWS = 4096
+"""Embeddings converted at a time: extra memory is independent of N."""
+
+_NEAR = 0.01
+"""Squared distances below this fraction of the terms they are a difference of are recomputed."""
+
+_SERIAL = 2**15
+"""PyTorch hands operations on more elements to several threads, which costs more than it gains when
+the work is this small, and very much more on a busy machine."""
+
+Embeddings = Tensor | npt.NDArray[Any]
+
+
+@register_score(
+    "class_mean_distance",
+    hard="high",
+    needs="embeddings",
+    description="Distance of the embedding to the mean embedding of its class (SSP-y, Moderate).",
+    source="DRoP authors' scorers (SSPY); after Sorscher et al., NeurIPS 2022, arXiv 2206.14486",
+)
+def class_mean_distance(
+    embeddings: Embeddings, labels: Tensor | npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Euclidean distance to the class mean.
+
+    Goes through the embeddings twice, a few thousand at a time, and so takes a memory-mapped array
+    of any size; means are float64.
+
+    Args:
+        embeddings: (N, D) float.
+        labels: (N,) integers.
+
+    Returns:
+        (N,) float64 >= 0, higher = further from the prototype = harder. Moderate coresets keep
+        the middle instead.
+
+    Raises:
+        DropError: shapes that do not match, or embeddings that are not finite.
+    """
+    table = _as_tensor(embeddings)
+    numbers = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    if numbers.shape != (len(table),):
+        raise DropError(
+            f"Argument `labels` must have the shape ({len(table)},), one per embedding, but has "
+            f"{numbers.shape}"
+        )
+    classes, index, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    which = torch.from_numpy(index).to(table.device)
+    means = torch.zeros(len(classes), table.shape[1], dtype=torch.float64, device=table.device)
+    parts = [slice(i, i + _ROWS) for i in range(0, len(table), _ROWS)]
+    for part in parts:
+        means.index_add_(0, which[part], table[part].double())
+    means /= torch.from_numpy(counts).to(table.device)[:, None]
+    distances = [(table[part].double() - means[which[part]]).norm(dim=1) for part in parts]
+    return np.asarray(torch.cat(distances).cpu().numpy(), np.float64)
+
+
+@register_score(
+    "k_center",
+    hard=None,
+    kept_first="low",
+    needs="embeddings",
+    description="Position in the greedy k-center order (CoreSet): picked first, covers most.",
+    source="Sener and Savarese, ICLR 2018, arXiv 1708.00489; DRoP authors' scorers/coreset.py",
+    conventions={"picks": Whole(default=0, minimum=0)},
+)
+def k_center(
+    embeddings: Embeddings, labels: object = None, *, picks: int = 0
+) -> npt.NDArray[np.float64]:
+    """Position of each sample in the order of `k_center_order`.
+
+    It has no hard end. Keeping the lowest positions first gives, at every size, the greedy
+    k-center subset of that size, so its subsets are nested.
+
+    Args:
+        embeddings: (N, D) float.
+        labels: ignored.
+        picks: how many samples to pick one by one; 0 for all. The time is proportional to it. The
+            others follow by their distance to the picked ones, the furthest first.
+
+    Returns:
+        (N,) float64, a permutation of 0 ... N-1.
+
+    Raises:
+        DropError: see `k_center_order`.
+    """
+    table = _as_tensor(embeddings)
+    order, left = _pick(table, min(picks, len(table)) or len(table))
+    rest = np.setdiff1d(np.arange(len(table)), order)
+    rest = rest[np.argsort(-left[rest], kind="stable")]
+    positions = np.empty(len(table))
+    positions[np.concatenate([order, rest])] = np.arange(len(table))
+    return positions
+
+
+def k_center_order(embeddings: Embeddings, n: int | None = None) -> npt.NDArray[np.int64]:
+    """Greedy k-center: the sample nearest the mean, then always the one furthest from all picked.
+
+    One matrix-vector product in float32 per pick and O(N) extra memory. float32 arrays and tensors
+    are used in place, on their device. Distances that the float32 product cannot resolve, between
+    near-duplicates, are recomputed from differences.
+
+    Args:
+        embeddings: (N, D) float.
+        n: how many to pick, in [1, N]; all unless given.
+
+    Returns:
+        (n,) int64, the picked samples in the order of picking. Ties go to the lower number.
+
+    Raises:
+        DropError: `n` out of range, or embeddings that are no finite (N, D) array.
+    """
+    table = _as_tensor(embeddings)
+    n = len(table) if n is None else n
+    if not 1 <= n <= len(table):
+        raise DropError(f"Argument `n` must lie in [1, {len(table)}], but is {n}")
+    return _pick(table, n)[0]
+
+
+def _pick(table: Tensor, n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """The first n picks, and every sample's squared distance to them."""
+    mean, size, square = _moments(table)
+    picks = torch.empty(n, dtype=torch.long, device=table.device)
+    nearest, distance = torch.full_like(square, torch.inf), torch.empty_like(square)
+    columns = _Columns(table, size, square, nearest, distance)
+    rows = _SERIAL if table.is_cpu else len(table)
+    blocks = [
+        _Columns(*(column[start : start + rows] for column in columns))
+        for start in range(0, len(table), rows)
+    ]
+    pick = square.argmin()
+    for i in range(n):
+        picks[i] = pick
+        centre = table[pick]
+        arm = centre - mean
+        torch.mv(table, arm, out=distance)
+        offset, near = square[pick] + 2 * (mean @ arm), _NEAR * arm.norm()
+        for block in blocks:
+            _update(block, centre, offset, near)
+        nearest[pick] = -1.0  # below every distance: picked once, even among duplicates
+        pick = nearest.max(0).indices
+    return picks.cpu().numpy(), nearest.cpu().numpy()
+
+
+class _Columns(NamedTuple):
+    table: Tensor
+    size: Tensor
+    square: Tensor
+    nearest: Tensor
+    distance: Tensor
+
+
+def _update(block: _Columns, centre: Tensor, offset: Tensor, near: Tensor) -> None:
+    """Lower `nearest` to the squared distance to the new centre, given `distance` = x (c - m)."""
+    # |x - c|^2 = |x - m|^2 + |c - m|^2 - 2 (x - m)(c - m): with the mean taken off the centre, the
+    # product is nearly as exact as with centred embeddings, which would be a second copy.
+    table, size, square, nearest, distance = block
+    distance.mul_(-2).add_(square).add_(offset)
+    close = (distance <= size * near).nonzero()[:, 0]
+    if len(close):
+        _recompute(distance, table, centre, close)
+    torch.minimum(nearest, distance, out=nearest)
+
+
+def _recompute(distance: Tensor, table: Tensor, centre: Tensor, rows: Tensor) -> None:
+    for start in range(0, len(rows), _ROWS):
+        part = rows[start : start + _ROWS]
+        distance[part] = (table[part] - centre).square_().sum(1)
+
+
+def _moments(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean (D,), norms (N,) and squared distances to the mean (N,), in float32."""
+    parts = [table[i : i + _ROWS] for i in range(0, len(table), _ROWS)]
+    total = torch.stack([part.sum(0, dtype=torch.float64) for part in parts]).sum(0)
+    mean = (total / len(table)).float()
+    size = torch.cat([part.norm(dim=1) for part in parts])
+    square = torch.cat([(part - mean).square_().sum(1) for part in parts])
+    return mean, size, square
+
+
+def _as_tensor(embeddings: Embeddings) -> Tensor:
+    """A float32 tensor, of the same memory where the input is float32 already."""
+    if isinstance(embeddings, Tensor):
+        table = embeddings.detach().float().contiguous()
+    else:
+        array = np.ascontiguousarray(embeddings, np.float32)
+        with warnings.catch_warnings():
+            # A memory map opened for reading is not writable, and nothing here writes.
+            warnings.filterwarnings("ignore", message=".*not writable")
+            table = torch.from_numpy(array)
+    if table.ndim != 2 or 0 in table.shape:
+        raise DropError(
+            f"Argument `embeddings` must have the shape (N, D), but has {tuple(table.shape)}"
+        )
+    for i in range(0, len(table), _ROWS):
+        if not torch.isfinite(table[i : i + _ROWS]).all():
+            raise DropError(
+                "Argument `embeddings` must be finite, but has NaN or infinite values; leave out "
+                "the samples whose embedding failed"
+            )
+    return table

@@ -1,0 +1,232 @@
+"""Every score once more, written from its definition: plain NumPy float64, no code shared.
+
+`REFERENCES` has one entry per registered score; a test fails when one is missing. Its signature
+follows from what the score needs:
+
+* "logits", "features": f(logits, labels, features) -> (B,)
+* "model": f(module, inputs, labels) -> (B,)
+* "embeddings": f(embeddings, labels) -> (N,)
+* "nothing": f(keys) -> (N,)
+* "dynamics": f(history, labels, **switches) -> (N,), `history` being a list of epochs, each a list
+  of presentations (sample, logits (K,)).
+"""
+
+import hashlib
+import itertools
+
+import numpy as np
+import torch
+
+
+def softmax(logits):
+    z = np.exp(logits - logits.max(-1, keepdims=True))
+    return z / z.sum(-1, keepdims=True)
+
+
+def el2n(logits, labels, features=None):
+    return np.linalg.norm(softmax(logits) - np.eye(logits.shape[1])[labels], axis=1)
+
+
+def grand_last_layer(logits, labels, features):
+    """The norm of the explicit gradient matrix, bias column and all."""
+    error = softmax(logits) - np.eye(logits.shape[1])[labels]
+    with_bias = np.concatenate([features, np.ones((len(features), 1))], axis=1)
+    return np.linalg.norm(error[:, :, None] * with_bias[:, None, :], axis=(1, 2))
+
+
+def loss(logits, labels, features=None):
+    return np.log(np.exp(logits).sum(1)) - logits[np.arange(len(labels)), labels]
+
+
+def entropy(logits, labels, features=None):
+    p = softmax(logits)
+    return -(p * np.log(p)).sum(1)
+
+
+def margin(logits, labels, features=None):
+    p = np.sort(softmax(logits), axis=1)
+    return p[:, -1] - p[:, -2]
+
+
+def least_confidence(logits, labels, features=None):
+    return 1 - softmax(logits).max(1)
+
+
+def grand(module, inputs, labels):
+    """One sample at a time, as published."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    norms = []
+    for i in range(len(inputs)):
+        loss = torch.nn.functional.cross_entropy(module(inputs[i : i + 1]), labels[i : i + 1])
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        norms.append(sum(g.double().square().sum() for g in gradients if g is not None).sqrt())
+    return torch.stack(norms).numpy()
+
+
+def class_mean_distance(embeddings, labels):
+    return np.array(
+        [
+            np.linalg.norm(x - embeddings[labels == y].mean(0))
+            for x, y in zip(embeddings, labels, strict=True)
+        ]
+    )
+
+
+def k_center_picks(embeddings, n):
+    distances = np.linalg.norm(embeddings[:, None] - embeddings[None], axis=2)
+    picks = [int(np.linalg.norm(embeddings - embeddings.mean(0), axis=1).argmin())]
+    while len(picks) < n:
+        nearest = distances[:, picks].min(1)
+        nearest[picks] = -1
+        picks.append(int(nearest.argmax()))
+    return np.array(picks)
+
+
+def k_center(embeddings, labels):
+    return np.argsort(k_center_picks(embeddings, len(embeddings))).astype(float)
+
+
+def random(keys):
+    def number(key):
+        digest = hashlib.blake2b(f"51:{key}".encode(), digest_size=8).digest()
+        return (int.from_bytes(digest, "little") >> 11) / 2**53
+
+    return np.array([number(key) for key in keys])
+
+
+def _presentations(history, sample):
+    return [logits for epoch in history for i, logits in epoch if i == sample]
+
+
+def _epoch_means(history, sample, function):
+    """The sample's value in each epoch: None where it was not seen, the mean where it was twice."""
+    values = []
+    for epoch in history:
+        seen = [function(logits) for i, logits in epoch if i == sample]
+        values.append(np.mean(seen, axis=0) if seen else None)
+    return values
+
+
+def _each(labels, function):
+    return np.array([function(i, int(y)) for i, y in enumerate(labels)], float)
+
+
+def forgetting(history, labels, never_learned="max"):
+    most = max(len(_presentations(history, i)) for i in range(len(labels)))
+
+    def score(i, y):
+        right = [int(z.argmax()) == y for z in _presentations(history, i)]
+        if not right:
+            return np.nan
+        if not any(right):
+            return {"max": most, "inf": np.inf, "zero": 0}[never_learned]
+        return sum(a and not b for a, b in itertools.pairwise(right))
+
+    return _each(labels, score)
+
+
+def first_learned(history, labels):
+    def score(i, y):
+        if not _presentations(history, i):
+            return np.nan
+        for number, epoch in enumerate(history):
+            if any(j == i and int(z.argmax()) == y for j, z in epoch):
+                return number
+        return len(history)
+
+    return _each(labels, score)
+
+
+def aum(history, labels, aum_on="logits"):
+    def score(i, y):
+        margins = []
+        for z in _presentations(history, i):
+            values = z if aum_on == "logits" else softmax(z)
+            margins.append(values[y] - np.delete(values, y).max())
+        return np.mean(margins) if margins else np.nan
+
+    return _each(labels, score)
+
+
+def el2n_mean(history, labels, el2n_epochs=10, el2n_forward="training"):
+    def score(i, y):
+        values = _epoch_means(history, i, lambda z: el2n(z[None], np.array([y]))[0])
+        seen = [v for v in values[:el2n_epochs] if v is not None]
+        return np.mean(seen) if seen else np.nan
+
+    return _each(labels, score)
+
+
+def _windows(history, i, y, window):
+    """The window of the sample's last J values at the end of each epoch, once it has J."""
+    own, windows = [], []
+    for value in _epoch_means(history, i, lambda z: softmax(z)[y]):
+        own += [] if value is None else [value]
+        windows.append(own[-window:] if len(own) >= window else None)
+    return windows
+
+
+def dynamic_uncertainty(
+    history, labels, window=10, last_window="skip", uncertainty_forward="training"
+):
+    def score(i, y):
+        windows = _windows(history, i, y, window)
+        windows = windows[:-1] if last_window == "skip" else windows
+        spreads = [10 * np.std(w, ddof=1) for w in windows if w is not None]
+        return np.mean(spreads) if spreads else np.nan
+
+    return _each(labels, score)
+
+
+def dual(history, labels, window=10, dual_epochs=30):
+    def score(i, y):
+        windows = _windows(history[:dual_epochs], i, y, window)
+        values = [10 * np.std(w, ddof=1) * (1 - np.mean(w)) for w in windows if w is not None]
+        return np.mean(values) if values else np.nan
+
+    return _each(labels, score)
+
+
+def tdds(history, labels, tdds_window=10, tdds_epochs=90):
+    def score(i, y):
+        own = [p for p in _epoch_means(history[:tdds_epochs], i, softmax) if p is not None]
+        count = len(own) - tdds_window + 1
+        if count < 1:
+            return np.nan
+        total = 0.0
+        for k in range(count):
+            p = own[k : k + tdds_window]
+            moves = np.array(
+                [
+                    np.abs(b * (np.log(b + 1e-8) - np.log(a + 1e-8))).sum()
+                    for a, b in itertools.pairwise(p)
+                ]
+            )
+            total += np.linalg.norm(moves - moves.mean()) * 0.9 * 0.1 ** (count - 1 - k)
+        return total
+
+    return _each(labels, score)
+
+
+REFERENCES = {
+    function.__name__: function
+    for function in (
+        el2n,
+        grand_last_layer,
+        loss,
+        entropy,
+        margin,
+        least_confidence,
+        grand,
+        forgetting,
+        first_learned,
+        aum,
+        el2n_mean,
+        dynamic_uncertainty,
+        dual,
+        tdds,
+        class_mean_distance,
+        k_center,
+        random,
+    )
+}
