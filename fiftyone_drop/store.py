@@ -18,15 +18,16 @@ import numpy as np
 from bson import ObjectId
 from fiftyone import ViewField as F
 from numpy.typing import NDArray
-from pymongo import UpdateOne
+from pymongo import UpdateMany
 
 from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
 
 logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
 
-BATCH = 10_000
-THREADS = 3
+STATEMENT = 100  # samples per update statement: longer ones search longer arrays
+BATCH = 5_000  # samples per message
+THREADS = 2
 ORANGE = "#FF6D04"
 GREY = "#9E9E9E"
 
@@ -95,16 +96,12 @@ def write_fields(
 
     def write(start: int) -> int:
         stop = min(start + BATCH, len(ids))
-        columns = [field.documents(start, stop) for field in fields.values()]
         updates = [
-            UpdateOne(
-                {"_id": ObjectId(digits.decode())},
-                {"$set": dict(zip(fields, values, strict=True), last_modified_at=now)},
-            )
-            for digits, *values in zip(ids[start:stop].tolist(), *columns, strict=True)
+            _update(fields, ids, i, min(i + STATEMENT, stop), now)
+            for i in range(start, stop, STATEMENT)
         ]
         samples.bulk_write(updates, ordered=False)
-        return len(updates)
+        return stop - start
 
     with (
         ThreadPoolExecutor(THREADS) as pool,
@@ -117,6 +114,25 @@ def write_fields(
             pool.shutdown(cancel_futures=True)  # nothing may be written after the error
             raise
     dataset._reload_docs()
+
+
+def _update(
+    fields: Mapping[str, FieldValues], ids: Ids, start: int, stop: int, now: datetime
+) -> UpdateMany:
+    """One statement that writes some samples, each its own values.
+
+    The server looks each sample's values up in arrays that come with the statement. That takes it
+    less than half of the time of as many single updates (benchmarks/data_layer.py).
+    """
+    oids = [ObjectId(digits.decode()) for digits in ids[start:stop].tolist()]
+    position = {"$indexOfArray": [{"$literal": oids}, "$_id"]}
+    values: dict[str, Any] = {
+        name: {"$arrayElemAt": [{"$literal": field.documents(start, stop)}, position]}
+        for name, field in fields.items()
+    }
+    # FiftyOne's own writers keep this too, and nothing in the database does it by itself
+    values["last_modified_at"] = now
+    return UpdateMany({"_id": {"$in": oids}}, [{"$set": values}])
 
 
 def rewrite_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density: float) -> None:
