@@ -1,0 +1,43 @@
+"""Benchmarks run, and what they check holds, at a size that a test can afford."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def run(script, *arguments):
+    """What a benchmark prints; it uses the server of this test session."""
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_client_that_is_killed_leaves_a_whole_run_or_one_that_is_replaced():
+    out = run("kill_client.py", "--samples", "2000", "--kills", "3")
+    assert "3 kills of a write of 2,000 samples, 0 failures" in out
+
+
+@pytest.mark.slow
+def test_the_data_layer_benchmark_runs_and_cleans_up():
+    import fiftyone as fo
+
+    before = fo.list_datasets()
+    out = run("data_layer.py", "--quick")
+    assert "reading ids and labels, 10,000 samples of 100 classes" in out
+    assert "peak_bytes_per_sample" in out
+    assert fo.list_datasets() == before
+
+
+def test_the_order_benchmark_runs():
+    out = run("order.py", "--samples", "20000", "--classes", "50", "--repeats", "1")
+    assert "order of 20,000 samples of 50 classes" in out
