@@ -23,6 +23,7 @@ from collections.abc import Callable
 
 import fiftyone as fo
 from data_layer import fill, recalls_of
+from reporting import emit, machine
 
 import fiftyone_drop as fod
 from fiftyone_drop.plan import plan_drop  # imported before forking, as all that is slow
@@ -149,6 +150,7 @@ def main() -> None:
     finally:
         assert finished(in_child(lambda _: fo.delete_dataset(name)))
     print(f"{args.kills} kills of a write of {args.samples:,} samples, {failures} failures")
+    emit({"title": "killed client", **vars(args), "failures": failures, "machine": machine()})
     sys.exit(failures > 0)
 
 

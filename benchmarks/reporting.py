@@ -1,6 +1,8 @@
 """What all benchmarks share: arms that take turns in one run, and a report as table and JSON.
 
-Machines are noisy, so a claim is a ratio of arms that were measured side by side.
+Machines are noisy, so a claim is a ratio of arms that were measured side by side. With
+``BENCHMARK_RESULTS=benchmarks/results/name.jsonl`` in the environment, every record is also added
+to that file: figures in the docs come from there.
 """
 
 from __future__ import annotations
@@ -101,8 +103,19 @@ def report(
         words = "holds" if verdict["holds"] else "FAILS"
         print(f"claim {words}: {name} {verdict['claim']} of {baseline}: {verdict['measured']:.2f}")
     record = {"title": title, "arms": rows, "claims": verdicts, **facts, "machine": machine()}
-    print(json.dumps(record))
+    emit(record)
     return record
+
+
+def emit(record: Mapping[str, Any]) -> None:
+    """Print a record as one line of JSON, and add it to the file of results if one is named."""
+    line = json.dumps(record)
+    print(line)
+    results = os.environ.get("BENCHMARK_RESULTS")
+    if results:
+        Path(results).parent.mkdir(parents=True, exist_ok=True)
+        with Path(results).open("a") as file:
+            file.write(line + "\n")
 
 
 def _processor() -> str:

@@ -249,6 +249,7 @@ def plan_drop(
         values_of=None if select == RANDOM else select,
         filepaths=measures and source.trains,
         skip_unlabeled=skip_unlabeled,
+        progress=progress,
     )
     if population.values is not None:
         _check_complete(population, select)

@@ -15,6 +15,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.core.fields as fof
+import fiftyone.core.utils as fou
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +23,7 @@ from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError, Warner, listing
 
 BATCH = 5_000
+LONG_READ = 300_000  # samples that take about a second
 SPLIT_TAGS = {
     "train": {"train", "training"},
     "validation": {"val", "valid", "validation", "dev"},
@@ -285,6 +287,12 @@ def _next_columns(
             gc.enable()
 
 
+def reading_bar(samples: foc.SampleCollection, progress: Any) -> fou.ProgressBar:
+    """A progress bar for reading a collection, if that takes over a second."""
+    total = len(samples)
+    return fou.ProgressBar(total=total, progress=progress if total >= LONG_READ else False)
+
+
 def read_population(
     samples: foc.SampleCollection,
     label_field: str,
@@ -293,6 +301,7 @@ def read_population(
     values_of: str | None = None,
     filepaths: bool = False,
     skip_unlabeled: bool = False,
+    progress: Any = None,
 ) -> Population:
     """Read the samples of a collection.
 
@@ -304,6 +313,8 @@ def read_population(
         filepaths (False): whether to read the paths of the images
         skip_unlabeled (False): whether to leave out samples without a label (or value of
             ``group_by``) rather than to raise an error
+        progress (None): as everywhere in FiftyOne; collections that are read in less than about a
+            second show none
 
     Returns:
         a :class:`Population`
@@ -321,14 +332,16 @@ def read_population(
     all_ids: list[Ids] = []
     values = array("d")
     files: list[str] = []
-    for ids, columns in stream(samples, paths + extra):
-        all_ids.append(ids)
-        for encoder, column in zip(encoders, columns, strict=False):
-            encoder.add(column)
-        if values_of:
-            values.extend(float("nan") if v is None else float(v) for v in columns[encoded])
-        if filepaths:
-            files.extend(columns[-1])
+    with reading_bar(samples, progress) as bar:
+        for ids, columns in stream(samples, paths + extra):
+            all_ids.append(ids)
+            for encoder, column in zip(encoders, columns, strict=False):
+                encoder.add(column)
+            if values_of:
+                values.extend(float("nan") if v is None else float(v) for v in columns[encoded])
+            if filepaths:
+                files.extend(columns[-1])
+            bar.update(len(ids))
     population = _assemble(
         np.concatenate(all_ids) if all_ids else np.empty(0, "S24"),
         [encoder.finish() for encoder in encoders],

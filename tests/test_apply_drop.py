@@ -53,6 +53,14 @@ def test_a_smaller_density_keeps_a_subset(dataset, recalls):
     assert len(fod.drop_view(dataset, "drop", 1)) == 300
 
 
+def test_a_view_below_the_floors_holds_the_first_samples_of_them(dataset, recalls):
+    dataset.apply_drop(density=0.5, recalls=recalls, min_per_class=5)
+    small, floors = (fod.drop_view(dataset, "drop", d) for d in (0.05, 50 / 300))
+    assert len(small) == 15
+    assert set(counts(floors).values()) == {5}
+    assert ids(small) < ids(floors)
+
+
 @pytest.mark.parametrize("rule", ["drop", "drop-unweighted", "proportional", "balanced", "none"])
 def test_the_stored_field_counts_to_the_class_table_at_every_density(dataset, recalls, rule):
     plan = fod.plan_drop(dataset, 0.5, recalls=recalls, rule=rule)
