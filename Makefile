@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python scripts/with_mongod.py
 DEMO := $(RUN) --home .demo --
 
-.PHONY: demo app export readme test lint check clean
+.PHONY: demo app export readme docs test lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
@@ -18,6 +18,10 @@ export: $(VENV)/.ready
 
 readme: $(VENV)/.ready
 	$(DEMO) env FIFTYONE_SHOW_PROGRESS_BARS=false $(BIN)/python scripts/readme_example.py
+
+docs: $(VENV)/.ready
+	$(BIN)/python scripts/docs_scores.py
+	$(BIN)/python scripts/docs_benchmarks.py
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from fiftyone_drop.allocation import Allocation, allocate, kept_size, suggested_epochs
     from fiftyone_drop.api import (
         apply_drop,
-        compute_scores,
         drop_view,
         set_density,
         train_query_model,
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from fiftyone_drop.errors import DropError, DropWarning
     from fiftyone_drop.plan import DropPlan, plan_drop
     from fiftyone_drop.runs import delete_drop, list_drops, load_drop
+    from fiftyone_drop.scores.compute import compute_scores
+    from fiftyone_drop.scores.imports import import_scores
+    from fiftyone_drop.scores.recorder import DynamicsRecorder
     from fiftyone_drop.training import QueryModel, TrainingOptions
 
 __version__ = "0.1.0"
@@ -35,13 +37,15 @@ _HOME = {
     "DropError": "errors",
     "DropPlan": "plan",
     "DropWarning": "errors",
+    "DynamicsRecorder": "scores.recorder",
     "QueryModel": "training",
     "TrainingOptions": "training",
     "allocate": "allocation",
     "apply_drop": "api",
-    "compute_scores": "api",
+    "compute_scores": "scores.compute",
     "delete_drop": "runs",
     "drop_view": "api",
+    "import_scores": "scores.imports",
     "kept_size": "allocation",
     "list_drops": "runs",
     "load_drop": "runs",
@@ -57,6 +61,7 @@ __all__ = [
     "DropError",
     "DropPlan",
     "DropWarning",
+    "DynamicsRecorder",
     "QueryModel",
     "TrainingOptions",
     "allocate",
@@ -64,6 +69,7 @@ __all__ = [
     "compute_scores",
     "delete_drop",
     "drop_view",
+    "import_scores",
     "kept_size",
     "list_drops",
     "load_drop",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,11 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 from fiftyone import ViewField as F
+from numpy.typing import NDArray
 
-from fiftyone_drop import runs, store
+from fiftyone_drop import runs
 from fiftyone_drop._types import ClassName
-from fiftyone_drop.allocation import check_density, check_no_class_emptied
+from fiftyone_drop.allocation import check_density, check_no_class_emptied, checked_size
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.plan import known_predictions, plan_drop
 from fiftyone_drop.population import (
@@ -28,6 +30,7 @@ from fiftyone_drop.recall import class_counts, class_recalls
 from fiftyone_drop.recall_sources import RecallSource
 
 if TYPE_CHECKING:
+    from fiftyone_drop.scoring import DynamicsRecorder
     from fiftyone_drop.training import QueryModel
 
 
@@ -163,14 +166,14 @@ def drop_view(dataset: foc.SampleCollection, key: str, density: float) -> fo.Dat
 
     Returns:
         a :class:`fiftyone.core.view.DatasetView` of the whole dataset; of two densities the
-        smaller one's view is a subset
+        smaller one's view is a subset. Below the run's floors it holds the first samples of them
 
     Raises:
         DropError: if there is no such run, or ``density`` is out of range or keeps nothing
     """
     density = check_density(density)
     results = runs.load_drop(dataset, key)
-    results.table.check_density(density)
+    checked_size(results.table.size, density)
     keep_at = F(results.config.keep_at_field)
     # The lower bound leaves out samples outside the run: a missing value is below every number
     return dataset._root_dataset.match((keep_at > 0) & (keep_at <= density))
@@ -213,71 +216,7 @@ def _count_classes(
     return np.array([counts.get(name, 0) for name in classes], dtype=np.int64)
 
 
-# -- query models and scores ----------------------------------------------------------------------
-
-
-def compute_scores(
-    samples: foc.SampleCollection,
-    label_field: str | None = None,
-    scores: Sequence[str] = ("el2n",),
-    *,
-    model: QueryModel | None = None,
-    prefix: str = "",
-    folds: int = 5,
-    seed: int = 51,
-    overwrite: bool = False,
-    progress: Any = None,
-) -> list[str]:
-    """Compute difficulty scores and write each as a float field.
-
-    The field's ``info`` says which end is hard, so that ``apply_drop(select=...)`` knows.
-
-    Args:
-        samples: a :class:`fiftyone.core.dataset.Dataset` or view of images
-        label_field (None): a Classification or string field; by default the only Classification
-            field that is not a known prediction
-        scores (("el2n",)): the scores to compute
-        model (None): a :class:`fiftyone_drop.QueryModel`. None trains ``folds`` query models and
-            scores each sample by the one that has not seen it
-        prefix (""): the fields are named ``prefix`` + score
-        folds (5): the number of query models that cross-validation trains
-        seed (51): decides the folds and the query models
-        overwrite (False): whether to replace fields that exist and are no scores of that name
-        progress (None): as everywhere in FiftyOne
-
-    Returns:
-        the names of the fields
-
-    Raises:
-        DropError: if an argument is invalid; nothing has been written then
-    """
-    check_collection(samples)
-    dataset = samples._root_dataset
-    fields = _score_fields(dataset, scores, prefix, overwrite)
-    population = _read_images(samples, label_field)
-    if model is None:
-        predictions = cross_predict(population, folds, None, seed, progress)
-    else:
-        predictions = predict_population(model, population, progress)
-    from fiftyone_drop.scoring import get_score
-
-    written = {}
-    for name, field in fields.items():
-        score = get_score(name)
-        written[field] = store.FieldValues(
-            fo.FloatField,
-            predictions.scores[name].astype(np.float64),
-            f"{score.description} ({score.hard} = hard)",
-            {
-                "score": name,
-                "hard": score.hard,
-                "convention": score.defaults,
-                "model": predictions.source,
-                "out_of_sample": model is None,
-            },
-        )
-    store.write_fields(dataset, predictions.ids, written, progress)
-    return list(written)
+# -- query models ---------------------------------------------------------------------------------
 
 
 def train_query_model(
@@ -286,8 +225,10 @@ def train_query_model(
     *,
     validation: foc.SampleCollection | None = None,
     holdout: float = 0.2,
+    scores: Sequence[str] = ("el2n",),
     key: str = "query",
     overwrite: bool = False,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
     progress: Any = None,
     **options: Any,
 ) -> QueryModel:
@@ -296,14 +237,20 @@ def train_query_model(
     Writes its predictions on these samples as ``<key>_pred`` and, where labels are Classifications,
     evaluates them as ``<key>_eval``, fit for ``apply_drop(eval_key=...)``.
 
+    An interrupted training goes on where it stopped when the same call is made again.
+
     Args:
         samples: a :class:`fiftyone.core.dataset.Dataset` or view of images
         label_field (None): a Classification or string field; by default the only Classification
             field that is not a known prediction
         validation (None): a view of held-out samples; None holds out a part of ``samples``
         holdout (0.2): the fraction of ``samples`` that is held out, in (0, 1)
+        scores (("el2n",)): what the model's ``scores`` hold: ``"el2n"`` of the trained model, and
+            any score of training dynamics, recorded on the way
         key ("query"): names the field and the evaluation run
         overwrite (False): whether to replace these
+        checkpoint_dir (None): where an interrupted training leaves what it has; by default in the
+            user's cache
         progress (None): as everywhere in FiftyOne
         **options: fields of :class:`fiftyone_drop.TrainingOptions`: ``architecture``,
             ``pretrained``, ``epochs``, ``image_size``, ``device``, ``seed``, ...
@@ -318,6 +265,7 @@ def train_query_model(
     from fiftyone_drop.training import TrainingOptions
 
     trained_with = TrainingOptions(**options)
+    _check_in_sample(scores)
     check_collection(samples)
     dataset = samples._root_dataset
     if label_field is None:
@@ -327,9 +275,12 @@ def train_query_model(
     _check_predictions_free(dataset, pred_field, f"{key}_eval", overwrite)
     RecallSource(holdout=holdout).check(samples, label_field)
     population = read_population(samples, label_field, filepaths=True)
+    recorder = _recorder(population, scores)
+    resumable: dict[str, Any] = {"recorder": recorder, "checkpoint_dir": checkpoint_dir}
     if validation is None:
+        seed = trained_with.seed
         predictions = cross_predict(
-            population, 2, holdout, trained_with.seed, progress, trained_with, keep_models=True
+            population, 2, holdout, seed, progress, trained_with, keep_models=True, **resumable
         )
         trained_on = np.setdiff1d(np.arange(len(population)), predictions.rows)
         codes = population.codes[predictions.rows]
@@ -339,19 +290,46 @@ def train_query_model(
             validation, population, label_field, None, ["filepath"]
         )
         trained_on = np.arange(len(population))
-        predictions = train_on(population, (ids, files, labels), trained_with, progress)
+        held_out = (ids, files, labels)
+        predictions = train_on(population, held_out, trained_with, progress, **resumable)
     model = predictions.models[0]
     correct, support = class_counts(codes, predictions.correct, len(population.classes))
     recalls = class_recalls(correct, support)
-    in_sample = predict_population(model, population.select(trained_on), progress)
+    learned = population.select(trained_on)
+    recorded = {} if recorder is None else recorder.finish()
+    found: dict[str, NDArray[np.floating[Any]]] = {n: x[trained_on] for n, x in recorded.items()}
+    if "el2n" in scores:
+        found |= predict_population(model, learned, progress).scores
     runs.write_predictions(
         dataset, predictions.ids, predictions.field_values(), label_field, pred_field, eval_key
     )
     model.recalls = dict(zip(population.label_names, recalls.tolist(), strict=True))
     model.eval_key = eval_key
-    model.sample_ids = [i.decode() for i in in_sample.ids.tolist()]
-    model.scores = in_sample.scores
+    model.sample_ids = [i.decode() for i in learned.ids.tolist()]
+    model.scores = {name: found[name] for name in scores}
     return model
+
+
+def _check_in_sample(scores: Sequence[str]) -> None:
+    from fiftyone_drop.scoring import get_score
+
+    if isinstance(scores, str):
+        raise DropError(f"scores: must be a sequence of names, such as ({scores!r},)")
+    for name in scores:
+        if get_score(name).needs != "dynamics" and name != "el2n":
+            raise DropError(
+                f"scores: a training records 'el2n' and scores of training dynamics, but got "
+                f"'{name}'; compute it afterwards, with compute_scores(samples, model=model)"
+            )
+
+
+def _recorder(population: Population, scores: Sequence[str]) -> DynamicsRecorder | None:
+    from fiftyone_drop.scoring import DynamicsRecorder
+
+    dynamics = [name for name in scores if name != "el2n"]
+    if not dynamics:
+        return None
+    return DynamicsRecorder(len(population), population.labels, scores=dynamics)
 
 
 def _check_predictions_free(
@@ -365,35 +343,3 @@ def _check_predictions_free(
             f"key: the field '{pred_field}' or the evaluation run '{eval_key}' exists; pass "
             "overwrite=True to replace them, or another key"
         )
-
-
-def _score_fields(
-    dataset: fo.Dataset, scores: Sequence[str], prefix: str, overwrite: bool
-) -> dict[str, str]:
-    """Score name -> field name.
-
-    Raises:
-        DropError: if a score is unknown, or its field holds something else
-    """
-    from fiftyone_drop.scoring import get_score
-
-    if isinstance(scores, str):
-        raise DropError(f"scores: must be a sequence of names, such as ({scores!r},)")
-    fields = {}
-    for name in scores:
-        get_score(name)
-        field = prefix + name
-        existing = dataset.get_field(field)
-        if existing is not None and (existing.info or {}).get("score") != name and not overwrite:
-            raise DropError(
-                f"prefix: the field '{field}' exists and does not hold the score '{name}'; pass "
-                "another prefix, or overwrite=True"
-            )
-        fields[name] = field
-    return fields
-
-
-def _read_images(samples: foc.SampleCollection, label_field: str | None) -> Population:
-    if label_field is None:
-        label_field = default_label_field(samples, known_predictions(samples))
-    return read_population(samples, label_field, filepaths=True)

@@ -358,14 +358,16 @@ def _check_select(samples: foc.SampleCollection, select: object, keep: object) -
             f"select: must be 'random' or the name of a number field that holds scores, but got "
             f"{select!r}; compute one with fiftyone_drop.compute_scores(...)"
         )
-    hard = (field.info or {}).get("hard")
-    if hard not in ("high", "low"):
+    info = field.info or {}
+    # Scores such as k_center have no hard end, but one that is kept first
+    first = info.get("hard") or info.get("kept_first")
+    if first not in ("high", "low"):
         raise DropError(
             f"select: the field '{select}' does not say which end is hard; set it with "
             f"field = dataset.get_field('{select}'); field.info = {{'hard': 'high'}} (or 'low'); "
             "field.save()"
         )
-    return bool((hard == "high") == (keep == "hardest"))
+    return bool((first == "high") == (keep == "hardest"))
 
 
 def _check_complete(population: Population, select: str) -> None:

@@ -7,7 +7,8 @@ imported where models are run, so that a plan with given recalls never loads it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,10 @@ from fiftyone_drop.population import Population
 from fiftyone_drop.store import FieldValues
 
 if TYPE_CHECKING:
+    from fiftyone_drop.scoring import DynamicsRecorder
     from fiftyone_drop.training import QueryModel, TrainingOptions
+
+Folder = str | os.PathLike[str]
 
 logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
 
@@ -97,6 +101,9 @@ def cross_predict(
     progress: Any,
     options: TrainingOptions | None = None,
     keep_models: bool = False,
+    scores: Mapping[str, Mapping[str, Any]] | None = None,
+    recorder: DynamicsRecorder | None = None,
+    checkpoint_dir: Folder | None = None,
 ) -> Predictions:
     """Train query models, and predict every held-out sample with a model that has not seen it.
 
@@ -108,6 +115,11 @@ def cross_predict(
         progress: as everywhere in FiftyOne
         options (None): how to train
         keep_models (False): whether to return the models
+        scores (None): the scores to compute from logits, with their switches; None for EL2N
+        recorder (None): records the dynamics of all samples that are not held out; with
+            ``holdout`` only
+        checkpoint_dir (None): where an interrupted training leaves what it has; by default in the
+            user's cache
 
     Returns:
         the :class:`Predictions`
@@ -128,7 +140,7 @@ def cross_predict(
     )
     logger.info("Training %s", cost)
     rows = np.flatnonzero(fold_of >= 0)
-    collected = _Collector(population.labels, population.label_names)
+    collected = _Collector(population.labels, population.label_names, scores)
     with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
         models = training.cross_validate(
             population.filepaths,
@@ -138,6 +150,8 @@ def cross_predict(
             options,
             on_logits=collected.add,
             progress=bar.update,
+            recorder=recorder,
+            checkpoint_dir=_checkpoint_folder(checkpoint_dir),
             keep_models=keep_models,
         )
     return collected.finish(population.ids, rows, words, models)
@@ -148,6 +162,8 @@ def train_on(
     validation: tuple[Ids, Sequence[str], Sequence[str]],
     options: TrainingOptions,
     progress: Any,
+    recorder: DynamicsRecorder | None = None,
+    checkpoint_dir: Folder | None = None,
 ) -> Predictions:
     """Train one query model on all samples, and predict validation samples.
 
@@ -156,6 +172,8 @@ def train_on(
         validation: ids, filepaths and true labels of the n validation samples
         options: how to train
         progress: as everywhere in FiftyOne
+        recorder (None): records the dynamics of the samples
+        checkpoint_dir (None): as in :func:`cross_predict`
 
     Returns:
         the :class:`Predictions` on the validation samples, with the model
@@ -173,6 +191,8 @@ def train_on(
             population.label_names,
             options,
             progress=bar.update,
+            recorder=recorder,
+            checkpoint_dir=_checkpoint_folder(checkpoint_dir),
         )
     ids, filepaths, labels = validation
     return predict_samples(model, ids, filepaths, labels, progress)
@@ -217,20 +237,34 @@ def predict_population(model: Any, population: Population, progress: Any) -> Pre
     return predict_samples(model, population.ids, population.filepaths or [], labels, progress)
 
 
+def _checkpoint_folder(given: Folder | None) -> Folder:
+    from fiftyone_drop.scores.checkpoint import cache_folder
+
+    return cache_folder() if given is None else given
+
+
 class _Collector:
     """Keeps of each batch of logits what is needed: (N,) arrays, never N x K."""
 
-    def __init__(self, labels: Codes, names: Sequence[str]):
+    def __init__(
+        self,
+        labels: Codes,
+        names: Sequence[str],
+        scores: Mapping[str, Mapping[str, Any]] | None = None,
+    ):
         self._labels = labels
         self._names = names
+        self._switches = {"el2n": {}} if scores is None else scores
         self._predicted = np.full(len(labels), -1, dtype=np.int32)
         self._confidences = np.zeros(len(labels), dtype=np.float32)
-        self._el2n = np.full(len(labels), np.nan, dtype=np.float32)
+        self._scores = {
+            name: np.full(len(labels), np.nan, dtype=np.float32) for name in self._switches
+        }
 
     def add(self, indices: IntArray, logits: NDArray[np.float32]) -> None:
         import torch
 
-        from fiftyone_drop.scoring.forward import el2n
+        from fiftyone_drop.scoring import forward_scores
 
         batch = torch.from_numpy(np.asarray(logits))
         confidences, predicted = torch.softmax(batch, dim=1).max(dim=1)
@@ -238,7 +272,11 @@ class _Collector:
         self._confidences[indices] = confidences.numpy()
         known = self._labels[indices] >= 0
         labels = torch.from_numpy(self._labels[indices][known].astype(np.int64))
-        self._el2n[indices[known]] = el2n(batch[torch.from_numpy(known)], labels).numpy()
+        scores = forward_scores(
+            self._switches, batch[torch.from_numpy(known)], labels, switches=self._switches
+        )
+        for name, values in scores.items():
+            self._scores[name][indices[known]] = values
 
     def finish(
         self, ids: Ids, rows: IntArray, source: str, models: list[QueryModel]
@@ -251,6 +289,6 @@ class _Collector:
             confidences=self._confidences[rows],
             correct=predicted == self._labels[rows],
             source=source,
-            scores={"el2n": self._el2n[rows]},
+            scores={name: values[rows] for name, values in self._scores.items()},
             models=models,
         )

@@ -8,6 +8,7 @@ settings say. So the demo and the tests start a server on a free port of 127.0.0
 import argparse
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -99,9 +100,15 @@ def main() -> int:
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
         parser.error("no command given")
-    with own_mongod(args.home) as env, contextlib.suppress(KeyboardInterrupt):
-        return subprocess.run(command, env=env, check=False).returncode
-    return 130
+    # Told to end, end the command and the server too: raising gets through the `finally`s
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with own_mongod(args.home) as env, subprocess.Popen(command, env=env) as running:
+        try:
+            return running.wait()
+        except KeyboardInterrupt:
+            return 130  # Ctrl-C has reached the command as well
+        finally:
+            running.terminate()
 
 
 if __name__ == "__main__":

@@ -143,6 +143,12 @@ def test_a_score_field_orders_samples_inside_a_class(dataset, recalls):
             assert sorted(kept) == sorted(sorted(of_class, key=lambda s: -sign * s)[:n])
 
 
+def test_a_score_without_a_hard_end_is_taken_in_its_own_order(dataset):
+    fod.compute_scores(dataset, scores=("random",), prefix="my_", seed=3)
+    view = dataset.apply_drop(density=0.2, rule="none", select="my_random")
+    assert sorted(view.values("my_random")) == sorted(dataset.values("my_random"))[:60]
+
+
 def test_without_quotas_the_hardest_samples_of_all_are_kept(dataset):
     values = np.random.default_rng(0).random(300)
     dataset.set_values("aum", values.tolist())

@@ -8,7 +8,8 @@ of +-1e30 are as good as any. The model should be in eval mode, its inputs not a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -166,7 +167,12 @@ def least_confidence(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def forward_scores(
-    names: Iterable[str], logits: Tensor, labels: Tensor, features: Tensor | None = None
+    names: Iterable[str],
+    logits: Tensor,
+    labels: Tensor,
+    features: Tensor | None = None,
+    *,
+    switches: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Compute several forward-pass scores of one batch.
 
@@ -175,6 +181,7 @@ def forward_scores(
         logits: (B, K) float, K >= 2, on any device.
         labels: (B,) integer class indices in [0, K), on any device.
         features: (B, D) float, the inputs of the last linear layer; only where a score needs them.
+        switches: score name -> its switches; those that are missing have their defaults.
 
     Returns:
         name -> (B,) float32 array, in the order of `names`. A row whose logits (or features) are
@@ -197,9 +204,12 @@ def forward_scores(
     labels = labels.to(logits.device, torch.long)
     with torch.no_grad():
         columns = [
-            score.function(logits, labels, features)
-            if score.needs == "features"
-            else score.function(logits, labels)
+            score.function(
+                logits,
+                labels,
+                *([features] if score.needs == "features" else []),
+                **(switches or {}).get(score.name, {}),
+            )
             for score in scores
         ]
         # One copy from the device, however many scores there are.

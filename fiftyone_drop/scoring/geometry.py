@@ -13,7 +13,7 @@ from torch import Tensor
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.scoring.registry import Whole, register_score
 
-_ROWS = 4096
+_ROWS = 1024
 """Embeddings converted at a time: extra memory is independent of N."""
 
 _NEAR = 0.01
@@ -185,11 +185,15 @@ def _recompute(distance: Tensor, table: Tensor, centre: Tensor, rows: Tensor) ->
 
 def _moments(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean (D,), norms (N,) and squared distances to the mean (N,), in float32."""
-    parts = [table[i : i + _ROWS] for i in range(0, len(table), _ROWS)]
-    total = torch.stack([part.sum(0, dtype=torch.float64) for part in parts]).sum(0)
+    total = torch.zeros(table.shape[1], dtype=torch.float64, device=table.device)
+    for start in range(0, len(table), _ROWS):
+        total += table[start : start + _ROWS].sum(0, dtype=torch.float64)
     mean = (total / len(table)).float()
-    size = torch.cat([part.norm(dim=1) for part in parts])
-    square = torch.cat([(part - mean).square_().sum(1) for part in parts])
+    size, square = (torch.empty(len(table), device=table.device) for _ in range(2))
+    for start in range(0, len(table), _ROWS):
+        part = table[start : start + _ROWS]
+        torch.linalg.vector_norm(part, dim=1, out=size[start : start + _ROWS])
+        square[start : start + _ROWS] = (part - mean).square_().sum(1)
     return mean, size, square
 
 

@@ -9,9 +9,14 @@ Image files and integer labels in, logits out; nothing here knows FiftyOne::
     model = train(paths, labels, classes, options)
     for indices, logits in model.predict(other_paths): ...
 
-``options.py`` holds the choices, ``images.py`` reads files, ``architectures.py`` builds networks,
-``optimiser.py`` takes one step, ``trainer.py`` many, ``query_model.py`` is what comes out,
-``cost.py`` tells the price beforehand, ``checks.py`` guards the door.
+Both record training dynamics (``recorder=``), and go on where they were interrupted
+(``checkpoint_dir=``).
+
+``trainer.py`` has the two calls, and ``task.py`` what their trainings share. ``options.py`` holds
+the choices, ``images.py`` reads files, ``architectures.py`` builds networks; ``optimiser.py`` takes
+one step, ``fitting.py`` many, ``randomness.py`` makes them repeatable, and ``checkpoint.py`` keeps
+them. ``query_model.py`` is what comes out, ``prediction.py`` runs it, ``cost.py`` tells the price
+beforehand, ``checks.py`` guards the door.
 """
 
 from fiftyone_drop.training.cost import TrainingCost, training_cost

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.images import Indices
+
+if TYPE_CHECKING:
+    from fiftyone_drop.scoring import DynamicsRecorder
 
 
 class Fold(NamedTuple):
@@ -78,4 +81,19 @@ def check_enough(samples: npt.NDArray[np.int64], what: str) -> None:
         raise DropError(
             f"A query model needs at least 2 samples to train on, but {what} are {len(samples)}; "
             "use more samples, or fewer folds."
+        )
+
+
+def check_recorder(recorder: DynamicsRecorder, codes: Indices, models: int) -> None:
+    """Raise a DropError unless the recorder fits the samples and follows one model."""
+    if not np.array_equal(recorder.labels, codes):
+        raise DropError(
+            f"Expected argument `recorder` to be of the same {len(codes)} samples and labels, but "
+            f"got one of {recorder.n} samples; construct it with "
+            "DynamicsRecorder(len(paths), labels)."
+        )
+    if models > 1:
+        raise DropError(
+            f"Expected argument `recorder` to be None with {models} folds, each of which trains a "
+            "model with dynamics of its own; use `train`, or hold one fold out."
         )

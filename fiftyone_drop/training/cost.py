@@ -13,9 +13,10 @@ import torch
 from fiftyone_drop.training.architectures import build
 from fiftyone_drop.training.checks import check_enough, split_folds
 from fiftyone_drop.training.images import fits_in_memory, read_image, spread
-from fiftyone_drop.training.optimiser import Optimiser, own_randomness
+from fiftyone_drop.training.optimiser import Optimiser
 from fiftyone_drop.training.options import Setup, TrainingOptions, default_workers
 from fiftyone_drop.training.query_model import QueryModel
+from fiftyone_drop.training.randomness import deterministic_algorithms, own_randomness
 
 TIMED_SECONDS = 0.5
 TIMED_FILES = 16
@@ -106,7 +107,10 @@ def training_cost(
 def _time_to_train(options: TrainingOptions, setup: Setup, batch: int, num_classes: int) -> float:
     """Seconds per image of an optimiser step, measured on random data."""
     size, device = setup.image_size, setup.device
-    with own_randomness(device, options.seed):
+    with (
+        own_randomness(device, options.seed),
+        deterministic_algorithms(device, options.deterministic),
+    ):
         module = build(setup.architecture, num_classes, size)
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         model = QueryModel(module, (), setup.architecture, size, (0.5,) * 3, (0.25,) * 3)

@@ -1,9 +1,9 @@
-"""One optimiser step: schedule, mixed precision, and randomness of its own."""
+"""One optimiser step: schedule and mixed precision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,6 +22,9 @@ class Optimiser:
         options: momentum and weight decay
         learning_rate: the peak of the schedule
         steps: the number of times that ``step`` will be called
+
+    Attributes:
+        done: the number of times that it has been
     """
 
     def __init__(
@@ -29,7 +32,7 @@ class Optimiser:
     ) -> None:
         self._model = model
         self._learning_rate = learning_rate
-        self._steps, self._done = steps, 0
+        self._steps, self.done = steps, 0
         self._sgd = torch.optim.SGD(
             model.module.train().parameters(),
             lr=learning_rate,
@@ -57,8 +60,8 @@ class Optimiser:
             logits (B, K) float32 and loss () float32 from before the step, detached, on the device
         """
         for group in self._sgd.param_groups:
-            group["lr"] = self._learning_rate * schedule(self._done, self._steps)
-        self._done += 1
+            group["lr"] = self._learning_rate * schedule(self.done, self._steps)
+        self.done += 1
         with self._autocast:
             logits = self._model.module(self._model.normalise(pixels))
         loss = nn.functional.cross_entropy(logits, targets)
@@ -68,6 +71,23 @@ class Optimiser:
         self._scaler.update()
         return logits.detach(), loss.detach()
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed to go on later, besides the module's own state; it shares memory."""
+        if self.done == self._steps:  # there is nothing to go on with
+            return {"done": self.done}
+        return {
+            "done": self.done,
+            "sgd": self._sgd.state_dict(),
+            "scaler": self._scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another optimiser of the same model stopped."""
+        self.done = state["done"]
+        if self.done < self._steps:
+            self._sgd.load_state_dict(state["sgd"])
+            self._scaler.load_state_dict(state["scaler"])
+
 
 def schedule(step: int, steps: int) -> float:
     """The share of the peak learning rate at a step (0-based): up for a fifth, then down to zero.
@@ -76,16 +96,3 @@ def schedule(step: int, steps: int) -> float:
     """
     at = (step + 0.5) / steps
     return min(at / WARM_UP, (1 - at) / (1 - WARM_UP))
-
-
-@contextmanager
-def own_randomness(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed PyTorch inside; outside, its generators go on as if nothing had happened."""
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        # Not torch.manual_seed, which would reseed the devices that are not ours.
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield

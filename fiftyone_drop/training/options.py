@@ -43,6 +43,8 @@ class TrainingOptions:
         workers: threads that read images. None means one per CPU core, at most 16
         seed: weights, shuffling and dropout follow from it. On the CPU, results are the same bit
             for bit on the same machine with the same number of threads
+        deterministic: the same bit for bit on CUDA too, by slower algorithms. Not every
+            architecture has them
 
     Raises:
         DropError: a value is out of range, or an architecture or device is unknown
@@ -59,6 +61,7 @@ class TrainingOptions:
     device: str | None = None
     workers: int | None = None
     seed: int = 51
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         _check_architecture(self.architecture, self.pretrained)
@@ -67,6 +70,11 @@ class TrainingOptions:
         _check_whole("image_size", self.image_size, MIN_SIZE, optional=True)
         _check_whole("workers", self.workers, 1, optional=True)
         _check_whole("seed", self.seed, 0)
+        if not isinstance(self.deterministic, bool):
+            raise DropError(
+                f"Expected argument `deterministic` to be True or False, "
+                f"but got {self.deterministic!r}."
+            )
         _check_number("momentum", self.momentum, lambda x: 0 < x < 1, "in (0, 1)")
         _check_number("weight_decay", self.weight_decay, lambda x: x >= 0, "of at least 0")
         if self.learning_rate is not None:

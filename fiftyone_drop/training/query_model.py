@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,12 @@ from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.architectures import build, head_of
 from fiftyone_drop.training.images import RGB, Images, Indices
 from fiftyone_drop.training.options import SMALL_IMAGE, choose_device, default_workers
+from fiftyone_drop.training.prediction import Halving
+from fiftyone_drop.training.prediction import evaluating as evaluating
 
 Progress = Callable[[int], object]
 Floats = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.floating[Any]]
 
 _FORMAT = "fiftyone-drop query model 1"
 
@@ -52,7 +54,7 @@ class QueryModel:
     recalls: dict[str, float] | None = None
     eval_key: str | None = None
     sample_ids: list[str] = field(default_factory=list)
-    scores: dict[str, Floats] = field(default_factory=dict)
+    scores: dict[str, Scores] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
@@ -76,7 +78,8 @@ class QueryModel:
 
         Args:
             paths: N image files
-            batch_size: images per batch. None means 256 for small images, 64 for others
+            batch_size: images per batch. None means 256 for small images, 64 for others. Where
+                that is too much for the GPU, they are computed in smaller parts
             workers: threads that read images. None means one per CPU core, at most 16
             progress: called with the number of images predicted since its last call
 
@@ -117,11 +120,11 @@ class QueryModel:
         progress: Progress | None = None,
     ) -> Iterator[tuple[Indices, Floats, Floats]]:
         """Like ``predict_features``, for some images of an ``Images``: (M,) positions in it."""
-        for batch, pixels in images.batches(
-            split(indices, self.batch_size if batch_size is None else batch_size)
-        ):
-            logits, features = self._forward(self.normalise(pixels))
-            yield batch, logits.cpu().numpy(), features.cpu().numpy()
+        size = self.batch_size if batch_size is None else batch_size
+        forward = Halving(self._forward, size)
+        for batch, pixels in images.batches(split(indices, size)):
+            logits, features = forward(pixels)
+            yield batch, logits.numpy(), features.numpy()
             if progress is not None:
                 progress(len(batch))
 
@@ -159,12 +162,13 @@ class QueryModel:
         std = values.new_tensor(self.std)[:, None, None]
         return (values - mean) / std
 
-    def _forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         features: list[torch.Tensor] = []
         hook = self.head.register_forward_pre_hook(lambda _, args: features.append(args[0]))
         try:
             with evaluating(self.module), torch.inference_mode():
-                return self.module(inputs), features[0]
+                logits = self.module(self.normalise(pixels))
+                return logits.cpu(), features[0].cpu()
         finally:
             hook.remove()
 
@@ -217,21 +221,6 @@ def split(indices: Indices, batch_size: int) -> list[Indices]:
             f"Expected argument `batch_size` to be at least 1 or None, but got {batch_size}."
         )
     return [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, every layer's own mode again outside.
-
-    Layer by layer, since whoever fine-tunes may have frozen some of the batch norms.
-    """
-    modes = [(layer, layer.training) for layer in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for layer, mode in modes:
-            layer.training = mode
 
 
 def _read(path: str | Path) -> dict[str, Any]:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from fiftyone_drop.errors import DropError
-from fiftyone_drop.training.architectures import build
-from fiftyone_drop.training.checks import check_samples, split_folds
-from fiftyone_drop.training.images import RGB, Images, Indices
-from fiftyone_drop.training.optimiser import Optimiser, own_randomness
-from fiftyone_drop.training.options import Setup, TrainingOptions
+from fiftyone_drop.training.checkpoint import Checkpoints, Folder
+from fiftyone_drop.training.checks import check_recorder, split_folds
+from fiftyone_drop.training.fitting import Listeners, OnBatch, fit
+from fiftyone_drop.training.images import Indices
+from fiftyone_drop.training.options import TrainingOptions
 from fiftyone_drop.training.query_model import Floats, Progress, QueryModel
+from fiftyone_drop.training.randomness import deterministic_algorithms
+from fiftyone_drop.training.task import Task
 
-OnBatch = Callable[[Indices, torch.Tensor], object]
+if TYPE_CHECKING:
+    from fiftyone_drop.scoring import DynamicsRecorder
+
 OnLogits = Callable[[Indices, Floats], object]
-
-IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
-IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
 
 
 def train(
@@ -33,8 +32,14 @@ def train(
     *,
     progress: Progress | None = None,
     on_batch: OnBatch | None = None,
+    recorder: DynamicsRecorder | None = None,
+    checkpoint_dir: Folder | None = None,
 ) -> QueryModel:
     """Train one query model on all samples, without augmentation, as the paper does.
+
+    With ``checkpoint_dir``, an interrupted call goes on where it stopped when it is made again, and
+    ends with the same weights and the same recorded dynamics, on the CPU (and with
+    ``deterministic`` on CUDA) bit for bit.
 
     Args:
         paths: N >= 2 image files
@@ -42,20 +47,31 @@ def train(
         classes: K class names; some may have no sample
         options: how to train. None means the defaults
         progress: called with the number of images trained on since its last call; every epoch
-            counts N
-        on_batch: called at every step with positions in ``paths`` (B,) int64 and the logits (B, K)
-            float32 from before the step, detached, on the training device
+            counts N, and what an interrupted call has done counts too
+        on_batch: called at every step of this call with positions in ``paths`` (B,) int64 and the
+            logits (B, K) float32 from before the step, detached, on the training device
+        recorder: records the training dynamics, one epoch after the other; of N samples with the
+            same labels. After an error or an interruption it is as it was before
+        checkpoint_dir: a folder for checkpoints, written from time to time and removed at the end,
+            where a call finds its own again by its inputs. None writes none
 
     Returns:
         the model, in evaluation mode
 
     Raises:
-        DropError: bad arguments, an unreadable image, weights that cannot be downloaded, or a
-            training that diverged
+        DropError: bad arguments, an unreadable image, weights that cannot be downloaded, a
+            training that diverged, or a GPU that is too small
+
+    Warns:
+        DropWarning: a checkpoint is damaged, or cannot be written; the training goes on
     """
-    task = _Task.of(paths, labels, classes, options)
+    task = Task.of(paths, labels, classes, options)
     everything = np.arange(len(paths), dtype=np.int64)
-    return task.fit(everything, 0, progress, on_batch)
+    with _recording(recorder, task, 1), task.running():
+        checkpoints = _checkpoints(checkpoint_dir, task, None, recorder)
+        model = fit(task, everything, 0, Listeners(progress, on_batch, recorder), checkpoints)
+        checkpoints.remove()
+    return model
 
 
 def cross_validate(
@@ -68,12 +84,17 @@ def cross_validate(
     on_logits: OnLogits,
     progress: Progress | None = None,
     on_batch: OnBatch | None = None,
+    recorder: DynamicsRecorder | None = None,
+    checkpoint_dir: Folder | None = None,
     keep_models: bool = False,
 ) -> list[QueryModel]:
     """Predict every sample of a fold with a model that was trained on the other folds.
 
     Images that take up to 2 GiB once decoded are read once for all folds; more than that is read
     again in every epoch.
+
+    With ``checkpoint_dir``, an interrupted call goes on where it stopped when it is made again.
+    Folds that were done are not trained again, only predicted.
 
     Args:
         paths: N image files
@@ -83,9 +104,12 @@ def cross_validate(
             folds {-1, 0} are hold-out training
         options: how to train. None means the defaults
         on_logits: called with positions in ``paths`` (B,) int64 and their out-of-sample logits
-            (B, K) float32; every sample of a fold >= 0 comes exactly once
+            (B, K) float32; every sample of a fold >= 0 comes exactly once in a call that returns
         progress: called with the number of images trained on, or predicted, since its last call
         on_batch: as in ``train``; the folds train one after the other, in ascending order
+        recorder: as in ``train``, for hold-out training only: dynamics are those of one model on
+            the samples it is trained on, and samples that are held out are never seen
+        checkpoint_dir: as in ``train``
         keep_models: return the models, which otherwise are dropped once they have predicted
 
     Returns:
@@ -95,85 +119,55 @@ def cross_validate(
         DropError: as in ``train``; no fold is held out, or one leaves too little to train on
     """
     folds = split_folds(fold_of, len(paths))
-    task = _Task.of(paths, labels, classes, options)
+    task = Task.of(paths, labels, classes, options)
     models = []
-    for fold in folds:
-        model = task.fit(fold.kept, fold.number, progress, on_batch)
-        for indices, logits, _ in model.predict_images(
-            task.images, fold.held_out, progress=progress
-        ):
-            on_logits(indices, logits)
-        if keep_models:
-            models.append(model)
+    with _recording(recorder, task, len(folds)):
+        checkpoints = _checkpoints(checkpoint_dir, task, fold_of, recorder)
+        listeners = Listeners(progress, on_batch, recorder)
+        for fold in folds:
+            with task.running():
+                model = fit(task, fold.kept, fold.number, listeners, checkpoints)
+            with deterministic_algorithms(task.setup.device, task.options.deterministic):
+                for indices, logits, _ in model.predict_images(
+                    task.images, fold.held_out, progress=progress
+                ):
+                    on_logits(indices, logits)
+                    checkpoints.tick()
+            if keep_models:
+                models.append(model)
+        checkpoints.remove()
     return models
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What all folds share. Its fields are checked."""
+@contextmanager
+def _recording(recorder: DynamicsRecorder | None, task: Task, models: int) -> Iterator[None]:
+    """Check a recorder; whatever goes wrong inside, it is as before.
 
-    images: Images
-    codes: npt.NDArray[np.int64]
-    classes: tuple[str, ...]
-    options: TrainingOptions
-    setup: Setup
+    So the same call may follow with the same recorder, and no presentation counts twice.
+    """
+    if recorder is None:
+        yield
+        return
+    check_recorder(recorder, task.codes, models)
+    before = recorder.state_dict()
+    try:
+        yield
+    except BaseException:
+        recorder.load_state_dict(before)
+        raise
 
-    @classmethod
-    def of(
-        cls,
-        paths: Sequence[str],
-        labels: npt.ArrayLike,
-        classes: Sequence[str],
-        options: TrainingOptions | None,
-    ) -> _Task:
-        options = options or TrainingOptions()
-        codes = check_samples(paths, labels, classes)
-        setup = options.setup(paths)
-        images = Images(paths, setup.image_size, workers=setup.workers)
-        return cls(images, codes, tuple(classes), options, setup)
 
-    def fit(
-        self, indices: Indices, fold: int, progress: Progress | None, on_batch: OnBatch | None
-    ) -> QueryModel:
-        """Train a model on some of the samples; its seed follows from the options' and the fold."""
-        seed = int(np.random.SeedSequence((self.options.seed, fold)).generate_state(1)[0])
-        shuffle = np.random.default_rng(seed)
-        steps = self.options.steps_per_epoch(len(indices))
-        epochs = self.options.epochs_for(len(indices))
-        with own_randomness(self.setup.device, seed):
-            model = self._new_model(indices)
-            targets = torch.from_numpy(self.codes).to(self.setup.device)
-            optimiser = Optimiser(model, self.options, self.setup.learning_rate, epochs * steps)
-            for epoch in range(epochs):
-                batches = np.array_split(shuffle.permutation(indices), steps)
-                losses = []
-                for batch, pixels in self.images.batches(batches):
-                    logits, loss = optimiser.step(pixels, targets[batch])
-                    losses.append(loss)
-                    if on_batch is not None:
-                        on_batch(batch, logits)
-                    if progress is not None:
-                        progress(len(batch))
-                self._check_finite(float(torch.stack(losses).mean()), epoch)
-        model.module.eval()
-        return model
-
-    def _new_model(self, indices: Indices) -> QueryModel:
-        setup = self.setup
-        pretrained = self.options.pretrained
-        module = build(
-            setup.architecture, len(self.classes), setup.image_size, pretrained=pretrained
-        )
-        module.to(setup.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mean, std = IMAGENET_MEAN, IMAGENET_STD
-        if not pretrained:
-            mean, std = self.images.statistics(indices)
-        return QueryModel(module, self.classes, setup.architecture, setup.image_size, mean, std)
-
-    def _check_finite(self, loss: float, epoch: int) -> None:
-        if not math.isfinite(loss):
-            raise DropError(
-                f"The query model diverged in epoch {epoch + 1} (loss {loss}) with "
-                f"architecture {self.setup.architecture!r} at "
-                f"`learning_rate={self.setup.learning_rate}`; set a tenth of that."
-            )
+def _checkpoints(
+    folder: Folder | None,
+    task: Task,
+    fold_of: npt.ArrayLike | None,
+    recorder: DynamicsRecorder | None,
+) -> Checkpoints:
+    if folder is None:
+        return Checkpoints(None)
+    return Checkpoints(
+        folder,
+        **task.inputs(),
+        fold_of=None if fold_of is None else np.asarray(fold_of, np.int64),
+        recorder=None if recorder is None else recorder.state_dict(),
+    )

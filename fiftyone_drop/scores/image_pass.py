@@ -1,0 +1,247 @@
+"""One pass over the images, with one model or several: the scores of every batch, as arrays.
+
+Memory is one float per image, score and model; embeddings, where a score needs them, lie on disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fiftyone_drop._types import FloatArray, Ids, IntArray
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.scores.checkpoint import Checkpoint, Progress
+from fiftyone_drop.scores.forward_pass import (
+    Floats,
+    ImageModel,
+    Scorer,
+    Switches,
+    batch_scores,
+    wanted,
+)
+from fiftyone_drop.scores.image_reader import Batch, ImageReader, Read
+from fiftyone_drop.scoring import get_score
+from fiftyone_drop.training.options import SMALL_IMAGE, default_workers
+
+logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
+
+PROBED = 2  # images that a model is tried on: batch norm and broadcasting show with two
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is to be scored: N image files.
+
+    Attributes:
+        ids: (N,) S24, sample ids, for messages
+        paths: N files
+        labels: for each model (N,) int, positions in its classes
+    """
+
+    ids: Ids
+    paths: Sequence[str]
+    labels: Sequence[IntArray]
+
+
+class ImagePass:
+    """Scores images with M models. Make it, :meth:`run` it, and read the results.
+
+    Args:
+        models: the models
+        images: the images
+        switches: score -> its switches
+        checkpoint: where to go on from, and what to leave if interrupted
+        batch_size: images at once; None for a start that suits device and image size. Halved when
+            CUDA runs out of memory
+        workers: threads that read images; None for one per core, at most 16
+        strict: whether an image that cannot be read is an error
+
+    Attributes:
+        names: the S scores of the table
+        table: (M, S, N) float32, NaN for images that could not be read
+        embeddings: for each model (N, D) float32, if a score needs them
+        state: how far it has come, and which images could not be read
+    """
+
+    def __init__(
+        self,
+        models: Sequence[ImageModel],
+        images: Images,
+        switches: Switches,
+        checkpoint: Checkpoint,
+        *,
+        batch_size: int | None = None,
+        workers: int | None = None,
+        strict: bool = False,
+    ) -> None:
+        self.names = batch_scores(switches)
+        self.table: Floats = np.empty((0, 0, 0), np.float32)
+        self.embeddings: list[Floats] = []
+        self.state = Progress(0, 0)
+        self._images = images
+        self._strict = strict
+        self._batch_size = batch_size
+        self._checkpoint = checkpoint
+        self._scorers = [Scorer(model, switches) for model in models]
+        # Models that read alike share what is read
+        self._reads: list[Read] = []
+        for model in models:
+            if model.read not in self._reads:
+                self._reads.append(model.read)
+        self._input_of = [self._reads.index(model.read) for model in models]
+        pin = any(scorer.device.type == "cuda" for scorer in self._scorers)
+        self._reader = ImageReader(images.paths, self._reads, workers or default_workers(), pin)
+
+    def run(self, progress: Callable[[int], object]) -> None:
+        """Score everything that has not been scored yet.
+
+        Raises:
+            DropError: a model does not fit, or an image cannot be read and that is an error
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self._checkpoint.kept_only_if_useful())
+            # Whatever the caller is in: what is made in inference mode can have no gradients
+            stack.enter_context(torch.inference_mode(False))
+            for scorer in self._scorers:
+                stack.enter_context(scorer.ready())
+            shape = (len(self._scorers), len(self.names), len(self._images.paths))
+            found = self._checkpoint.load(shape)
+            widths = self._probe(found[1].done if found else 0)
+            if found and not all(self._checkpoint.complete(i) for i, w in enumerate(widths) if w):
+                found = None
+            self.table, self.state = found or (np.full(shape, np.nan, np.float32), self.state)
+            if found:
+                logger.info("Going on after %d of %d images", self.state.done, shape[2])
+            self.embeddings = [
+                self._checkpoint.mapped(i, (shape[2], width), again=found is not None)
+                for i, width in enumerate(widths)
+                if width
+            ]
+            check_failures(self._images.ids, self._images.paths, self.state.failed, self._strict)
+            progress(self.state.done)
+            self._score_rest(progress)
+
+    def _probe(self, start: int) -> list[int]:
+        """Try every model on the first image; returns the widths of their embeddings."""
+        inputs = self._reader.probe(start)
+        if inputs is None and start == 0:
+            raise _none_readable(self._images.paths)
+        if inputs is None:  # nothing but unreadable ones is left
+            inputs = self._reader.probe(0)
+            assert inputs is not None
+        size = self._batch_size or start_batch_size(self._scorers[0].device, inputs[0].shape)
+        self.state = Progress(size, size)
+        try:
+            return [
+                scorer.probe(torch.stack([inputs[i]] * PROBED))
+                for scorer, i in zip(self._scorers, self._input_of, strict=True)
+            ]
+        except torch.OutOfMemoryError as error:
+            raise _too_large() from error
+
+    def _score_rest(self, progress: Callable[[int], object]) -> None:
+        n, state = len(self._images.paths), self.state
+        step = state.read_size
+        spans = (range(i, min(i + step, n)) for i in range(state.done, n, step))
+        try:
+            for batch in self._reader.batches(spans):
+                check_failures(self._images.ids, self._images.paths, batch.failed, self._strict)
+                self._score(batch)
+                before, state.done = state.done, batch.stop
+                state.failed |= batch.failed
+                self._checkpoint.save(self.table, state, self.embeddings, now=False)
+                progress(state.done - before)
+        except BaseException:
+            if state.done:
+                self._checkpoint.save(self.table, state, self.embeddings, now=True)
+            raise
+
+    def _score(self, batch: Batch) -> None:
+        start = 0
+        while start < len(batch.rows):
+            part = slice(start, start + self.state.batch_size)
+            out_of_memory = False
+            try:
+                self._score_part(batch, part)
+            except torch.OutOfMemoryError as error:
+                if self.state.batch_size == 1:
+                    raise _too_large() from error
+                out_of_memory = True
+            # Here and not above: the exception holds on to the tensors that did not fit
+            if out_of_memory:
+                self.state.batch_size = max(1, min(self.state.batch_size, len(batch.rows)) // 2)
+                torch.cuda.empty_cache()
+                logger.info("Out of memory: %d images at once from now on", self.state.batch_size)
+            else:
+                start = part.stop
+
+    def _score_part(self, batch: Batch, part: slice) -> None:
+        rows = batch.rows[part]
+        for m, scorer in enumerate(self._scorers):
+            images = batch.inputs[self._input_of[m]][part]
+            values, embeddings = scorer(images, self._images.labels[m][rows])
+            self.table[m][:, rows] = values
+            if embeddings is not None:
+                self.embeddings[m][rows] = embeddings
+
+    def embedding_scores(self, switches: Switches) -> dict[str, FloatArray]:
+        """The scores that need all embeddings at once: name -> (M, N), NaN where there is none."""
+        result = {}
+        readable = np.ones(len(self._images.paths), bool)
+        readable[list(self.state.failed)] = False
+        for name in wanted(switches, "embeddings"):
+            values = np.full((len(self._scorers), len(readable)), np.nan)
+            for m, (scorer, table) in enumerate(zip(self._scorers, self.embeddings, strict=True)):
+                chosen = table if readable.all() else table[readable]
+                embeddings = (
+                    torch.as_tensor(np.asarray(chosen), device=scorer.device)
+                    if scorer.device.type == "cuda"
+                    else chosen
+                )
+                labels = self._images.labels[m][readable]
+                values[m, readable] = get_score(name).function(embeddings, labels, **switches[name])
+            result[name] = values
+        return result
+
+
+def start_batch_size(device: torch.device, shape: torch.Size) -> int:
+    """How many images to start with, from the shape of one."""
+    small = max(shape[-2:]) <= SMALL_IMAGE
+    if device.type == "cuda":
+        return 1024 if small else 256
+    return 256 if small else 64
+
+
+def check_failures(ids: Ids, paths: Sequence[str], failed: Mapping[int, str], strict: bool) -> None:
+    """Check that images that cannot be read are to be left out, and not all of them.
+
+    Raises:
+        DropError: if not
+    """
+    if len(failed) == len(paths):
+        raise _none_readable(paths)
+    if strict and failed:
+        row, why = next(iter(failed.items()))
+        raise DropError(
+            f"on_error: the image {paths[row]} of sample {ids[row].decode()} cannot be read "
+            f"({why}); repair it, leave its sample out, or pass on_error='skip'"
+        )
+
+
+def _none_readable(paths: Sequence[str]) -> DropError:
+    return DropError(
+        f"samples: none of the {len(paths)} images can be read, such as {paths[0]}; correct the "
+        "filepaths"
+    )
+
+
+def _too_large() -> DropError:
+    return DropError(
+        "device: not even one image at a time fits into its memory; pass device='cpu', or scale "
+        "the images down in the transform"
+    )

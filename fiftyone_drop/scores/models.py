@@ -1,0 +1,238 @@
+"""What ``model=`` may be, turned into something that gives logits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fiftyone.core.collections as foc
+import fiftyone.core.models as fom
+import fiftyone.utils.torch as fout
+import fiftyone.zoo as foz
+import numpy as np
+import torch
+import torchvision
+from torch import nn
+
+from fiftyone_drop._types import IntArray
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.population import Population
+from fiftyone_drop.scores.forward_pass import ImageModel
+from fiftyone_drop.scores.image_reader import Square, Transformed
+from fiftyone_drop.scores.stored_logits import StoredLogits, class_names, stored_logits
+from fiftyone_drop.training import QueryModel
+from fiftyone_drop.training.options import choose_device
+
+KINDS = (
+    "a QueryModel, a torch.nn.Module with transform= and classes=, a FiftyOne model or the name "
+    "of one in the model zoo, the name of a torchvision architecture with checkpoint= and "
+    "classes=, the name of a field with stored logits, or a list of these"
+)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What some kinds of models need besides; the arguments of ``compute_scores``."""
+
+    transform: Callable[[Any], Any] | None = None
+    classes: Sequence[str] | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    device: str | None = None
+
+    def need(self, name: str, why: str) -> Any:
+        """The argument of that name.
+
+        Raises:
+            DropError: if it was not given
+        """
+        value = getattr(self, name)
+        if value is None:
+            raise DropError(f"{name}: must be given with {why}")
+        return value
+
+
+Source = ImageModel | StoredLogits
+
+
+def resolve(model: Any, samples: foc.SampleCollection, extras: Extras) -> list[Source]:
+    """Turn ``model=`` into one model or several.
+
+    Args:
+        model: one of ``KINDS``
+        samples: the collection, whose fields may hold logits
+        extras: what else was given
+
+    Raises:
+        DropError: if it is none of that, or something it needs is missing
+    """
+    if isinstance(model, (list, tuple)):
+        if not model:
+            raise DropError(f"model: the list is empty; pass {KINDS}")
+        return [source for one in model for source in resolve(one, samples, extras)]
+    if isinstance(model, str):
+        return [_named(model, samples, extras)]
+    if isinstance(model, QueryModel):
+        return [_query_model(model, extras)]
+    if isinstance(model, fom.Model):
+        return [_fiftyone_model(model, type(model).__name__, extras)]
+    if isinstance(model, nn.Module):
+        return [_module(model, extras)]
+    raise DropError(f"model: must be {KINDS}, but got a {type(model).__name__}")
+
+
+def label_codes(source: Source, population: Population, label_field: str) -> IntArray:
+    """(N,) int, the position of each sample's label in the model's classes.
+
+    Raises:
+        DropError: if the model does not know a label
+    """
+    position = {name: i for i, name in reversed(list(enumerate(source.classes)))}
+    unknown = [name for name in population.label_names if name not in position]
+    if unknown:
+        raise DropError(
+            f"classes: the model ({source.words}) has no class {listing(unknown)}, which are "
+            f"labels in '{label_field}'; its classes are {listing(source.classes)}. Pass "
+            "classes=[...], named like the labels and in the order of the logits"
+        )
+    table = np.array([position[name] for name in population.label_names], dtype=np.int64)
+    return np.asarray(table[population.labels], dtype=np.int64)
+
+
+def words_of(sources: Sequence[Source]) -> str:
+    """What one model or an ensemble is, for the record."""
+    words = [source.words for source in sources]
+    if len(words) == 1:
+        return words[0]
+    counts = {word: words.count(word) for word in words}
+    parts = [word if n == 1 else f"{n} x {word}" for word, n in counts.items()]
+    return f"an ensemble of {len(words)}: {', '.join(parts)}"
+
+
+def _named(name: str, samples: foc.SampleCollection, extras: Extras) -> Source:
+    if samples.get_field(name) is not None:
+        return stored_logits(name, samples, extras.classes)
+    if extras.checkpoint is not None:
+        return _torchvision(name, extras)
+    if name in foz.list_zoo_models():
+        # Loaded where it will run: FiftyOne's models do not move
+        options = {} if extras.device is None else {"device": extras.device}
+        return _fiftyone_model(foz.load_zoo_model(name, **options), name, extras)
+    if name in torchvision.models.list_models(module=torchvision.models):
+        raise DropError(
+            f"checkpoint: must be given with the torchvision architecture {name!r}: a file of its "
+            f"trained weights. FiftyOne's zoo has pretrained ones: {listing(_similar(name))}"
+        )
+    raise DropError(
+        f"model: {name!r} is no field of the dataset, no model of FiftyOne's zoo "
+        f"(fiftyone.zoo.list_zoo_models()) and no torchvision architecture; it must be {KINDS}"
+    )
+
+
+def _module(module: nn.Module, extras: Extras) -> ImageModel:
+    words = f"{type(module).__name__} ({sum(p.numel() for p in module.parameters()):,} parameters)"
+    return ImageModel(
+        module,
+        class_names(extras.need("classes", "a torch.nn.Module: its outputs, in their order")),
+        words,
+        Transformed(
+            extras.need("transform", "a torch.nn.Module: from a Pillow image to its input")
+        ),
+        device=None if extras.device is None else choose_device(extras.device),
+    )
+
+
+def _query_model(model: QueryModel, extras: Extras) -> ImageModel:
+    return ImageModel(
+        model.module,
+        tuple(model.classes),
+        f"a query model ({model.architecture})",
+        Square(model.image_size),
+        prepare=model.normalise,
+        device=None if extras.device is None else choose_device(extras.device),
+    )
+
+
+def _torchvision(name: str, extras: Extras) -> ImageModel:
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise DropError(
+            f"model: with checkpoint= it must be the name of a torchvision classification "
+            f"architecture, but got {name!r}; such as {listing(_similar(name) or ['resnet18'])}"
+        )
+    classes = class_names(extras.need("classes", "checkpoint=: its outputs, in their order"))
+    module = torchvision.models.get_model(name, weights=None, num_classes=len(classes))
+    assert extras.checkpoint is not None
+    weights = _weights(extras.checkpoint)
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DropError(
+            f"checkpoint: {extras.checkpoint} does not fit {name!r} with {len(classes)} classes: "
+            f"{error}; build the module yourself and pass it with transform="
+        ) from error
+    transform = extras.transform or torchvision.models.get_model_weights(name).DEFAULT.transforms()
+    return ImageModel(
+        module,
+        classes,
+        f"{name} with the weights {Path(extras.checkpoint).name}",
+        Transformed(transform),
+        device=choose_device(extras.device),
+    )
+
+
+def _weights(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise DropError(f"checkpoint: cannot read {path}: {error}") from error
+    except Exception as error:  # the safe unpickler stumbles in ways that nobody has listed
+        raise DropError(
+            f"checkpoint: {path} is damaged or holds more than weights ({error}); save it with "
+            "torch.save(module.state_dict(), path)"
+        ) from error
+    for key in ("state_dict", "model"):  # what Lightning's and torchvision's scripts save
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
+        raise DropError(
+            f"checkpoint: {path} must hold a state_dict, but holds a {type(content).__name__}"
+        )
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
+    """The module, transforms and classes of a FiftyOne model, where it is made of these."""
+    plain = (
+        isinstance(model, fout.TorchImageModel)
+        and type(model)._forward_pass is fout.TorchImageModel._forward_pass
+        and model.has_logits
+        and not model.config.raw_inputs
+        and not model.has_collate_fn
+        and model.transforms is not None
+    )
+    if not plain:
+        raise DropError(
+            f"model: of FiftyOne's models, image classifiers in PyTorch can be scored here, and "
+            f"{name} is none. If it has logits, store them: "
+            "samples.apply_model(model, 'predictions', store_logits=True), and pass "
+            "model='predictions'"
+        )
+    classes = extras.classes or model.classes
+    if not classes:
+        raise DropError(f"classes: must be given with {name}, which has none")
+    half = model.using_half_precision
+    return ImageModel(
+        model._model,
+        class_names(classes),
+        name,
+        Transformed(model.transforms),
+        prepare=torch.Tensor.half if half else None,
+        device=None if extras.device is None else choose_device(extras.device),
+    )
+
+
+def _similar(name: str) -> list[str]:
+    names = {*torchvision.models.list_models(module=torchvision.models), *foz.list_zoo_models()}
+    return sorted(other for other in names if name in other and other != name)

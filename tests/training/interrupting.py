@@ -1,0 +1,72 @@
+"""Trainings that are interrupted on purpose, and what must come out of them all the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from fiftyone_drop.scoring import DynamicsRecorder
+from fiftyone_drop.training import TrainingOptions, cross_validate, train
+
+OPTIONS = TrainingOptions(epochs=3, batch_size=32, device="cpu")  # 120 images: 4 steps of 30 each
+SCORES = ("forgetting", "aum", "dual", "tdds", "el2n_mean")
+
+
+class Interruption(BaseException):
+    """What Ctrl-C raises is none of Exception's either."""
+
+
+def stop_after(images):
+    """A progress callback that interrupts once so many images are done."""
+    done = 0
+
+    def progress(more):
+        nonlocal done
+        done += more
+        if done >= images:
+            raise Interruption
+
+    return progress
+
+
+def recorder_of(few, scores=SCORES):
+    return DynamicsRecorder(len(few[1]), few[1], scores=scores, window=2, tdds_window=3)
+
+
+def outcome(few, folder=None, options=OPTIONS, **listeners):
+    """The weights and the recorded state of one training."""
+    recorder = recorder_of(few)
+    model = train(*few, options, recorder=recorder, checkpoint_dir=folder, **listeners)
+    return model.module.state_dict(), recorder.state_dict()["state"]
+
+
+def folds_outcome(few, fold_of, folder=None, on_logits=None, **listeners):
+    """The weights of every fold, and all out-of-sample logits, each written exactly once."""
+    logits = np.full((len(few[0]), len(few[2])), np.nan, np.float32)
+
+    def collect(indices, values):
+        assert np.isnan(logits[indices]).all()
+        logits[indices] = values
+        if on_logits is not None:
+            on_logits(indices, values)
+
+    models = cross_validate(
+        *few,
+        fold_of,
+        replace(OPTIONS, epochs=2),
+        on_logits=collect,
+        checkpoint_dir=folder,
+        keep_models=True,
+        **listeners,
+    )
+    return [model.module.state_dict() for model in models], torch.from_numpy(logits)
+
+
+def same(one, other):
+    """Whether nested tensors are equal bit for bit."""
+    if isinstance(one, torch.Tensor):
+        # Not torch.equal: NaN marks samples without a score, and is equal to itself here.
+        return one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return len(one) == len(other) and all(map(same, one, other))
