@@ -22,6 +22,7 @@ def pytest_configure(config):
         del os.environ[name]
     os.environ.update(environment)
     os.environ["FIFTYONE_SHOW_PROGRESS_BARS"] = "false"
+    os.environ["XDG_CACHE_HOME"] = str(home / "cache")  # checkpoints: never in the user's cache
     # Small models on cores that others use: a second thread waits for the first one more than it
     # helps, and results are the same bit for bit with one
     os.environ["OMP_NUM_THREADS"] = "1"

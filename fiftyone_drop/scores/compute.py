@@ -119,7 +119,7 @@ def compute_scores(
         settings = Settings(batch_size, workers, checkpoint_dir)
         computed = by_models(target, sources, labels, chosen, settings)
     else:
-        computed = by_query_models(target, chosen, folds, seed)
+        computed = by_query_models(target, chosen, folds, seed, checkpoint_dir)
     fields = _fields(computed, chosen, prefix, spread)
     names = write(dataset, population.ids, fields, progress)
     computed.written()

@@ -25,7 +25,7 @@ from fiftyone_drop.scoring import (
     get_score,
     per_sample_gradient_norms,
 )
-from fiftyone_drop.training.query_model import evaluating
+from fiftyone_drop.training.prediction import evaluating
 
 Floats = NDArray[np.float32]
 Switches = Mapping[str, Mapping[str, Any]]  # score -> its switches

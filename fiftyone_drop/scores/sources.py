@@ -91,7 +91,13 @@ class Computed:
             self.checkpoint.remove()
 
 
-def by_query_models(target: Target, switches: Switches, folds: int, seed: int) -> Computed:
+def by_query_models(
+    target: Target,
+    switches: Switches,
+    folds: int,
+    seed: int,
+    checkpoint_dir: str | os.PathLike[str] | None,
+) -> Computed:
     """Scores of query models that have not seen the sample; none are trained for nothing."""
     names = wanted(switches, "logits")
     keyed = _by_keys(target.population, switches)
@@ -109,6 +115,7 @@ def by_query_models(target: Target, switches: Switches, folds: int, seed: int) -
         seed,
         target.progress,
         scores={name: switches[name] for name in names},
+        checkpoint_dir=checkpoint_dir,
     )
     values: dict[str, Values] = {}
     for name in names:

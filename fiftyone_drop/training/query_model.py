@@ -16,8 +16,7 @@ from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.architectures import build, head_of
 from fiftyone_drop.training.images import RGB, Images, Indices
 from fiftyone_drop.training.options import SMALL_IMAGE, choose_device, default_workers
-from fiftyone_drop.training.prediction import Halving
-from fiftyone_drop.training.prediction import evaluating as evaluating
+from fiftyone_drop.training.prediction import Halving, evaluating
 
 Progress = Callable[[int], object]
 Floats = npt.NDArray[np.float32]
