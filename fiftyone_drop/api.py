@@ -194,14 +194,13 @@ def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.D
         DropError: if there is no such run, ``density`` is out of range or keeps too little, or
             a class would be emptied and the run does not allow that
     """
-    view = drop_view(dataset, key, density)
+    density = check_density(density)
     results = runs.load_drop(dataset, key)
-    config = results.config
-    table = results.table
+    config, table = results.config, results.table
     quotas = None
     if table.weights is None:
-        quotas = _count_classes(view, config, table.classes)
-    table = table.at(check_density(density), quotas)
+        quotas = _count_classes(drop_view(dataset, key, density), config, table.classes)
+    table = table.at(density, quotas)
     if table.weights is not None and not config.allow_empty_classes:
         check_no_class_emptied(table.classes, table.quotas)
     runs.update_density(dataset._root_dataset, key, config, table)

@@ -52,6 +52,11 @@ class ClassTable:
     support: IntArray | None = None
 
     @property
+    def names(self) -> list[str]:
+        """The classes in words; cells as ``class / value``."""
+        return [name if isinstance(name, str) else " / ".join(name) for name in self.classes]
+
+    @property
     def densities(self) -> FloatArray:
         """(K,) float in [0, 1], the fraction of each class that is kept."""
         return self.quotas / self.sizes
@@ -150,7 +155,7 @@ class ClassTable:
 
     def _cells(self) -> list[list[str]]:
         columns: dict[str, Sequence[str]] = {
-            "class": [name if isinstance(name, str) else " / ".join(name) for name in self.classes],
+            "class": self.names,
             "size": [f"{n:,}" for n in self.sizes],
         }
         if self.recalls is not None:

@@ -97,7 +97,9 @@ class DropPlan:
             DropError: if ``density`` is out of (0, 1] or keeps too little
         """
         density = check_density(density)
-        counted = _count(self.population, self.keep_at, density)
+        counted = None
+        if self.table.weights is None:
+            counted = _count(self.population, self.keep_at, density)
         table = self.table.at(density, counted)
         if not self.parameters["allow_empty_classes"] and table.weights is not None:
             check_no_class_emptied(table.classes, table.quotas)
@@ -358,16 +360,22 @@ def _check_select(samples: foc.SampleCollection, select: object, keep: object) -
             f"select: must be 'random' or the name of a number field that holds scores, but got "
             f"{select!r}; compute one with fiftyone_drop.compute_scores(...)"
         )
-    info = field.info or {}
-    # Scores such as k_center have no hard end, but one that is kept first
-    first = info.get("hard") or info.get("kept_first")
-    if first not in ("high", "low"):
+    first = first_end(field)
+    if first is None:
         raise DropError(
             f"select: the field '{select}' does not say which end is hard; set it with "
             f"field = dataset.get_field('{select}'); field.info = {{'hard': 'high'}} (or 'low'); "
             "field.save()"
         )
     return bool((first == "high") == (keep == "hardest"))
+
+
+def first_end(field: fo.Field) -> str | None:
+    """Which end of a score field comes first, ``"high"`` or ``"low"``; None if it does not say."""
+    info = field.info or {}
+    # Scores such as k_center have no hard end, but one that is kept first
+    first = info.get("hard") or info.get("kept_first")
+    return first if first in ("high", "low") else None
 
 
 def _check_complete(population: Population, select: str) -> None:

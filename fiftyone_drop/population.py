@@ -116,7 +116,7 @@ def label_path(samples: foc.SampleCollection, label_field: object, argument: str
     if field is None:
         raise DropError(
             f"{argument}: no field {label_field!r}; fields with class labels are "
-            f"{_classification_fields(samples) + _string_fields(samples)}"
+            f"{class_label_fields(samples)}"
         )
     if isinstance(field, fof.StringField):
         return str(label_field)
@@ -177,6 +177,11 @@ def warn_about_splits(samples: foc.SampleCollection, warn: Warner) -> None:
         "them are being pruned; to prune the training split only, call "
         f"dataset.match_tags({train!r}).apply_drop(...)"
     )
+
+
+def class_label_fields(samples: foc.SampleCollection) -> list[str]:
+    """The fields that may hold class labels: Classifications first, then strings."""
+    return _classification_fields(samples) + _string_fields(samples)
 
 
 def _is_classification(field: object) -> bool:

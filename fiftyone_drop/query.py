@@ -6,7 +6,6 @@ imported where models are run, so that a plan with given recalls never loads it.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import fiftyone.core.utils as fou
 import numpy as np
 from numpy.typing import NDArray
 
+from fiftyone_drop._log import logger
 from fiftyone_drop._types import Codes, Ids, IntArray
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.order import random_order, rank_in_class
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from fiftyone_drop.training import QueryModel, TrainingOptions
 
 Folder = str | os.PathLike[str]
-
-logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ Every function here either works or raises; who calls it cleans up (see :mod:`fi
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,10 +19,9 @@ from fiftyone import ViewField as F
 from numpy.typing import NDArray
 from pymongo import UpdateMany
 
+from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
-
-logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
 
 STATEMENT = 100  # samples per update statement: longer ones search longer arrays
 BATCH = 5_000  # samples per message

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import tempfile
 import time
@@ -22,9 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError
-
-logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
 
 SECONDS = 30.0  # between checkpoints; what a crash costs at most
 Table = NDArray[np.float32]

@@ -5,7 +5,6 @@ Memory is one float per image, score and model; embeddings, where a score needs 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fiftyone_drop._log import logger
 from fiftyone_drop._types import FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.scores.checkpoint import Checkpoint, Progress
@@ -27,8 +27,6 @@ from fiftyone_drop.scores.forward_pass import (
 from fiftyone_drop.scores.image_reader import Batch, ImageReader, Read
 from fiftyone_drop.scoring import get_score
 from fiftyone_drop.training.options import SMALL_IMAGE, default_workers
-
-logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
 
 PROBED = 2  # images that a model is tried on: batch norm and broadcasting show with two
 

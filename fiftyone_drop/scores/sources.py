@@ -5,7 +5,6 @@ Reads and computes; writes nothing.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import fiftyone.core.utils as fou
 import numpy as np
 from numpy.typing import NDArray
 
+from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.population import Population
@@ -29,8 +29,6 @@ from fiftyone_drop.scores.stored_logits import StoredLogits
 from fiftyone_drop.scoring import get_score
 from fiftyone_drop.training.images import MIN_SIZE
 from fiftyone_drop.training.options import default_workers
-
-logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, whose level and handlers it takes
 
 Values = NDArray[np.floating[Any]]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import os
 import shutil
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropWarning
 
 SECONDS = 30.0  # between two checkpoints, at least: so much an interruption costs
@@ -29,8 +29,6 @@ FORMAT = 1  # raise it whenever an old checkpoint would lead to another result
 Content = Mapping[str, Any]
 Folder = str | os.PathLike[str]
 Buffer = bytes | memoryview
-
-logger = logging.getLogger("fiftyone.drop")  # below FiftyOne's, where that is installed
 
 
 class Checkpoints:

@@ -19,8 +19,8 @@ from fiftyone.operators import ViewTarget
 
 import fiftyone_drop as fod
 from fiftyone_drop.allocation import check_density, checked_size
-from fiftyone_drop.plan import known_predictions
-from fiftyone_drop.population import check_collection, default_label_field
+from fiftyone_drop.plan import first_end, known_predictions
+from fiftyone_drop.population import check_collection, class_label_fields, default_label_field
 from fiftyone_drop.rules import RULES
 from fiftyone_drop.runs import check_independent, check_key
 
@@ -352,10 +352,7 @@ class _ApplyDropForm:
         return known_predictions(self.samples)
 
     def class_label_fields(self, but: str | None = None) -> list[str]:
-        schema = self.samples.get_field_schema()
-        names = [name for name, field in schema.items() if _is_classification(field)]
-        names += [name for name, field in schema.items() if isinstance(field, fo.StringField)]
-        return [name for name in names if name not in ("filepath", but)]
+        return [name for name in class_label_fields(self.samples) if name != but]
 
     def evaluations(self) -> dict[str, str]:
         found = {}
@@ -385,7 +382,7 @@ class _ApplyDropForm:
 
     def score_fields(self) -> list[str]:
         schema = self.samples.get_field_schema(ftype=(fo.FloatField, fo.IntField))
-        return [name for name, field in schema.items() if (field.info or {}).get("hard")]
+        return [name for name, field in schema.items() if first_end(field)]
 
     def group_fields(self) -> list[str]:
         schema = self.samples.get_field_schema(ftype=(fo.BooleanField, fo.IntField))
@@ -396,12 +393,6 @@ def _slider() -> types.View:
     slider = {"min": 0.01, "max": 1, "step": 0.01}
     return types.SliderView(
         label_position="top", value_precision=2, componentsProps={"slider": slider}
-    )
-
-
-def _is_classification(field: fo.Field) -> bool:
-    return isinstance(field, fo.EmbeddedDocumentField) and issubclass(
-        field.document_type, fo.Classification
     )
 
 

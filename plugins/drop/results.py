@@ -14,7 +14,7 @@ def to_json(run: Any) -> dict[str, Any]:
     """What the operator returns of a :class:`fiftyone_drop.runs.DropResults`, as JSON."""
     table = run.table
     columns: dict[str, Any] = {
-        "class": [name if isinstance(name, str) else " / ".join(name) for name in table.classes],
+        "class": table.names,
         "size": table.sizes.tolist(),
     }
     if table.recalls is not None:
