@@ -32,7 +32,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 import fiftyone_drop as fod
-from fiftyone_drop import scores as scores_module
+from fiftyone_drop.scores import compute
 from fiftyone_drop.scores.image_reader import ImageReader, Transformed
 
 SCORES = ("el2n", "entropy", "margin", "loss", "grand_last_layer")
@@ -174,8 +174,8 @@ def run(folder: Path, args: argparse.Namespace) -> None:
     module = build("resnet18", 32, args.device)
     database: list[float] = []
     # What touches the database: reading labels and paths, writing fields
-    scores_module.read_labelled = timed(scores_module.read_labelled, database)
-    scores_module.write = timed(scores_module.write, database)
+    compute.read_labelled = timed(compute.read_labelled, database)
+    compute.write = timed(compute.write, database)
     warm, dataset = make_dataset(chosen[:: max(1, len(chosen) // 64)]), make_dataset(chosen)
     try:
         for arm in make_arms(warm, module, args, database).values():
