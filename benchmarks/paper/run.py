@@ -1,0 +1,202 @@
+"""Does it work? The experiment of the paper, as far as this machine takes it.
+
+    python benchmarks/paper/run.py --preset cpu --archive ../shared/data/cifar10.tar.xz
+
+trains full data, Random, EL2N and Random + DRoP at a density of 0.5 with three seeds. ``--all``
+goes on with every method, density and dataset, most telling first, for as long as you let it. What
+is trained follows from ``--preset``: "paper" is the paper's protocol (for a GPU), "fast" a short
+recipe for a GPU, "cpu" a small network on two fifths of the images.
+
+Each training adds a line to benchmarks/results/paper/<preset>.jsonl, and what is there already is
+skipped: after an interruption give the same command again. ``report.py`` makes tables, plots and
+docs/evidence.md of whatever there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from data import VARIANTS, load
+from methods import METHODS, TITLES
+from presets import PRESETS
+from tasks import Cell, Place, Published, Query, Task, run_task, start_worker
+
+BENCHMARKS = Path(__file__).resolve().parents[1]
+sys.path.append(str(BENCHMARKS))
+from reporting import machine  # noqa: E402
+
+MAIN = ("random", "random+drop", "el2n")
+OTHERS = tuple(name for name in TITLES if name not in MAIN)
+COMBINED = tuple(f"{name}+drop" for name in TITLES)
+UNEQUAL = ("full", "random", "random+drop", "random+drop-unweighted", "el2n")
+THREE, MORE = (0, 1, 2), (3, 4)
+
+# Most telling first, so that a part of it is already worth reading
+EVERYTHING = (
+    ("balanced", ("full", *MAIN), (0.5, 0.3, 0.2, 0.8), THREE),
+    ("balanced", OTHERS, (0.5, 0.3, 0.2), THREE),
+    ("balanced", COMBINED, (0.5, 0.3), THREE),
+    ("balanced", ("random+proportional", "random+cdb-w", "full+cdb-w"), (0.5, 0.3), THREE),
+    ("long-tailed-100", UNEQUAL, (0.5,), THREE),
+    ("noisy-20", UNEQUAL, (0.5,), THREE),
+    ("balanced", ("random+nucs", "random+rcap"), (0.5, 0.3), THREE),
+    ("balanced", ("full", *MAIN), (0.5, 0.3, 0.2, 0.8), MORE),
+    ("balanced", OTHERS, (0.8,), THREE),
+    ("long-tailed-100", ("random+balanced", "random+cdb-w"), (0.5,), THREE),
+    ("long-tailed-10", UNEQUAL, (0.5,), THREE),
+    ("noisy-10", UNEQUAL, (0.5,), THREE),
+)
+
+
+def cells(
+    dataset: str, methods: Iterable[str], densities: Iterable[float], seeds: Iterable[int]
+) -> Iterator[Cell]:
+    """One cell for each combination; all methods of a seed together, as pairs are what counts."""
+    methods, seeds = tuple(methods), tuple(seeds)
+    for density in densities:
+        for seed in seeds:
+            for method in methods:
+                yield Cell(dataset, method, 1.0 if method.startswith("full") else density, seed)
+
+
+def tasks_for(wanted: Iterable[Cell]) -> list[Task]:
+    """Each cell once, after the queries that it needs; the published way's cost first."""
+    tasks: dict[Task, None] = {Published(): None}
+    for cell in wanted:
+        tasks |= dict.fromkeys(cell.needs)
+        tasks[cell] = None
+    return list(tasks)
+
+
+class Results:
+    """The file of results, of which one run at a time may be the writer."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"{path}: another run is writing to it; wait for it") from None
+        self._file.seek(0)
+        records = [json.loads(line) for line in self._file]
+        self.names = {(record["version"], record["task"]) for record in records}
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append a record, at once."""
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        self.names.add((record["version"], record["task"]))
+
+
+def run(tasks: list[Task], place: Place, results: Results, jobs: int, threads: int) -> list[str]:
+    """Run what is not done yet, several tasks at once.
+
+    Returns:
+        the names of tasks that failed, or could not run since one that they need has failed
+    """
+
+    def recorded(task: Task) -> bool:
+        return (place.preset.version, task.name) in results.names
+
+    def ready(query: Query) -> bool:
+        return recorded(query) and query.path(place).exists()
+
+    # A query is run again only if a cell still needs arrays that are gone
+    left = [task for task in tasks if not isinstance(task, Query) and not recorded(task)]
+    needed = {query for task in left for query in task.needs if not ready(query)}
+    left = [task for task in tasks if task in left or task in needed]
+    print(f"{len(left)} of {len(tasks)} tasks to do, {jobs} at once", flush=True)
+    if not left:
+        return []
+    start = time.monotonic()
+    name = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    settings = {"settings": asdict(place.preset), "device": place.device, "machine": machine()}
+    results.add(
+        {"task": f"run {name}", "preset": place.preset.name, "version": place.preset.version}
+        | {"jobs": jobs, "threads": threads}
+        | settings
+    )
+    failed = []
+    running: dict[Future[dict[str, Any]], Task] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, start_worker, (threads,)) as pool:
+        while True:
+            startable = [task for task in left if all(map(ready, task.needs))]
+            for task in startable[: jobs - len(running)]:
+                left.remove(task)
+                running[pool.submit(run_task, task, place)] = task
+            if not running:
+                return failed + [task.name for task in left]
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task = running.pop(future)
+                try:
+                    record = future.result()
+                except Exception:  # of one task: the others go on
+                    traceback.print_exc()
+                    failed.append(task.name)
+                    continue
+                results.add(record | {"run": name})
+                minutes = (time.monotonic() - start) / 60
+                print(f"{minutes:6.1f} min  {task.name}  {summary(record)}", flush=True)
+
+
+def summary(record: dict[str, Any]) -> str:
+    """One line about a record."""
+    accuracy = record.get("accuracy")
+    seconds = sum(cpu for _, cpu in record.get("seconds", {}).values())
+    if accuracy is None:
+        return f"{seconds:.0f} s"
+    mean = sum(accuracy) / len(accuracy)
+    return f"average {mean:.1%}, worst class {min(accuracy):.1%}, {seconds:.0f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", choices=PRESETS, default="cpu")
+    parser.add_argument("--archive", type=Path, required=True, help="<split>/<class>/*.jpg in tar")
+    parser.add_argument("--all", action="store_true", help="every cell, most telling first")
+    parser.add_argument("--datasets", nargs="+", choices=VARIANTS, default=["balanced"])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["full", *MAIN])
+    parser.add_argument("--densities", nargs="+", type=float, default=[0.5])
+    parser.add_argument("--seeds", nargs="+", type=int, default=THREE)
+    parser.add_argument("--epochs", type=int, help="instead of the preset's; to try things out")
+    parser.add_argument("--per-class", type=int, help="training images, instead of the preset's")
+    parser.add_argument("--jobs", type=int, help="trainings at once; one per core, 2 on a GPU")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--cache", type=Path, default=Path("~/.cache/fiftyone-drop/paper"))
+    parser.add_argument("--results", type=Path, default=BENCHMARKS / "results" / "paper")
+    args = parser.parse_args()
+    if args.all:
+        blocks = EVERYTHING
+    else:
+        blocks = tuple((name, args.methods, args.densities, args.seeds) for name in args.datasets)
+    on_cpu = args.device == "cpu"
+    jobs = args.jobs or (os.cpu_count() or 1 if on_cpu else 2)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # of the workers, NumPy's threads too
+    preset = PRESETS[args.preset].changed(args.epochs, args.per_class)
+    place = Place(preset, args.archive, args.cache.expanduser(), args.device)
+    load(place.archive, place.cache)  # decoded once, before several workers want it
+    results = Results(args.results / f"{preset.name}.jsonl")
+    wanted = (cell for block in blocks for cell in cells(*block))
+    failed = run(tasks_for(wanted), place, results, jobs, threads)
+    if failed:
+        sys.exit(f"{len(failed)} tasks failed or could not run: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
