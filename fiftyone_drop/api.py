@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -13,9 +14,9 @@ from fiftyone import ViewField as F
 from numpy.typing import NDArray
 
 from fiftyone_drop import runs
-from fiftyone_drop._types import ClassName
-from fiftyone_drop.allocation import check_density, check_no_class_emptied, checked_size
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.allocation import check_density, check_no_class_emptied
+from fiftyone_drop.counts import kept_counts
+from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.plan import known_predictions, plan_drop
 from fiftyone_drop.population import (
     Population,
@@ -31,7 +32,7 @@ from fiftyone_drop.recall_sources import RecallSource
 
 if TYPE_CHECKING:
     from fiftyone_drop.scoring import DynamicsRecorder
-    from fiftyone_drop.training import QueryModel
+    from fiftyone_drop.training import QueryModel, TrainingOptions
 
 
 def apply_drop(
@@ -93,15 +94,19 @@ def apply_drop(
             in [0, 1]; used as it is
         validation (None): a view of held-out samples to measure recall on
         pred_field (None): the predictions on ``validation``, a Classification or string field
-        model (None): a :class:`fiftyone_drop.QueryModel` that predicts ``validation``
+        model (None): what predicts ``validation``: a :class:`fiftyone_drop.QueryModel`; a FiftyOne
+            model or the name of one in its zoo; a ``torch.nn.Module`` with the attributes
+            ``classes``, the names of its outputs, and ``transform``, from a Pillow image to its
+            input; the name of a field with stored logits; or a list of these, whose probabilities
+            are averaged
         folds (5): the number of query models that cross-validation trains
         holdout (None): a fraction in (0, 1): train one query model instead, and measure recall on
             so many of the samples, held out
         rule ("drop"): how class weights follow from sizes and recalls: ``"drop"`` (the paper's
             Algorithm 1), ``"drop-unweighted"`` (the authors' code), ``"proportional"``,
             ``"balanced"`` or ``"none"`` (no quotas)
-        select ("random"): how samples are ordered inside a class: at random, or by the score field
-            of this name
+        select ("random"): how samples are ordered inside a class: at random, which is what
+            ``"random"`` always means, or by the score field of this name
         keep ("hardest"): with a score field, which end is kept first: ``"hardest"`` or
             ``"easiest"``
         group_by (None): a label, string, integer or boolean field; quotas, recalls and floors are
@@ -156,29 +161,6 @@ def apply_drop(
 # -- runs -----------------------------------------------------------------------------------------
 
 
-def drop_view(dataset: foc.SampleCollection, key: str, density: float) -> fo.DatasetView:
-    """The samples that a run keeps at any density. Writes nothing.
-
-    Args:
-        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
-        key: the run key
-        density: the dataset density, in (0, 1]
-
-    Returns:
-        a :class:`fiftyone.core.view.DatasetView` of the whole dataset; of two densities the
-        smaller one's view is a subset. Below the run's floors it holds the first samples of them
-
-    Raises:
-        DropError: if there is no such run, or ``density`` is out of range or keeps nothing
-    """
-    density = check_density(density)
-    results = runs.load_drop(dataset, key)
-    checked_size(results.table.size, density)
-    keep_at = F(results.config.keep_at_field)
-    # The lower bound leaves out samples outside the run: a missing value is below every number
-    return dataset._root_dataset.match((keep_at > 0) & (keep_at <= density))
-
-
 def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.DatasetView:
     """Move a run to another density. Its saved views follow.
 
@@ -199,20 +181,12 @@ def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.D
     config, table = results.config, results.table
     quotas = None
     if table.weights is None:
-        quotas = _count_classes(drop_view(dataset, key, density), config, table.classes)
+        quotas = kept_counts(dataset, key, [density])[0]
     table = table.at(density, quotas)
     if table.weights is not None and not config.allow_empty_classes:
         check_no_class_emptied(table.classes, table.quotas)
     runs.update_density(dataset._root_dataset, key, config, table)
     return dataset._root_dataset.match(F(config.kept_field) == True)  # noqa: E712
-
-
-def _count_classes(
-    view: fo.DatasetView, config: runs.DropConfig, classes: Sequence[ClassName]
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    population = read_population(view, config.label_field, group_by=config.group_by)
-    counts = dict(zip(population.classes, population.sizes.tolist(), strict=True))
-    return np.array([counts.get(name, 0) for name in classes], dtype=np.int64)
 
 
 # -- query models ---------------------------------------------------------------------------------
@@ -252,29 +226,31 @@ def train_query_model(
             user's cache
         progress (None): as everywhere in FiftyOne
         **options: fields of :class:`fiftyone_drop.TrainingOptions`: ``architecture``,
-            ``pretrained``, ``epochs``, ``image_size``, ``device``, ``seed``, ...
+            ``pretrained``, ``epochs``, ``image_size``, ``device``, ``seed``, ...; and conventions
+            of the scores, as :class:`fiftyone_drop.DynamicsRecorder` takes them:
+            ``never_learned="inf"``, ``aum_on="softmax"``, ``window=5``, ... Those that need a
+            ``"clean"`` forward pass make the training about a third longer
 
     Returns:
         a :class:`fiftyone_drop.QueryModel` with ``recalls``, ``eval_key``, and in-sample ``scores``
-        of the samples it was trained on, ``sample_ids``
+        of the samples it was trained on, ``sample_ids``; ``import_scores(samples, model)`` writes
+        these scores into fields
 
     Raises:
         DropError: if an argument is invalid; nothing has been written then
     """
-    from fiftyone_drop.training import TrainingOptions
-
-    trained_with = TrainingOptions(**options)
     _check_in_sample(scores)
+    trained_with, switches = _split_options(options, scores)
     check_collection(samples)
     dataset = samples._root_dataset
     if label_field is None:
         label_field = default_label_field(samples, known_predictions(samples))
     classifies = label_path(samples, label_field, "label_field") != label_field
     pred_field, eval_key = f"{key}_pred", f"{key}_eval" if classifies else None
-    _check_predictions_free(dataset, pred_field, f"{key}_eval", overwrite)
+    check_predictions_free(dataset, pred_field, f"{key}_eval", overwrite)
     RecallSource(holdout=holdout).check(samples, label_field)
     population = read_population(samples, label_field, filepaths=True)
-    recorder = _recorder(population, scores)
+    recorder = _recorder(population, scores, switches)
     resumable: dict[str, Any] = {"recorder": recorder, "checkpoint_dir": checkpoint_dir}
     if validation is None:
         seed = trained_with.seed
@@ -286,7 +262,7 @@ def train_query_model(
     else:
         check_collection(validation)
         ids, codes, (files,), labels = read_outcomes(
-            validation, population, label_field, None, ["filepath"]
+            validation, population.classes, label_field, None, ["filepath"]
         )
         trained_on = np.arange(len(population))
         held_out = (ids, files, labels)
@@ -302,11 +278,37 @@ def train_query_model(
     runs.write_predictions(
         dataset, predictions.ids, predictions.field_values(), label_field, pred_field, eval_key
     )
+    predictions.written()
     model.recalls = dict(zip(population.label_names, recalls.tolist(), strict=True))
     model.eval_key = eval_key
     model.sample_ids = [i.decode() for i in learned.ids.tolist()]
     model.scores = {name: found[name] for name in scores}
+    model.switches = {} if recorder is None else recorder.switches
     return model
+
+
+def _split_options(
+    given: dict[str, Any], scores: Sequence[str]
+) -> tuple[TrainingOptions, dict[str, Any]]:
+    """Options of the training, and conventions of the scores.
+
+    Raises:
+        DropError: if a name is neither
+    """
+    from fiftyone_drop.scoring import get_score
+    from fiftyone_drop.training import TrainingOptions
+
+    options = {option.name for option in fields(TrainingOptions)}
+    conventions = {switch for name in scores for switch in get_score(name).conventions}
+    unknown = sorted(set(given) - options - conventions)
+    if unknown:
+        raise DropError(
+            f"options: {listing(unknown)} are no fields of TrainingOptions, which has "
+            f"{sorted(options)}, and no conventions of the scores {list(scores)}, which have "
+            f"{sorted(conventions) or 'none'}"
+        )
+    switches = {name: value for name, value in given.items() if name not in options}
+    return TrainingOptions(**{n: v for n, v in given.items() if n in options}), switches
 
 
 def _check_in_sample(scores: Sequence[str]) -> None:
@@ -322,18 +324,25 @@ def _check_in_sample(scores: Sequence[str]) -> None:
             )
 
 
-def _recorder(population: Population, scores: Sequence[str]) -> DynamicsRecorder | None:
+def _recorder(
+    population: Population, scores: Sequence[str], switches: Mapping[str, Any]
+) -> DynamicsRecorder | None:
     from fiftyone_drop.scoring import DynamicsRecorder
 
     dynamics = [name for name in scores if name != "el2n"]
     if not dynamics:
         return None
-    return DynamicsRecorder(len(population), population.labels, scores=dynamics)
+    return DynamicsRecorder(len(population), population.labels, scores=dynamics, **switches)
 
 
-def _check_predictions_free(
+def check_predictions_free(
     dataset: fo.Dataset, pred_field: str, eval_key: str, overwrite: bool
 ) -> None:
+    """Check the names under which :func:`train_query_model` writes predictions.
+
+    Raises:
+        DropError: if they are no names, or taken and not to be replaced
+    """
     if not pred_field.isidentifier() or pred_field.startswith("_"):
         raise DropError(f"key: must make a valid field name, but '{pred_field}' is none")
     taken = dataset.get_field(pred_field) is not None or dataset.has_evaluation(eval_key)

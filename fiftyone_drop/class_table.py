@@ -18,10 +18,15 @@ from fiftyone_drop.allocation import (
     kept_size,
     quotas_of_size,
 )
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.recall import recall_intervals
 
 MOST_ROWS = 40
+
+
+def class_words(name: ClassName) -> str:
+    """A class in words; a cell as ``class / value``."""
+    return name if isinstance(name, str) else " / ".join(name)
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class ClassTable:
     @property
     def names(self) -> list[str]:
         """The classes in words; cells as ``class / value``."""
-        return [name if isinstance(name, str) else " / ".join(name) for name in self.classes]
+        return [class_words(name) for name in self.classes]
 
     @property
     def densities(self) -> FloatArray:
@@ -95,12 +100,49 @@ class ClassTable:
             DropError: if ``density`` keeps too little, or the rule sets no quotas
         """
         self.check_density(density)
-        if self.weights is not None:
-            n = kept_size(self.size, density)
-            quotas = quotas_of_size(self.sizes, self.weights, n, self.min_per_class)
-        elif quotas is None:
-            raise DropError("rule: 'none' sets no quotas; count the classes of drop_view(...)")
+        if quotas is None:
+            quotas = self.quotas_at([density])[0]
         return replace(self, density=density, quotas=quotas)
+
+    def quotas_at(self, densities: Sequence[float] | FloatArray) -> IntArray:
+        """The quotas at many densities. No sample is read.
+
+        Args:
+            densities: D dataset densities, in [0, 1]
+
+        Returns:
+            (D, K) int: below the floors the first samples of them, and zeros where nothing is kept
+
+        Raises:
+            DropError: if the rule sets no quotas
+        """
+        if self.weights is None:
+            raise DropError("rule: 'none' sets no quotas; use kept_counts(dataset, key, densities)")
+        quotas = [
+            quotas_of_size(
+                self.sizes, self.weights, kept_size(self.size, float(d)), self.min_per_class
+            )
+            for d in densities
+        ]
+        return np.array(quotas, dtype=np.int64).reshape(-1, len(self.classes))
+
+    def find(self, name: object) -> ClassName:
+        """The class of that name: a class, a cell as (class, value), or a cell in words.
+
+        Raises:
+            DropError: if there is none, or the words fit several cells
+        """
+        wanted = tuple(name) if isinstance(name, list) else name
+        found = [c for c in self.classes if c == wanted]
+        found = found or [c for c, w in zip(self.classes, self.names, strict=True) if w == wanted]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise DropError(f"class_name: {name!r} may be any of {listing(found)}; pass the tuple")
+        raise DropError(
+            f"class_name: {name!r} is no class of the run, whose classes are "
+            f"{listing(list(self.classes))}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
@@ -137,13 +179,6 @@ class ClassTable:
 
     def __str__(self) -> str:
         header, *rows = self._cells()
-        if len(rows) > MOST_ROWS:
-            # The classes that the model fails on are those a reader looks for
-            by_need = np.argsort(self.recalls if self.recalls is not None else self.densities)
-            rows = [rows[k] for k in by_need[:MOST_ROWS]]
-            rows.append(
-                [f"... and {len(self.classes) - MOST_ROWS} more", *[""] * (len(header) - 1)]
-            )
         total = [""] * len(header)
         kept = int(self.quotas.sum())
         total[0], total[1], total[-2:] = (
@@ -151,7 +186,9 @@ class ClassTable:
             f"{self.size:,}",
             [f"{kept / self.size:.3f}", f"{kept:,}"],
         )
-        return _format([header, *rows, total])
+        # The classes that the model fails on are those a reader looks for
+        by_need = np.argsort(self.recalls if self.recalls is not None else self.densities)
+        return format_table(header, rows, total, by_need)
 
     def _cells(self) -> list[list[str]]:
         columns: dict[str, Sequence[str]] = {
@@ -168,14 +205,32 @@ class ClassTable:
         return [list(columns), *(list(row) for row in zip(*columns.values(), strict=True))]
 
 
-def _format(rows: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in rows
-    ]
+def format_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    total: Sequence[str],
+    shown_first: Sequence[int] | IntArray,
+) -> str:
+    """A table as text, its first column aligned left.
+
+    Args:
+        header: the names of the columns
+        rows: the cells
+        total: the last row
+        shown_first: positions of the rows; of too many only the first of these are shown
+    """
+    shown = list(rows)
+    if len(rows) > MOST_ROWS:
+        shown = [rows[k] for k in shown_first[:MOST_ROWS]]
+        shown.append([f"... and {len(rows) - MOST_ROWS} more", *[""] * (len(header) - 1)])
+    lines = aligned([header, *shown, total])
     rule = "-" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """One line per row: the first column aligned left, the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    ]

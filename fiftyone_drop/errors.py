@@ -9,7 +9,8 @@
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 class DropError(ValueError):
@@ -36,7 +37,7 @@ class Warner:
         warnings.warn(message, DropWarning, stacklevel=2)
 
 
-def listing(names: Sequence[object], most: int = 5) -> str:
-    """The first few of ``names`` for an error message, and how many more there are."""
-    shown = ", ".join(repr(name) for name in names[:most])
+def listing(names: Sequence[object], most: int = 5, show: Callable[[Any], str] = repr) -> str:
+    """The first few of ``names`` for a message, and how many more there are."""
+    shown = ", ".join(show(name) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -145,6 +145,8 @@ class DropPlan:
             predictions,
             progress,
         )
+        if self.predictions is not None:
+            self.predictions.written()
         return kept_samples(self.samples, config.kept_field)
 
     def __str__(self) -> str:

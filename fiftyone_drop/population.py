@@ -396,7 +396,7 @@ def _without_unlabeled(
 
 def read_outcomes(
     samples: foc.SampleCollection,
-    population: Population,
+    classes: Sequence[ClassName],
     label_field: str,
     group_by: str | None,
     outcome_paths: Sequence[str],
@@ -405,7 +405,7 @@ def read_outcomes(
 
     Args:
         samples: the validation samples
-        population: the target, whose classes count
+        classes: the K classes of the target
         label_field: the field of the true labels
         group_by: the field that divides classes into cells, or None
         outcome_paths: what tells whether a prediction is right
@@ -414,14 +414,14 @@ def read_outcomes(
         a tuple over the n validation samples whose class is one of the target
 
         -   (n,) S24, sample ids
-        -   (n,) int32, codes into ``population.classes``
+        -   (n,) int32, codes into ``classes``
         -   one list of n values per outcome path
         -   the n true labels
     """
     paths = [label_path(samples, label_field, "label_field")]
     if group_by is not None:
         paths.append(group_path(samples, group_by))
-    code_of = {name: code for code, name in enumerate(population.classes)}
+    code_of = {name: code for code, name in enumerate(classes)}
     all_ids: list[Ids] = []
     codes = array("i")
     labels: list[Any] = []

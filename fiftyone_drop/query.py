@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Codes, Ids, IntArray
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.cache import open_cache
 from fiftyone_drop.order import random_order, rank_in_class
 from fiftyone_drop.population import Population
 from fiftyone_drop.store import FieldValues
 
 if TYPE_CHECKING:
+    from fiftyone_drop.models.resolve import Source
     from fiftyone_drop.scoring import DynamicsRecorder
-    from fiftyone_drop.training import QueryModel, TrainingOptions
+    from fiftyone_drop.training import Checkpoints, QueryModel, TrainingOptions
 
 Folder = str | os.PathLike[str]
 
@@ -43,6 +44,7 @@ class Predictions:
         source: words for the record
         scores: score name -> (n,) float32
         models: the query models
+        checkpoints: where their training could go on from
     """
 
     ids: Ids
@@ -53,6 +55,12 @@ class Predictions:
     source: str
     scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     models: list[QueryModel] = field(default_factory=list)
+    checkpoints: Checkpoints | None = None
+
+    def written(self) -> None:
+        """Say that what was trained for is in the database."""
+        if self.checkpoints is not None:
+            self.checkpoints.remove()
 
     def field_values(self) -> FieldValues:
         """As the values of a Classification field."""
@@ -120,11 +128,12 @@ def cross_predict(
             user's cache
 
     Returns:
-        the :class:`Predictions`
+        the :class:`Predictions`; call ``written()`` when what follows from them is in the database
     """
     from fiftyone_drop import training
 
     assert population.filepaths is not None
+    checkpoints = _checkpoints(checkpoint_dir)
     options = options or training.TrainingOptions(seed=seed % 2**32)
     k = len(population.classes)
     if holdout is None:
@@ -149,10 +158,11 @@ def cross_predict(
             on_logits=collected.add,
             progress=bar.update,
             recorder=recorder,
-            checkpoint_dir=_checkpoint_folder(checkpoint_dir),
+            checkpoint_dir=checkpoints,
             keep_models=keep_models,
         )
-    return collected.finish(population.ids, rows, words, models)
+    found = collected.finish(population.ids, rows, words)
+    return replace(found, models=models, checkpoints=checkpoints)
 
 
 def train_on(
@@ -174,11 +184,13 @@ def train_on(
         checkpoint_dir (None): as in :func:`cross_predict`
 
     Returns:
-        the :class:`Predictions` on the validation samples, with the model
+        the :class:`Predictions` on the validation samples, with the model; call ``written()`` when
+        what follows from them is in the database
     """
     from fiftyone_drop import training
 
     assert population.filepaths is not None
+    checkpoints = _checkpoints(checkpoint_dir)
     k = len(population.label_names)
     cost = training.training_cost(population.filepaths, None, options, num_classes=k)
     logger.info("Training %s", cost)
@@ -190,55 +202,62 @@ def train_on(
             options,
             progress=bar.update,
             recorder=recorder,
-            checkpoint_dir=_checkpoint_folder(checkpoint_dir),
+            checkpoint_dir=checkpoints,
         )
     ids, filepaths, labels = validation
-    return predict_samples(model, ids, filepaths, labels, progress)
+    found = predict_samples(_as_source(model), ids, filepaths, labels, progress)
+    return replace(found, models=[model], checkpoints=checkpoints)
 
 
 def predict_samples(
-    model: Any, ids: Ids, filepaths: Sequence[str], labels: Sequence[str], progress: Any
+    sources: Sequence[Source],
+    ids: Ids,
+    filepaths: Sequence[str],
+    labels: Sequence[str],
+    progress: Any,
 ) -> Predictions:
-    """Predict samples with a model that exists.
+    """Predict samples with a model that exists, or several whose probabilities are averaged.
 
     Args:
-        model: a :class:`fiftyone_drop.training.QueryModel`
+        sources: what :func:`fiftyone_drop.models.resolve.resolve` made of ``model=``
         ids: (n,) S24, sample ids
         filepaths: n paths of images
-        labels: the n true labels
+        labels: the n true labels; one that the model does not know counts as predicted wrong
         progress: as everywhere in FiftyOne
 
     Raises:
-        DropError: if it is no such model
+        DropError: if a sample cannot be predicted
     """
-    from fiftyone_drop.training import QueryModel
+    from fiftyone_drop.models.predict import predict
+    from fiftyone_drop.models.resolve import words_of
 
-    if not isinstance(model, QueryModel):
-        raise DropError(
-            f"model: must be a fiftyone_drop QueryModel, but got {type(model).__name__}. With any "
-            "other model, predict first (validation.apply_model(model, 'predictions')) and pass "
-            "pred_field='predictions'"
-        )
-    code_of = {name: code for code, name in enumerate(model.classes)}
+    code_of = {name: code for code, name in enumerate(sources[0].classes)}
     codes = np.array([code_of.get(label, -1) for label in labels], dtype=np.int32)
-    collected = _Collector(codes, model.classes)
-    with fou.ProgressBar(total=len(ids), iters_str="images", progress=progress) as bar:
-        for indices, logits in model.predict(list(filepaths), progress=bar.update):
-            collected.add(indices, logits)
-    words = f"a query model ({model.architecture})"
-    return collected.finish(ids, np.arange(len(ids)), words, [model])
+    collected = _Collector(codes, sources[0].classes)
+    total = len(sources) * len(ids)
+    with fou.ProgressBar(total=total, iters_str="images", progress=progress) as bar:
+        for rows, logits in predict(sources, ids, filepaths, bar.update):
+            collected.add(rows, logits)
+    return collected.finish(ids, np.arange(len(ids)), words_of(sources))
 
 
-def predict_population(model: Any, population: Population, progress: Any) -> Predictions:
+def predict_population(model: QueryModel, population: Population, progress: Any) -> Predictions:
     """:func:`predict_samples` for a population with filepaths."""
     labels = [population.label_names[code] for code in population.labels]
-    return predict_samples(model, population.ids, population.filepaths or [], labels, progress)
+    source = _as_source(model)
+    return predict_samples(source, population.ids, population.filepaths or [], labels, progress)
 
 
-def _checkpoint_folder(given: Folder | None) -> Folder:
-    from fiftyone_drop.scores.checkpoint import cache_folder
+def _as_source(model: QueryModel) -> list[Source]:
+    from fiftyone_drop.models.resolve import query_model
 
-    return cache_folder() if given is None else given
+    return [query_model(model)]
+
+
+def _checkpoints(folder: Folder | None) -> Checkpoints:
+    from fiftyone_drop.training import Checkpoints
+
+    return Checkpoints(open_cache() if folder is None else folder)
 
 
 class _Collector:
@@ -276,17 +295,16 @@ class _Collector:
         for name, values in scores.items():
             self._scores[name][indices[known]] = values
 
-    def finish(
-        self, ids: Ids, rows: IntArray, source: str, models: list[QueryModel]
-    ) -> Predictions:
-        predicted = self._predicted[rows]
+    def finish(self, ids: Ids, rows: IntArray, source: str) -> Predictions:
+        predicted, labels = self._predicted[rows], self._labels[rows]
+        # By name, since models of ImageNet have two outputs of the same one
+        names = np.array(self._names, dtype=object)
         return Predictions(
             ids=ids[rows],
             rows=rows,
             labels=[self._names[code] for code in predicted],
             confidences=self._confidences[rows],
-            correct=predicted == self._labels[rows],
+            correct=(labels >= 0) & (names[predicted] == names[labels]),
             source=source,
             scores={name: values[rows] for name, values in self._scores.items()},
-            models=models,
         )

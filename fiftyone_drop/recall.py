@@ -92,6 +92,17 @@ def recall_intervals(correct: IntArray, support: IntArray) -> FloatArray:
     return ends
 
 
+def samples_for_width(width: float) -> int:
+    """Validation samples of a class that make its interval no wider, whatever its recall.
+
+    The Wilson interval is widest at a recall of one half, ``Z / sqrt(n + Z**2)``.
+
+    Args:
+        width: a float in (0, 1)
+    """
+    return math.ceil((Z / width) ** 2 - Z**2)
+
+
 def homogeneity_p_value(correct: IntArray, support: IntArray) -> float:
     """The p-value of Pearson's chi-square test that all classes have the same recall.
 
@@ -160,7 +171,8 @@ def recalls_of_mapping(
     Raises:
         DropError: if a class is missing, unknown, or its recall out of range
     """
-    unknown = [name for name in recalls if name not in set(classes)]
+    known = set(classes)
+    unknown = [name for name in recalls if name not in known]
     if unknown:
         raise DropError(
             f"recalls: {listing(unknown)} is no class of the target, whose classes are "

@@ -9,10 +9,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
+from numpy.typing import NDArray
 
-from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
+from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.population import (
     Population,
@@ -86,7 +88,7 @@ class RecallSource:
                 f"recalls: must be a mapping from class to recall, but got {self.recalls!r}"
             )
         if self.eval_key is not None:
-            _check_evaluation(samples, self.eval_key, label_field)
+            check_evaluation(samples, self.eval_key, label_field)
         if self.validation is None:
             for name in ("pred_field", "model"):
                 if getattr(self, name) is not None:
@@ -160,18 +162,47 @@ def find_recalls(
             source, population, codes, predictions.correct, predictions.source, predictions, warn
         )
     if source.eval_key is not None:
-        evaluated = samples._root_dataset.exists(source.eval_key)
-        ids, codes, (outcomes,), _ = read_outcomes(
-            evaluated, population, label_field, group_by, [source.eval_key]
+        ids, codes, correct = read_evaluation(
+            samples._root_dataset, source.eval_key, population.classes, label_field, group_by
         )
-        correct = np.array([outcome in CORRECT for outcome in outcomes], dtype=bool)
         words = f"evaluation '{source.eval_key}'"
         made = None
     else:
-        ids, codes, correct, made = _validate(source, population, label_field, group_by, progress)
-        words = f"validation view with {source.pred_field or 'a model'}"
+        ids, codes, correct, made = _validate(
+            source, population, label_field, group_by, warn, progress
+        )
+        words = f"validation view with {source.pred_field if made is None else made.source}"
     _warn_about_overlap(ids, population, words, warn)
     return _measure(source, population, codes, correct, words, made, warn)
+
+
+def read_evaluation(
+    dataset: fo.Dataset,
+    eval_key: str,
+    classes: Sequence[ClassName],
+    label_field: str,
+    group_by: str | None,
+) -> tuple[Ids, Codes, NDArray[np.bool_]]:
+    """What an evaluation run found, as the samples themselves record it.
+
+    Args:
+        dataset: the dataset
+        eval_key: an evaluation, checked with :func:`check_evaluation`
+        classes: the K classes that count
+        label_field: the field of the true labels
+        group_by: the field that divides classes into cells, or None
+
+    Returns:
+        a tuple over the n evaluated samples of these classes
+
+        -   (n,) S24, sample ids
+        -   (n,) int32, codes into ``classes``
+        -   (n,) bool, whether the prediction is right
+    """
+    ids, codes, (outcomes,), _ = read_outcomes(
+        dataset.exists(eval_key), classes, label_field, group_by, [eval_key]
+    )
+    return ids, codes, np.array([outcome in CORRECT for outcome in outcomes], dtype=bool)
 
 
 def _validate(
@@ -179,20 +210,48 @@ def _validate(
     population: Population,
     label_field: str,
     group_by: str | None,
+    warn: Warner,
     progress: Any,
 ) -> tuple[Ids, Codes, np.ndarray[Any, np.dtype[np.bool_]], Predictions | None]:
     if source.pred_field is not None:
         path = label_path(source.validation, source.pred_field, "pred_field")
         ids, codes, (predicted,), labels = read_outcomes(
-            source.validation, population, label_field, group_by, [path]
+            source.validation, population.classes, label_field, group_by, [path]
         )
         correct = np.array([a == b for a, b in zip(predicted, labels, strict=True)], dtype=bool)
         return ids, codes, correct, None
     ids, codes, (filepaths,), labels = read_outcomes(
-        source.validation, population, label_field, group_by, ["filepath"]
+        source.validation, population.classes, label_field, group_by, ["filepath"]
     )
-    made = predict_samples(source.model, ids, filepaths, labels, progress)
+    from fiftyone_drop.models.resolve import resolve  # imports PyTorch
+
+    models = resolve(source.model, source.validation)
+    _check_classes(models[0].classes, models[0].words, population, label_field, warn)
+    made = predict_samples(models, ids, filepaths, labels, progress)
     return ids, codes, made.correct, made
+
+
+def _check_classes(
+    classes: Sequence[str], words: str, population: Population, label_field: str, warn: Warner
+) -> None:
+    """Check that a model names its classes like the labels.
+
+    Raises:
+        DropError: if it knows none of them
+    """
+    unknown = [name for name in population.label_names if name not in classes]
+    if not unknown:
+        return
+    message = (
+        f"the model ({words}) has no class {listing(unknown)}, which are labels in '{label_field}'"
+    )
+    if len(unknown) == len(population.label_names):
+        raise DropError(
+            f"model: {message}; it has {listing(classes)}. Name its classes like the labels "
+            "(model.classes = [...], in the order of its outputs), or write predictions with their "
+            "names into a field and pass pred_field= instead"
+        )
+    warn(f"{message}, so that their recall is 0 and they get the largest share")
 
 
 def _measure(
@@ -247,7 +306,12 @@ def _warn_about_noise(correct: IntArray, support: IntArray, warn: Warner) -> Non
     )
 
 
-def _check_evaluation(samples: foc.SampleCollection, eval_key: object, label_field: str) -> None:
+def check_evaluation(samples: foc.SampleCollection, eval_key: object, label_field: str) -> None:
+    """Check that an evaluation of classifications exists and compares with the right labels.
+
+    Raises:
+        DropError: if not
+    """
     dataset = samples._root_dataset
     runs: Sequence[str] = dataset.list_evaluations(type="classification")
     if eval_key not in runs:

@@ -104,3 +104,27 @@ def predict():
             samples.evaluate_classifications(field, "ground_truth", eval_key=eval_key)
 
     return write
+
+
+@pytest.fixture
+def odd_dataset(make_dataset):
+    """300 digits whose labels are hard to show and to match."""
+    import fiftyone as fo
+
+    names = ["a b", "c.d", "$ground_truth.label", "$$ROOT", "😀", "<b>x</b>", "$e", "x" * 300]
+    dataset = make_dataset()
+    rng = np.random.default_rng(0)
+    labels = rng.choice(names, 300, p=np.arange(1, 9) / 36).tolist()
+    dataset.set_values("ground_truth", [fo.Classification(label=label) for label in labels])
+    return dataset
+
+
+@pytest.fixture
+def scans():
+    """A function that counts how often the server has gone through a dataset's samples."""
+
+    def count(dataset):
+        stats = dataset._sample_collection.aggregate([{"$collStats": {"queryExecStats": {}}}])
+        return next(stats)["queryExecStats"]["collectionScans"]["total"]
+
+    return count

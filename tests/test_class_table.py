@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fiftyone_drop import ClassTable, DropError, allocate
+from fiftyone_drop import ClassTable, DropError, allocate, kept_size
 
 
 @pytest.fixture
@@ -44,6 +44,17 @@ def test_without_quotas_the_table_needs_counts(table):
     with pytest.raises(DropError, match="sets no quotas"):
         unruled.at(0.2)
     assert unruled.at(0.2, np.array([30, 5, 1])).quotas.tolist() == [30, 5, 1]
+
+
+def test_the_quotas_at_many_densities_are_those_at_each_and_never_an_error(table):
+    densities = [0.77, 0, 0.003, 0.01, 1, 0.3]
+    counts = table.quotas_at(densities)
+    for row, density in zip(counts, densities, strict=True):
+        assert row.sum() == kept_size(180, density)
+        if density >= 0.05:
+            assert row.tolist() == table.at(density).quotas.tolist()
+    assert counts[densities.index(0.01)].tolist() == [0, 1, 1]  # of the floors, the first two
+    assert table.quotas_at([]).shape == (0, 3)
 
 
 def test_the_table_survives_json(table):

@@ -23,10 +23,10 @@ from torchvision.transforms import v2
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, DropWarning
-from fiftyone_drop.scores import checkpoint as score_checkpoint
-from fiftyone_drop.scores import image_reader
-from fiftyone_drop.scores.forward_pass import ImageModel, Scorer
-from fiftyone_drop.scores.image_reader import Transformed
+from fiftyone_drop.models import checkpoint as score_checkpoint
+from fiftyone_drop.models import image_reader
+from fiftyone_drop.models.forward_pass import ImageModel, Scorer
+from fiftyone_drop.models.image_reader import Transformed
 from fiftyone_drop.scoring import (
     SCORES,
     Whole,
@@ -143,13 +143,26 @@ def test_the_info_follows_when_a_score_is_computed_again(small, score):
 
 def test_random_needs_no_model_and_reads_no_image(small, monkeypatch):
     monkeypatch.delattr(image_reader.Image, "open")
-    fod.compute_scores(small, scores=["random"], seed=3)
-    values = small.values("random")
+    fod.compute_scores(small, scores=["random"], seed=3, prefix="my_")
+    values = small.values("my_random")
     assert len(set(values)) == 60
-    assert small.get_field("random").info["convention"] == {"seed": 3}
-    small[:10].clear_sample_field("random")
-    fod.compute_scores(small[:10], scores=["random"], seed=3)
-    assert small.values("random") == values
+    assert small.get_field("my_random").info["convention"] == {"seed": 3}
+    small[:10].clear_sample_field("my_random")
+    fod.compute_scores(small[:10], scores=["random"], seed=3, prefix="my_")
+    assert small.values("my_random") == values
+
+
+def test_a_score_field_is_never_called_what_means_at_random(small):
+    with pytest.raises(DropError, match=r"prefix: .*'random'.* means at random; pass a prefix"):
+        fod.compute_scores(small, scores=["random"])
+    with pytest.raises(DropError, match="means at random"):
+        fod.import_scores(small, {small.first().id: 0.5}, name="random")
+    assert "random" not in small.get_field_schema()
+    small.set_values("random", np.linspace(1, 0, 60).tolist())  # somebody else's field
+    kept = small.apply_drop(density=0.5, rule="none", select="random").values("id")
+    small.delete_sample_field("random")
+    again = small.apply_drop(density=0.5, rule="none", select="random", overwrite=True)
+    assert again.values("id") == kept
 
 
 # -- kinds of models ------------------------------------------------------------------------------
@@ -211,6 +224,14 @@ def test_a_torchvision_architecture_takes_a_checkpoint(small, score, tmp_path):
         score(view, ["loss"], "resnet18")
 
 
+def test_a_module_may_carry_its_transform_and_classes(small, score):
+    expected = score(small, ["el2n"], network())["el2n"]
+    module = network()
+    module.transform, module.classes = TRANSFORM, list(CLASSES)
+    found = score(small, ["el2n"], module, prefix="own_", transform=None, classes=None)
+    np.testing.assert_array_equal(found["own_el2n"], expected)
+
+
 def test_a_module_may_wrap_its_logits(small, score):
     class Wrapped(nn.Module):
         def __init__(self):
@@ -234,18 +255,18 @@ def test_an_ensemble_averages_scores_and_keeps_their_spread(small, score):
     modules = [network(0), network(1)]
     each = [score(small, ["el2n"], m, prefix=f"p{i}_") for i, m in enumerate([*modules, model])]
     table = np.stack([next(iter(values.values())) for values in each])
-    found = score(small, ["el2n", "random"], [*modules, model], spread=True)
-    np.testing.assert_allclose(found["el2n"], table.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(found["el2n_std"], table.std(0), rtol=1e-5, atol=1e-7)
-    assert "random_std" not in found
-    assert small.get_field("el2n").info["model"].startswith("an ensemble of 3: 2 x Sequential")
-    assert small.get_field("el2n_std").info == {"spread_of": "el2n", "models": 3}
+    found = score(small, ["el2n", "random"], [*modules, model], "e_", spread=True)
+    np.testing.assert_allclose(found["e_el2n"], table.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(found["e_el2n_std"], table.std(0), rtol=1e-5, atol=1e-7)
+    assert "e_random_std" not in found
+    assert small.get_field("e_el2n").info["model"].startswith("an ensemble of 3: 2 x Sequential")
+    assert small.get_field("e_el2n_std").info == {"spread_of": "e_el2n", "models": 3}
 
 
 def test_without_a_model_every_score_of_logits_is_out_of_sample(small):
-    fod.compute_scores(small, scores=[*FORWARD, "random"], folds=2)
-    assert small.get_field("margin").info["out_of_sample"] is True
-    margin, confidence = (np.array(small.values(n)) for n in ("margin", "least_confidence"))
+    fod.compute_scores(small, scores=[*FORWARD, "random"], folds=2, prefix="q_")
+    assert small.get_field("q_margin").info["out_of_sample"] is True
+    margin, confidence = (np.array(small.values(n)) for n in ("q_margin", "q_least_confidence"))
     assert np.all(margin <= 1 - confidence + 1e-6)
     assert len(set(margin)) > 50
 
@@ -394,10 +415,10 @@ def test_a_killed_process_leaves_what_it_had(digits, tmp_path, monkeypatch, caps
     code = """
         import os, signal, sys
         import numpy as np, torch
-        from fiftyone_drop.scores import checkpoint as score_checkpoint
-        from fiftyone_drop.scores.forward_pass import ImageModel
-        from fiftyone_drop.scores.image_pass import ImagePass, Images
-        from fiftyone_drop.scores.image_reader import Square
+        from fiftyone_drop.models import checkpoint as score_checkpoint
+        from fiftyone_drop.models.forward_pass import ImageModel
+        from fiftyone_drop.models.image_pass import ImagePass, Images
+        from fiftyone_drop.models.image_reader import Square
 
         score_checkpoint.SECONDS = 0
         folder, stop, *paths = sys.argv[1:]

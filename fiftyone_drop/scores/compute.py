@@ -11,6 +11,9 @@ import numpy as np
 
 from fiftyone_drop import store
 from fiftyone_drop.errors import DropError, Warner, listing
+from fiftyone_drop.models.forward_pass import Switches, wanted
+from fiftyone_drop.models.resolve import Extras, Source, label_codes, resolve
+from fiftyone_drop.models.stored_logits import StoredLogits
 from fiftyone_drop.population import check_collection
 from fiftyone_drop.scores.fields import (
     check_field_free,
@@ -19,10 +22,7 @@ from fiftyone_drop.scores.fields import (
     read_labelled,
     write,
 )
-from fiftyone_drop.scores.forward_pass import Switches, wanted
-from fiftyone_drop.scores.models import Extras, Source, label_codes, resolve
 from fiftyone_drop.scores.sources import Computed, Settings, Target, by_models, by_query_models
-from fiftyone_drop.scores.stored_logits import StoredLogits
 from fiftyone_drop.scoring import get_score
 
 
@@ -71,12 +71,15 @@ def compute_scores(
             stored logits (no image is read then); or a list of these, whose scores are averaged.
             None trains ``folds`` query models and scores each sample by the one that has not
             seen it
-        transform (None): from a Pillow image to what the model takes, as a tensor
-        classes (None): the names of the model's outputs, in their order
+        transform (None): from a Pillow image to what the model takes, as a tensor; by default a
+            module's own ``transform`` attribute
+        classes (None): the names of the model's outputs, in their order; by default a module's own
+            ``classes`` attribute
         checkpoint (None): a file of weights for a torchvision architecture
         spread (False): with several models, whether to write their standard deviation too, as
             ``<field>_std``
-        prefix (""): the fields are named ``prefix`` + score
+        prefix (""): the fields are named ``prefix`` + score; the score ``random`` needs one, since
+            ``select="random"`` means at random
         folds (5): the number of query models that cross-validation trains
         seed (51): decides the folds, the query models, and the score ``random``
         on_error ("skip"): what to do about images that cannot be read: ``"skip"`` leaves their

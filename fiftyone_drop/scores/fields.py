@@ -15,7 +15,7 @@ import numpy as np
 from fiftyone_drop import store
 from fiftyone_drop._types import FloatArray, Ids
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.plan import known_predictions
+from fiftyone_drop.plan import RANDOM, known_predictions
 from fiftyone_drop.population import (
     Population,
     default_label_field,
@@ -38,10 +38,15 @@ def check_field_free(
         overwrite: whether a field that holds something else may be replaced
 
     Raises:
-        DropError: if it is no name for a field, or the field holds something else
+        DropError: if it is no name for a score field, or the field holds something else
     """
     if not field.isidentifier() or field.startswith("_"):
         raise DropError(f"prefix: must make valid field names, but {field!r} is none")
+    if field == RANDOM:
+        raise DropError(
+            f"prefix: a score field may not be called '{RANDOM}', since apply_drop(select="
+            f"'{RANDOM}') means at random; pass a prefix, such as prefix='score_'"
+        )
     existing = dataset.get_field(field)
     if existing is None:
         return

@@ -20,13 +20,14 @@ from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.population import check_collection, stream
 from fiftyone_drop.scores.fields import check_field_free, field_values, float_field, write
 from fiftyone_drop.scoring import SCORES
+from fiftyone_drop.training import QueryModel
 
 OTHER_ARRAYS = ("ids", "conventions")  # what a file holds besides scores
 
 
 def import_scores(
     samples: foc.SampleCollection,
-    scores: str | os.PathLike[str] | Mapping[str, Any],
+    scores: str | os.PathLike[str] | QueryModel | Mapping[str, Any],
     *,
     name: str | None = None,
     hard: str | Mapping[str, str] | None = None,
@@ -50,6 +51,7 @@ def import_scores(
 
             -   the path of an .npz file as ``DynamicsRecorder.save`` writes it: an array per score
                 and, if it has ``ids``, in their order; otherwise in the order of ``samples``
+            -   a :class:`fiftyone_drop.QueryModel` that ``train_query_model`` returned
             -   a mapping from score to a mapping from sample id or filepath to number
             -   with ``name``, a mapping from sample id or filepath to number
         name (None): what the score is called, with a mapping from id or filepath
@@ -108,10 +110,20 @@ def _read(scores: Any, name: str | None) -> _Content:
         if name is not None:
             raise DropError("name: a file names its scores itself; leave it out")
         return _read_file(Path(scores))
+    if isinstance(scores, QueryModel) and name is None:
+        if not scores.scores:
+            raise DropError(
+                "scores: the QueryModel has none; train it with train_query_model(scores=...), or "
+                "compute them with compute_scores(model=...)"
+            )
+        words = f"the training of a query model ({scores.architecture})"
+        ids = np.array(scores.sample_ids, dtype="S24")
+        return _Content(dict(scores.scores), words, ids, switches=scores.switches)
     if not isinstance(scores, Mapping) or not scores:
         raise DropError(
-            "scores: must be the path of an .npz file, a mapping from score to a mapping from id "
-            f"or filepath to number, or such a mapping with name=, but got {scores!r}"
+            "scores: must be the path of an .npz file, a QueryModel, a mapping from score to a "
+            "mapping from id or filepath to number, or such a mapping with name=, but got "
+            f"{scores!r}"
         )
     nested = [isinstance(value, Mapping) for value in scores.values()]
     if name is not None and not any(nested):

@@ -15,9 +15,9 @@ from torch import Tensor
 from fiftyone_drop import scoring
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.models.stored_logits import class_names
 from fiftyone_drop.population import check_collection
 from fiftyone_drop.scores.fields import check_field_free, field_values, read_labelled, write
-from fiftyone_drop.scores.stored_logits import class_names
 
 
 class DynamicsRecorder:

@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
-from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.models.checkpoint import Checkpoint, fingerprint
+from fiftyone_drop.models.forward_pass import ImageModel, Switches, wanted
+from fiftyone_drop.models.image_pass import ImagePass, Images, check_failures
+from fiftyone_drop.models.image_reader import Square, find_unreadable
+from fiftyone_drop.models.resolve import Source, words_of
+from fiftyone_drop.models.stored_logits import StoredLogits
 from fiftyone_drop.population import Population
 from fiftyone_drop.query import cross_predict
-from fiftyone_drop.scores.checkpoint import Checkpoint, fingerprint
-from fiftyone_drop.scores.forward_pass import ImageModel, Switches, wanted
-from fiftyone_drop.scores.image_pass import ImagePass, Images, check_failures
-from fiftyone_drop.scores.image_reader import Square, find_unreadable
-from fiftyone_drop.scores.models import Source, words_of
-from fiftyone_drop.scores.stored_logits import StoredLogits
 from fiftyone_drop.scoring import get_score
+from fiftyone_drop.training import Checkpoints
 from fiftyone_drop.training.images import MIN_SIZE
 from fiftyone_drop.training.options import default_workers
 
@@ -74,14 +74,14 @@ class Computed:
         source: words for the record
         out_of_sample: whether every sample was scored by a model that has not seen it
         missing: sentences on samples that have no scores
-        checkpoint: what to remove when the scores are written
+        checkpoint: what to remove when the scores are in the database
     """
 
     values: Mapping[str, Values]
     source: str
     out_of_sample: bool
     missing: list[str] = field(default_factory=list)
-    checkpoint: Checkpoint | None = None
+    checkpoint: Checkpoint | Checkpoints | None = None
 
     def written(self) -> None:
         """Say that the scores are in the database."""
@@ -119,7 +119,8 @@ def by_query_models(
     for name in names:
         values[name] = np.full((1, len(readable)), np.nan)
         values[name][0, readable] = found.scores[name]
-    return Computed(values | keyed, found.source, True, _unreadable(target, failed))
+    missing = _unreadable(target, failed)
+    return Computed(values | keyed, found.source, True, missing, found.checkpoints)
 
 
 def by_models(
@@ -142,9 +143,7 @@ def by_models(
     parts: list[dict[str, Values]] = [{} for _ in sources]
     for m, source in enumerate(sources):
         if isinstance(source, StoredLogits):
-            found, table = source.score(
-                target.samples, target.population.ids, labels[m], switches, target.progress
-            )
+            found, table = source.score(target.population.ids, labels[m], switches, target.progress)
             parts[m] = dict(table)
             missing += _without_logits(target, source, found)
     images = [m for m, source in enumerate(sources) if isinstance(source, ImageModel)]
@@ -172,20 +171,12 @@ def _by_keys(population: Population, switches: Switches) -> dict[str, Values]:
 
 
 def _without_logits(target: Target, source: StoredLogits, found: NDArray[np.bool_]) -> list[str]:
-    lacking = np.flatnonzero(~found)
-    if not len(lacking):
+    missing = source.describe_missing(target.population.ids, found)
+    if missing is None:
         return []
-    names = [target.population.ids[i].decode() for i in lacking[:5]]
-    message = (
-        f"{len(lacking)} of {len(found)} samples have no logits in '{source.field}', such as "
-        f"{listing(names)}"
-    )
-    if target.strict or len(lacking) == len(found):
-        raise DropError(
-            f"model: {message}; store them with apply_model(..., label_field='{source.field}', "
-            "store_logits=True)"
-        )
-    return [message]
+    if target.strict or not found.any():
+        raise source.incomplete(missing)
+    return [missing]
 
 
 def _by_images(

@@ -85,6 +85,11 @@ class DynamicsRecorder:
         self._pending: list[tuple[npt.NDArray[np.int64], list[Tensor]]] = []
         self._pending_floats = 0
 
+    @property
+    def wants_clean(self) -> bool:
+        """Whether `update` needs `clean_logits`."""
+        return bool(self._wanted["clean"])
+
     def update(
         self, indices: Indices, logits: Tensor, *, clean_logits: Tensor | None = None
     ) -> None:

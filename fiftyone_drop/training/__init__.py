@@ -19,12 +19,14 @@ them. ``query_model.py`` is what comes out, ``prediction.py`` runs it, ``cost.py
 beforehand, ``checks.py`` guards the door.
 """
 
+from fiftyone_drop.training.checkpoint import Checkpoints
 from fiftyone_drop.training.cost import TrainingCost, training_cost
 from fiftyone_drop.training.options import TrainingOptions
 from fiftyone_drop.training.query_model import QueryModel
 from fiftyone_drop.training.trainer import cross_validate, train
 
 __all__ = [
+    "Checkpoints",
     "QueryModel",
     "TrainingCost",
     "TrainingOptions",

@@ -34,20 +34,32 @@ Buffer = bytes | memoryview
 class Checkpoints:
     """The checkpoint files of one call, one per fold.
 
+    Hand it to the call instead of a folder, and :meth:`remove` it once the results are where they
+    belong: until then the same call finds the finished training again, and takes no step.
+
     Args:
         folder: where the folder of the call is made, at the first write; None writes nothing
-        **inputs: whatever the result follows from, as ``fingerprint`` takes it
 
     A folder that cannot be written to is a ``DropWarning``, and the training goes on.
     """
 
-    def __init__(self, folder: Folder | None, **inputs: object) -> None:
+    def __init__(self, folder: Folder | None) -> None:
+        self._parent = folder
         self._folder: Path | None = None
-        if folder is not None:
-            key = fingerprint({"format": FORMAT, "torch": torch.__version__, **inputs})
-            self._folder = Path(folder).expanduser() / f"training-{key}"
         self._next = time.monotonic() + SECONDS
         self._held: dict[str, Content] = {}
+
+    def open(self, inputs: Callable[[], Mapping[str, object]]) -> None:
+        """Begin the call.
+
+        Args:
+            inputs: gives whatever the result follows from, as ``fingerprint`` takes it; called
+                only where there is a folder
+        """
+        if self._parent is not None:
+            key = fingerprint({"format": FORMAT, "torch": torch.__version__, **inputs()})
+            self._folder = Path(self._parent).expanduser() / f"training-{key}"
+        self._next = time.monotonic() + SECONDS
 
     def load(self, name: str) -> dict[str, Any] | None:
         """What an earlier call left under this name, or None.

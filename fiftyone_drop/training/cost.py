@@ -120,7 +120,7 @@ def _time_to_train(options: TrainingOptions, setup: Setup, batch: int, num_class
             pixels = torch.randint(0, 256, (images, size, size, 3), dtype=torch.uint8)
             targets = torch.randint(0, num_classes, (images,)).to(device)
             start = time.perf_counter()
-            _, loss = optimiser.step(pixels.permute(0, 3, 1, 2), targets)
+            _, loss, _ = optimiser.step(pixels.permute(0, 3, 1, 2), targets)
             loss.item()  # waits for the device
             return time.perf_counter() - start
 

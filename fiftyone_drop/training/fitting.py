@@ -32,12 +32,17 @@ class Listeners:
     on_batch: OnBatch | None = None
     recorder: DynamicsRecorder | None = None
 
-    def step(self, batch: Indices, logits: torch.Tensor) -> None:
+    @property
+    def want_clean(self) -> bool:
+        """Whether each step shall be followed by a forward pass in evaluation mode."""
+        return self.recorder is not None and self.recorder.wants_clean
+
+    def step(self, batch: Indices, logits: torch.Tensor, clean: torch.Tensor | None) -> None:
         """A step has been taken."""
         if self.on_batch is not None:
             self.on_batch(batch, logits)
         if self.recorder is not None:
-            self.recorder.update(batch, logits)
+            self.recorder.update(batch, logits, clean_logits=clean)
         self.count(len(batch))
 
     def count(self, images: int) -> None:
@@ -91,9 +96,11 @@ class _Training:
             done = min(max(self.optimiser.done - epoch * self.steps, 0), self.steps)
             self.listeners.count(sum(len(batch) for batch in batches[:done]))
             for batch, pixels in self.task.images.batches(batches[done:]):
-                logits, loss = self.optimiser.step(pixels, self.targets[batch])
+                logits, loss, clean = self.optimiser.step(
+                    pixels, self.targets[batch], clean=self.listeners.want_clean
+                )
                 self.loss += loss
-                self.listeners.step(batch, logits)
+                self.listeners.step(batch, logits, clean)
                 if self.optimiser.done == (epoch + 1) * self.steps:
                     self._end_epoch(epoch)
                 save()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from fiftyone_drop.training.options import TrainingOptions
+from fiftyone_drop.training.prediction import evaluating
 from fiftyone_drop.training.query_model import QueryModel
 
 WARM_UP = 0.2
@@ -48,28 +49,35 @@ class Optimiser:
         self._scaler = torch.amp.GradScaler("cuda", enabled=half)
 
     def step(
-        self, pixels: torch.Tensor, targets: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, pixels: torch.Tensor, targets: torch.Tensor, *, clean: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Take one step.
 
         Args:
             pixels: (B, 3, S, S) uint8, B >= 2
             targets: (B,) int64 on the model's device
+            clean: whether to run the network a second time, in evaluation mode
 
         Returns:
-            logits (B, K) float32 and loss () float32 from before the step, detached, on the device
+            logits (B, K) and loss () from before the step, and the clean logits (B, K) from between
+            its forward and its backward pass, or None; detached, on the device
         """
         for group in self._sgd.param_groups:
             group["lr"] = self._learning_rate * schedule(self.done, self._steps)
         self.done += 1
+        module, inputs = self._model.module, self._model.normalise(pixels)
         with self._autocast:
-            logits = self._model.module(self._model.normalise(pixels))
+            logits = module(inputs)
+        again = None
+        if clean:
+            with evaluating(module), torch.no_grad(), self._autocast:
+                again = module(inputs)
         loss = nn.functional.cross_entropy(logits, targets)
         self._sgd.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.step(self._sgd)
         self._scaler.update()
-        return logits.detach(), loss.detach()
+        return logits.detach(), loss.detach(), again
 
     def state_dict(self) -> dict[str, Any]:
         """What is needed to go on later, besides the module's own state; it shares memory."""

@@ -10,14 +10,14 @@ from torch import nn
 
 from fiftyone_drop.errors import DropError
 
-Outputs = tuple[torch.Tensor, torch.Tensor]
+Outputs = tuple[torch.Tensor, ...]
 
 
 class Halving:
     """Computes batches in parts, whose size is halved whenever CUDA runs out of memory.
 
     Args:
-        compute: maps images (B, ...) to two tensors (B, ...) on the CPU
+        compute: maps images (B, ...) to tensors (B, ...) on the CPU
         batch_size: images to begin with; it stays small once it had to be halved
     """
 
@@ -44,9 +44,7 @@ class Halving:
             # Out of the except block, whose traceback keeps the tensors alive.
             self.batch_size = (min(self.batch_size, len(images)) + 1) // 2
             torch.cuda.empty_cache()
-        if len(parts) == 1:
-            return parts[0]
-        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+        return parts[0] if len(parts) == 1 else tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
 @contextmanager

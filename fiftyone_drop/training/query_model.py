@@ -42,6 +42,7 @@ class QueryModel:
         eval_key: the FiftyOne evaluation run of these samples; None where there is none. Not saved
         sample_ids: ids of the M samples the model was trained on, where they are known. Not saved
         scores: score name -> (M,) float, in-sample, in the order of ``sample_ids``. Not saved
+        switches: score name -> what its conventions were set to. Not saved
     """
 
     module: nn.Module
@@ -54,6 +55,7 @@ class QueryModel:
     eval_key: str | None = None
     sample_ids: list[str] = field(default_factory=list)
     scores: dict[str, Scores] = field(default_factory=dict)
+    switches: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:

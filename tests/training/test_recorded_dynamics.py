@@ -91,10 +91,10 @@ def test_the_recorded_scores_belong_to_their_ids(make_dataset, tmp_path, monkeyp
     labels = dataset.values("ground_truth.label")
     step = Listeners.step
 
-    def watched(self, batch, logits):
+    def watched(self, batch, logits, clean):
         for row, values in zip(batch, logits.tolist(), strict=True):
             seen.setdefault(ids[row], []).append((labels[row], values))
-        step(self, batch, logits)
+        step(self, batch, logits, clean)
 
     monkeypatch.setattr(Listeners, "step", watched)
     model = fod.train_query_model(

@@ -331,7 +331,8 @@ def test_checkpoints_that_take_long_to_write_are_rarer(tmp_path, monkeypatch):
         clock.now += 2
 
     monkeypatch.setattr(checkpoint, "write_atomically", write)
-    checkpoints = checkpoint.Checkpoints(tmp_path, anything=1)
+    checkpoints = checkpoint.Checkpoints(tmp_path)
+    checkpoints.open(lambda: {"anything": 1})
     for _ in range(100):
         clock.now += 5
         checkpoints.save("fold-0.pt", dict)

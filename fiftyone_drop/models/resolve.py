@@ -19,17 +19,17 @@ from torch import nn
 
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.models.forward_pass import ImageModel
+from fiftyone_drop.models.image_reader import Square, Transformed
+from fiftyone_drop.models.stored_logits import StoredLogits, class_names, stored_logits
 from fiftyone_drop.population import Population
-from fiftyone_drop.scores.forward_pass import ImageModel
-from fiftyone_drop.scores.image_reader import Square, Transformed
-from fiftyone_drop.scores.stored_logits import StoredLogits, class_names, stored_logits
 from fiftyone_drop.training import QueryModel
 from fiftyone_drop.training.options import choose_device
 
 KINDS = (
-    "a QueryModel, a torch.nn.Module with transform= and classes=, a FiftyOne model or the name "
-    "of one in the model zoo, the name of a torchvision architecture with checkpoint= and "
-    "classes=, the name of a field with stored logits, or a list of these"
+    "a QueryModel, a torch.nn.Module with transform= and classes= (or attributes of these names), "
+    "a FiftyOne model or the name of one in the model zoo, the name of a torchvision architecture "
+    "with checkpoint= and classes=, the name of a field with stored logits, or a list of these"
 )
 
 
@@ -42,28 +42,34 @@ class Extras:
     checkpoint: str | os.PathLike[str] | None = None
     device: str | None = None
 
-    def need(self, name: str, why: str) -> Any:
-        """The argument of that name.
+    def need(self, name: str, module: nn.Module, what: str) -> Any:
+        """The argument of that name, or else the module's attribute.
 
         Raises:
-            DropError: if it was not given
+            DropError: if there is neither
         """
         value = getattr(self, name)
         if value is None:
-            raise DropError(f"{name}: must be given with {why}")
+            value = getattr(module, name, None)
+        if value is None:
+            raise DropError(
+                f"{name}: must be given with a torch.nn.Module, or be set on it as "
+                f"module.{name}: {what}"
+            )
         return value
 
 
+NOTHING = Extras()
 Source = ImageModel | StoredLogits
 
 
-def resolve(model: Any, samples: foc.SampleCollection, extras: Extras) -> list[Source]:
+def resolve(model: Any, samples: foc.SampleCollection, extras: Extras = NOTHING) -> list[Source]:
     """Turn ``model=`` into one model or several.
 
     Args:
         model: one of ``KINDS``
         samples: the collection, whose fields may hold logits
-        extras: what else was given
+        extras: what else was given; by default nothing, so that models must bring it
 
     Raises:
         DropError: if it is none of that, or something it needs is missing
@@ -75,7 +81,7 @@ def resolve(model: Any, samples: foc.SampleCollection, extras: Extras) -> list[S
     if isinstance(model, str):
         return [_named(model, samples, extras)]
     if isinstance(model, QueryModel):
-        return [_query_model(model, extras)]
+        return [query_model(model, extras)]
     if isinstance(model, fom.Model):
         return [_fiftyone_model(model, type(model).__name__, extras)]
     if isinstance(model, nn.Module):
@@ -123,7 +129,8 @@ def _named(name: str, samples: foc.SampleCollection, extras: Extras) -> Source:
     if name in torchvision.models.list_models(module=torchvision.models):
         raise DropError(
             f"checkpoint: must be given with the torchvision architecture {name!r}: a file of its "
-            f"trained weights. FiftyOne's zoo has pretrained ones: {listing(_similar(name))}"
+            "trained weights (compute_scores takes one; elsewhere load them and pass the module). "
+            f"FiftyOne's zoo has pretrained ones: {listing(_similar(name))}"
         )
     raise DropError(
         f"model: {name!r} is no field of the dataset, no model of FiftyOne's zoo "
@@ -135,16 +142,15 @@ def _module(module: nn.Module, extras: Extras) -> ImageModel:
     words = f"{type(module).__name__} ({sum(p.numel() for p in module.parameters()):,} parameters)"
     return ImageModel(
         module,
-        class_names(extras.need("classes", "a torch.nn.Module: its outputs, in their order")),
+        class_names(extras.need("classes", module, "the names of its outputs, in their order")),
         words,
-        Transformed(
-            extras.need("transform", "a torch.nn.Module: from a Pillow image to its input")
-        ),
+        Transformed(extras.need("transform", module, "from a Pillow image to its input")),
         device=None if extras.device is None else choose_device(extras.device),
     )
 
 
-def _query_model(model: QueryModel, extras: Extras) -> ImageModel:
+def query_model(model: QueryModel, extras: Extras = NOTHING) -> ImageModel:
+    """A query model as one of the models that read images."""
     return ImageModel(
         model.module,
         tuple(model.classes),
@@ -161,7 +167,9 @@ def _torchvision(name: str, extras: Extras) -> ImageModel:
             f"model: with checkpoint= it must be the name of a torchvision classification "
             f"architecture, but got {name!r}; such as {listing(_similar(name) or ['resnet18'])}"
         )
-    classes = class_names(extras.need("classes", "checkpoint=: its outputs, in their order"))
+    if extras.classes is None:
+        raise DropError("classes: must be given with checkpoint=: its outputs, in their order")
+    classes = class_names(extras.classes)
     module = torchvision.models.get_model(name, weights=None, num_classes=len(classes))
     assert extras.checkpoint is not None
     weights = _weights(extras.checkpoint)
@@ -221,7 +229,10 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
         )
     classes = extras.classes or model.classes
     if not classes:
-        raise DropError(f"classes: must be given with {name}, which has none")
+        raise DropError(
+            f"classes: must be given with {name}, which has none (compute_scores takes them; "
+            "elsewhere make the model with 'classes' in its config)"
+        )
     half = model.using_half_precision
     return ImageModel(
         model._model,

@@ -18,7 +18,7 @@ from torch.nn.functional import linear
 
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.scores.image_reader import Read
+from fiftyone_drop.models.image_reader import Read
 from fiftyone_drop.scoring import (
     GradientNorms,
     forward_scores,
@@ -144,9 +144,7 @@ class Scorer:
         rows: list[Floats] = []
         features = None
         if self._forward_names or self._embeds:
-            logits, features = self._forward(inputs, self._mixed)
-            if self._mixed and not torch.isfinite(logits).all():
-                logits, features = self._forward(inputs, False)
+            logits, features = self._forward(inputs)
             scores = forward_scores(
                 self._forward_names, logits, targets, features, switches=self._switches
             )
@@ -156,6 +154,10 @@ class Scorer:
         table = np.stack(rows) if rows else np.empty((0, len(images)), np.float32)
         embeds = self._embeds and features is not None
         return table, features.float().cpu().numpy() if embeds and features is not None else None
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(B, K) float32 on the CPU, of a batch of images."""
+        return self._forward(self._to_device(images))[0].float().cpu()
 
     def _to_device(self, images: Tensor) -> Tensor:
         inputs = images.to(self.device, non_blocking=True)
@@ -193,7 +195,13 @@ class Scorer:
                 return logits, layer, features
         return logits, None, None
 
-    def _forward(self, inputs: Tensor, mixed: bool) -> tuple[Tensor, Tensor | None]:
+    def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        logits, features = self._forward_in(inputs, self._mixed)
+        if self._mixed and not torch.isfinite(logits).all():
+            return self._forward_in(inputs, False)
+        return logits, features
+
+    def _forward_in(self, inputs: Tensor, mixed: bool) -> tuple[Tensor, Tensor | None]:
         features: list[Tensor] = []
 
         def tap(layer: nn.Linear, args: tuple[Tensor], output: Tensor) -> Tensor | None:

@@ -7,6 +7,7 @@ checkpoint or none, and nobody has to say ``resume=True``.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -22,7 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fiftyone_drop._log import logger
+from fiftyone_drop.cache import open_cache
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.training.checkpoint import write_atomically
 
 SECONDS = 30.0  # between checkpoints; what a crash costs at most
 Table = NDArray[np.float32]
@@ -49,7 +52,7 @@ class Checkpoint:
     """The checkpoint of one call.
 
     Args:
-        folder: where checkpoints lie; None for :func:`cache_folder`
+        folder: where checkpoints lie; None for the user's cache
         facts: whatever the result follows from: text, numbers, bytes and lists of these
 
     Raises:
@@ -86,12 +89,9 @@ class Checkpoint:
         for array in mapped:
             if isinstance(array, np.memmap):
                 array.flush()  # before the state that says that its rows are there
-        partial = self._path.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file:
-            np.savez(file, table=table, state=np.array(json.dumps(asdict(progress))))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._path)
+        content = io.BytesIO()
+        np.savez(content, table=table, state=np.array(json.dumps(asdict(progress))))
+        write_atomically(self._path, content.getbuffer())
         self._saved = time.monotonic()
 
     def mapped(self, number: int, shape: tuple[int, int], *, again: bool) -> Table:
@@ -124,12 +124,6 @@ class Checkpoint:
             raise
 
 
-def cache_folder() -> Path:
-    """This package's folder in the user's cache."""
-    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "fiftyone-drop"
-
-
 def fingerprint(module: nn.Module) -> bytes:
     """A hash of a module's structure and weights."""
     digest = hashlib.blake2b(repr(module).encode(), digest_size=16)
@@ -142,7 +136,7 @@ def fingerprint(module: nn.Module) -> bytes:
 
 
 def _writable(folder: str | os.PathLike[str] | None) -> Path:
-    path = cache_folder() if folder is None else Path(folder).expanduser()
+    path = open_cache() if folder is None else Path(folder).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):

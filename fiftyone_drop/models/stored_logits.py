@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from fiftyone_drop._types import Ids, IntArray
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.models.forward_pass import Switches, wanted
 from fiftyone_drop.population import stream
-from fiftyone_drop.scores.forward_pass import Switches, wanted
 from fiftyone_drop.scoring import forward_scores
 
 Floats = NDArray[np.float32]
@@ -27,10 +27,12 @@ class StoredLogits:
     """Logits that some model has left in a Classification field.
 
     Attributes:
+        samples: the collection
         field: the field
         classes: the K class names, in the order of the logits
     """
 
+    samples: foc.SampleCollection
     field: str
     classes: tuple[str, ...]
 
@@ -40,18 +42,12 @@ class StoredLogits:
         return f"the logits stored in '{self.field}'"
 
     def score(
-        self,
-        samples: foc.SampleCollection,
-        ids: Ids,
-        labels: IntArray,
-        switches: Switches,
-        progress: Any,
+        self, ids: Ids, labels: IntArray, switches: Switches, progress: Any
     ) -> tuple[NDArray[np.bool_], dict[str, Floats]]:
         """Scores of the logits, a batch of samples in memory at a time.
 
         Args:
-            samples: the collection
-            ids: (N,) S24, its sample ids
+            ids: (N,) S24, sample ids
             labels: (N,) int, positions in the classes
             switches: score -> its switches; those that need logits are computed
             progress: as everywhere in FiftyOne
@@ -62,34 +58,58 @@ class StoredLogits:
         names = wanted(switches, "logits")
         table = {name: np.full(len(ids), np.nan, np.float32) for name in names}
         found = np.zeros(len(ids), bool)
-        order = np.argsort(ids)
         with fou.ProgressBar(total=len(ids), progress=progress) as bar:
-            for batch_ids, with_logits, logits in self.batches(samples):
-                bar.update(len(batch_ids))
-                if not len(with_logits):
-                    continue
-                # By id, since the dataset may have changed since the labels were read
-                at = np.searchsorted(ids, batch_ids[with_logits], sorter=order)
-                rows = order[np.minimum(at, len(order) - 1)]
-                known = ids[rows] == batch_ids[with_logits]
-                rows, batch = rows[known], torch.from_numpy(logits[known])
+            for rows, logits in self.batches(ids):
+                bar.update(len(rows))
                 targets = torch.from_numpy(labels[rows])
-                scores = forward_scores(names, batch, targets, switches=switches)
+                scores = forward_scores(names, torch.from_numpy(logits), targets, switches=switches)
                 for name, values in scores.items():
                     table[name][rows] = values
                 found[rows] = True
         return found, table
 
-    def batches(self, samples: foc.SampleCollection) -> Iterator[tuple[Ids, IntArray, Floats]]:
-        """Read the logits.
+    def batches(self, ids: Ids) -> Iterator[tuple[IntArray, Floats]]:
+        """Read the logits of some samples of the collection.
+
+        Args:
+            ids: (N,) S24, sample ids
 
         Yields:
-            ids (B,) S24 of some samples, which of these (C,) have logits, and these (C, K) float32
+            rows (B,) of ``ids`` that have logits, and these (B, K) float32
 
         Raises:
             DropError: if there are not as many as classes
         """
-        for ids, (column,) in stream(samples, [f"{self.field}.logits"]):
+        order = np.argsort(ids)
+        for batch_ids, with_logits, logits in self._read():
+            # By id, since the dataset may have changed since the ids were read
+            at = np.searchsorted(ids, batch_ids[with_logits], sorter=order)
+            rows = order[np.minimum(at, len(order) - 1)]
+            known = ids[rows] == batch_ids[with_logits]
+            if known.any():
+                yield rows[known], logits[known]
+
+    def describe_missing(self, ids: Ids, found: NDArray[np.bool_]) -> str | None:
+        """Words for the samples without logits, or None if there are none."""
+        lacking = np.flatnonzero(~found)
+        if not len(lacking):
+            return None
+        names = [ids[row].decode() for row in lacking[:5]]
+        return (
+            f"{len(lacking)} of {len(found)} samples have no logits in '{self.field}', such as "
+            f"{listing(names)}"
+        )
+
+    def incomplete(self, missing: str) -> DropError:
+        """What to raise where every sample must have logits."""
+        return DropError(
+            f"model: {missing}; store them with apply_model(..., label_field='{self.field}', "
+            "store_logits=True)"
+        )
+
+    def _read(self) -> Iterator[tuple[Ids, IntArray, Floats]]:
+        """Yields ids (B,) of the collection, which of these (C,) have logits, and these (C, K)."""
+        for ids, (column,) in stream(self.samples, [f"{self.field}.logits"]):
             arrays = [None if value is None else _array(value) for value in column]
             rows = np.array([i for i, a in enumerate(arrays) if a is not None], dtype=np.int64)
             for i in rows:
@@ -131,7 +151,7 @@ def stored_logits(
             f"classes: must be given with stored logits, in their order, unless the dataset knows "
             f"them: dataset.classes['{name}'] = [...]; dataset.save()"
         )
-    return StoredLogits(name, class_names(classes))
+    return StoredLogits(samples, name, class_names(classes))
 
 
 def class_names(classes: Sequence[str]) -> tuple[str, ...]:

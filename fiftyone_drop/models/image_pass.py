@@ -15,8 +15,8 @@ import torch
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.scores.checkpoint import Checkpoint, Progress
-from fiftyone_drop.scores.forward_pass import (
+from fiftyone_drop.models.checkpoint import Checkpoint, Progress
+from fiftyone_drop.models.forward_pass import (
     Floats,
     ImageModel,
     Scorer,
@@ -24,7 +24,7 @@ from fiftyone_drop.scores.forward_pass import (
     batch_scores,
     wanted,
 )
-from fiftyone_drop.scores.image_reader import Batch, ImageReader, Read
+from fiftyone_drop.models.image_reader import Batch, ImageReader, Read
 from fiftyone_drop.scoring import get_score
 from fiftyone_drop.training.options import SMALL_IMAGE, default_workers
 
@@ -128,7 +128,7 @@ class ImagePass:
         """Try every model on the first image; returns the widths of their embeddings."""
         inputs = self._reader.probe(start)
         if inputs is None and start == 0:
-            raise _none_readable(self._images.paths)
+            raise none_readable(self._images.paths)
         if inputs is None:  # nothing but unreadable ones is left
             inputs = self._reader.probe(0)
             assert inputs is not None
@@ -196,15 +196,22 @@ class ImagePass:
             values = np.full((len(self._scorers), len(readable)), np.nan)
             for m, (scorer, table) in enumerate(zip(self._scorers, self.embeddings, strict=True)):
                 chosen = table if readable.all() else table[readable]
-                embeddings = (
-                    torch.as_tensor(np.asarray(chosen), device=scorer.device)
-                    if scorer.device.type == "cuda"
-                    else chosen
-                )
                 labels = self._images.labels[m][readable]
-                values[m, readable] = get_score(name).function(embeddings, labels, **switches[name])
+                values[m, readable] = get_score(name).function(
+                    _on_device(chosen, scorer.device), labels, **switches[name]
+                )
             result[name] = values
         return result
+
+
+def _on_device(embeddings: Floats, device: torch.device) -> Floats | torch.Tensor:
+    """The embeddings on a CUDA device, if they fit there besides what is made of them."""
+    if device.type != "cuda":
+        return embeddings
+    torch.cuda.empty_cache()  # what PyTorch holds on to counts as taken
+    free, _ = torch.cuda.mem_get_info(device)
+    fits = 2 * embeddings.nbytes <= free
+    return torch.as_tensor(np.asarray(embeddings), device=device) if fits else embeddings
 
 
 def start_batch_size(device: torch.device, shape: torch.Size) -> int:
@@ -222,7 +229,7 @@ def check_failures(ids: Ids, paths: Sequence[str], failed: Mapping[int, str], st
         DropError: if not
     """
     if len(failed) == len(paths):
-        raise _none_readable(paths)
+        raise none_readable(paths)
     if strict and failed:
         row, why = next(iter(failed.items()))
         raise DropError(
@@ -231,7 +238,8 @@ def check_failures(ids: Ids, paths: Sequence[str], failed: Mapping[int, str], st
         )
 
 
-def _none_readable(paths: Sequence[str]) -> DropError:
+def none_readable(paths: Sequence[str]) -> DropError:
+    """What to raise where no image can be read."""
     return DropError(
         f"samples: none of the {len(paths)} images can be read, such as {paths[0]}; correct the "
         "filepaths"

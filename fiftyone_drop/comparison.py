@@ -1,0 +1,178 @@
+"""Two runs of one dataset side by side: class densities, and the samples only one of them keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+from fiftyone.core.expressions import ViewExpression
+
+from fiftyone_drop import runs
+from fiftyone_drop._types import ClassName, FloatArray, IntArray
+from fiftyone_drop.class_table import ClassTable, class_words, format_table
+from fiftyone_drop.counts import class_of, class_paths, count_groups
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.views import in_part
+
+WHICH = ("first", "second", "both")
+
+
+@dataclass(frozen=True, eq=False)
+class DropComparison:
+    """What two runs keep. Prints as a table.
+
+    Attributes:
+        key: the run that is called the first
+        other: the second
+        classes: the K classes of either run in sorted order; cells (class, value) where both are
+            grouped by the same field, and labels otherwise
+        densities: (K, 2) float in [0, 1], the class densities; NaN for a class that a run lacks
+        kept_by_both: (K,) int
+        only_first: (K,) int, samples that the first keeps and the second does not
+        only_second: (K,) int
+        warnings: why the two may not be comparable
+    """
+
+    dataset: fo.Dataset = field(repr=False)
+    key: str
+    other: str
+    classes: tuple[ClassName, ...]
+    densities: FloatArray
+    kept_by_both: IntArray
+    only_first: IntArray
+    only_second: IntArray
+    warnings: tuple[str, ...]
+    _kept: tuple[ViewExpression, ViewExpression] = field(repr=False)
+
+    @property
+    def names(self) -> list[str]:
+        """The classes in words; cells as ``class / value``."""
+        return [class_words(name) for name in self.classes]
+
+    def view(self, which: str) -> fo.DatasetView:
+        """The samples that only one run keeps, or both.
+
+        Args:
+            which: ``"first"``, ``"second"`` or ``"both"``
+
+        Raises:
+            DropError: if it is none of these
+        """
+        first, second = self._kept
+        if which == "first":
+            return self.dataset.match(first & ~second)
+        if which == "second":
+            return self.dataset.match(second & ~first)
+        if which == "both":
+            return self.dataset.match(first & second)
+        raise DropError(f"which: must be one of {list(WHICH)}, but got {which!r}")
+
+    def __str__(self) -> str:
+        header = ["class", f"density {self.key}", f"density {self.other}", "kept by both"]
+        header += [f"only {self.key}", f"only {self.other}"]
+        counts = np.stack([self.kept_by_both, self.only_first, self.only_second], axis=1)
+        rows = [
+            [name, *(_fraction(d) for d in pair), *(f"{n:,}" for n in row)]
+            for name, pair, row in zip(self.names, self.densities, counts, strict=True)
+        ]
+        total = ["total", "", "", *(f"{n:,}" for n in counts.sum(axis=0))]
+        difference = np.nan_to_num(np.diff(self.densities, axis=1)[:, 0], nan=np.inf)
+        table = format_table(header, rows, total, np.argsort(-np.abs(difference), kind="stable"))
+        return "\n".join([table] + [f"Warning: {message}" for message in self.warnings])
+
+    __repr__ = __str__
+
+
+def compare_drops(dataset: foc.SampleCollection, key: str, other: str) -> DropComparison:
+    """Compare what two runs of a dataset keep, each at its own density.
+
+    Args:
+        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
+        key: the key of the first run
+        other: the key of the second
+
+    Returns:
+        a :class:`DropComparison`
+
+    Raises:
+        DropError: if there is no such run, or the runs' classes come from different label fields
+    """
+    first, second = (runs.load_drop(dataset, k) for k in (key, other))
+    a, b = first.config, second.config
+    if a.label_field != b.label_field:
+        raise DropError(
+            f"other: runs of the same classes can be compared, but '{key}' prunes the labels of "
+            f"'{a.label_field}' and '{other}' those of '{b.label_field}'"
+        )
+    root = dataset._root_dataset
+    tables, paths = [first.table, second.table], class_paths(root, a)
+    if a.group_by != b.group_by:
+        tables, paths = [_ungrouped(table) for table in tables], paths[:1]
+    classes = tuple(sorted(set(tables[0].classes) | set(tables[1].classes)))
+    kept = [in_part(run.config.keep_at_field, run.density, "kept") for run in (first, second)]
+    in_run = [in_part(run.config.keep_at_field, run.density, "all") for run in (first, second)]
+    row = {name: k for k, name in enumerate(classes)}
+    counts = np.zeros((len(classes), 2, 2), dtype=np.int64)
+    common = 0
+    by = [*paths, *(expression.to_mongo() for expression in (*kept, *in_run))]
+    for *values, by_first, by_second, in_first, in_second, n in count_groups(
+        root, in_run[0] | in_run[1], by
+    ):
+        common += n * (in_first and in_second)
+        if class_of(values) in row:
+            counts[row[class_of(values)], int(by_first), int(by_second)] += n
+    return DropComparison(
+        dataset=root,
+        key=key,
+        other=other,
+        classes=classes,
+        densities=np.stack([_densities(table, classes) for table in tables], axis=1),
+        kept_by_both=counts[:, 1, 1],
+        only_first=counts[:, 1, 0],
+        only_second=counts[:, 0, 1],
+        warnings=tuple(_warnings([key, other], tables, common)),
+        _kept=(kept[0], kept[1]),
+    )
+
+
+def _ungrouped(table: ClassTable) -> ClassTable:
+    """The table of the labels, where classes are cells of label and value."""
+    labels = [name if isinstance(name, str) else name[0] for name in table.classes]
+    classes, of_class = np.unique(labels, return_inverse=True)
+    sizes, quotas = (
+        np.bincount(of_class, weights=column).astype(np.int64)
+        for column in (table.sizes, table.quotas)
+    )
+    return ClassTable(tuple(classes.tolist()), sizes, table.density, quotas)
+
+
+def _densities(table: ClassTable, classes: Sequence[ClassName]) -> FloatArray:
+    known = table.by_class("densities")
+    return np.array([known.get(name, np.nan) for name in classes])
+
+
+def _warnings(keys: Sequence[str], tables: Sequence[ClassTable], common: int) -> list[str]:
+    first, second = tables
+    warnings = []
+    if first.density != second.density:
+        warnings.append(
+            f"'{keys[0]}' keeps {first.density:g} and '{keys[1]}' {second.density:g} of its "
+            "samples: at one density (set_density) their classes could be compared"
+        )
+    if not common == first.size == second.size:
+        warnings.append(
+            f"the runs prune different samples: {first.size:,} and {second.size:,}, of which "
+            f"{common:,} are in both; a sample that a run does not have counts as not kept by it"
+        )
+    for key, mine, others in ((keys[0], first, second), (keys[1], second, first)):
+        alone = sorted(set(mine.classes) - set(others.classes))
+        if alone:
+            warnings.append(f"only '{key}' has the classes {listing(alone)}")
+    return warnings
+
+
+def _fraction(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,192 @@
+"""Numbers that the server counts: no sample is sent.
+
+Values are compared with the very bounds of a bin, so that it holds exactly the samples that a view
+of these bounds shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+from fiftyone import ViewField as F
+from fiftyone.core.expressions import ViewExpression
+
+from fiftyone_drop import runs
+from fiftyone_drop._types import ClassName, FloatArray, IntArray
+from fiftyone_drop.allocation import check_density
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.population import group_path, label_path
+from fiftyone_drop.views import check_score, in_part
+
+
+def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[float]) -> IntArray:
+    """How many samples of each class a run keeps at many densities.
+
+    Follows from the class table; for rule ``"none"``, which sets no quotas, it is counted in the
+    data, in one aggregation.
+
+    Args:
+        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
+        key: the run key
+        densities: D dataset densities, in [0, 1]
+
+    Returns:
+        (D, K) int, over the classes of ``load_drop(dataset, key).table``. Below the floors the
+        first samples of them count, and a density that keeps nothing has zeros
+
+    Raises:
+        DropError: if there is no such run, or a density is out of range
+    """
+    results = runs.load_drop(dataset, key)
+    table = results.table
+    wanted = np.array([check_density(d) if d else 0.0 for d in densities])
+    if table.weights is not None:
+        return table.quotas_at(wanted)
+    bounds, row = np.unique(wanted, return_inverse=True)
+    counts = np.zeros((len(bounds), len(table.classes)), dtype=np.int64)
+    column = {name: k for k, name in enumerate(table.classes)}
+    root, config = dataset._root_dataset, results.config
+    position = _bin(f"${config.keep_at_field}", "$lte", bounds.tolist())
+    kept = in_part(config.keep_at_field, float(wanted.max(initial=0)), "kept")
+    for *values, i, n in count_groups(root, kept, [*class_paths(root, config), position]):
+        if class_of(values) in column:
+            counts[i, column[class_of(values)]] += n
+    return np.asarray(np.cumsum(counts, axis=0)[row])
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreHistogram:
+    """How a score is distributed among the kept and the pruned samples of a run.
+
+    Attributes:
+        score: the field
+        edges: (B + 1,) float, ascending; a bin holds ``edges[i] <= score < edges[i + 1]``, the last
+            one its upper edge too
+        kept: (B,) int, kept samples
+        pruned: (B,) int, pruned samples
+        missing: samples of the run without a finite value
+    """
+
+    score: str
+    edges: FloatArray
+    kept: IntArray
+    pruned: IntArray
+    missing: int
+
+
+def score_histogram(
+    dataset: foc.SampleCollection,
+    key: str,
+    score: str,
+    bins: int = 30,
+    *,
+    density: float | None = None,
+) -> ScoreHistogram:
+    """The distribution of a score among the kept and the pruned samples of a run.
+
+    Args:
+        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
+        key: the run key
+        score: a number field
+        bins (30): the number of bins, of equal width
+        density (None): the dataset density, in (0, 1]; by default the run's own
+
+    Returns:
+        a :class:`ScoreHistogram`
+
+    Raises:
+        DropError: if there is no such run or field, or ``bins`` is no whole number >= 1
+    """
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+        raise DropError(f"bins: must be a whole number >= 1, but got {bins!r}")
+    root = dataset._root_dataset
+    config = runs.get_config(dataset, key)
+    density = float(config.density) if density is None else check_density(density)
+    check_score(root, score)
+    in_run = in_part(config.keep_at_field, density, "all")
+    value = F(score)
+    # NaN is below every number to MongoDB, as a missing value is
+    finite = (value > -math.inf) & (value < math.inf)
+    only_finite = finite.if_else(value, None)
+    bounds = _aggregate(
+        root,
+        in_run,
+        {"_id": None, "low": {"$min": only_finite.to_mongo()}}
+        | {"high": {"$max": only_finite.to_mongo()}, "n": {"$sum": 1}},
+    )
+    low, high, n = next(((b["low"], b["high"], b["n"]) for b in bounds), (None, None, 0))
+    edges = np.histogram_bin_edges([] if low is None else [low, high], bins)
+    counts = np.zeros((2, bins), dtype=np.int64)
+    position = _bin(f"${score}", "$lt", edges[1:-1].tolist())
+    pruned = (F(config.keep_at_field) > density).to_mongo()
+    for i, is_pruned, count in count_groups(root, in_run & finite, [position, pruned]):
+        counts[int(is_pruned), i] = count
+    return ScoreHistogram(score, edges, counts[0], counts[1], n - int(counts.sum()))
+
+
+# -- aggregations ---------------------------------------------------------------------------------
+
+
+def count_groups(
+    dataset: fo.Dataset, where: ViewExpression, by: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Count samples by the values of some MongoDB expressions.
+
+    Args:
+        dataset: a dataset
+        where: which of its samples count
+        by: the expressions, such as ``"$ground_truth.label"``
+
+    Returns:
+        one tuple per combination that occurs: the values, None for missing ones, and the count
+    """
+    groups = _aggregate(dataset, where, {"_id": list(by), "n": {"$sum": 1}})
+    return [(*group["_id"], group["n"]) for group in groups]
+
+
+def _aggregate(dataset: fo.Dataset, where: ViewExpression, group: dict[str, Any]) -> Any:
+    pipeline = [{"$match": {"$expr": where.to_mongo()}}, {"$group": group}]
+    return dataset._sample_collection.aggregate(pipeline, allowDiskUse=True)
+
+
+def class_paths(dataset: fo.Dataset, config: runs.DropConfig) -> list[str]:
+    """What to count by for the classes of a run; see :func:`class_of`."""
+    paths = [label_path(dataset, config.label_field, "label_field")]
+    if config.group_by is not None:
+        paths.append(group_path(dataset, config.group_by))
+    return [f"${path}" for path in paths]
+
+
+def class_of(values: Sequence[Any]) -> ClassName:
+    """The class of the values that :func:`class_paths` counts by."""
+    words = [str(value) for value in values]
+    return words[0] if len(words) == 1 else (words[0], words[1])
+
+
+def _bin(value: str, less: str, bounds: Sequence[float], first: int = 0) -> Any:
+    """The position of the first of the ascending ``bounds`` that ``value`` is below.
+
+    A tree of comparisons, as MongoDB evaluates it: ten of them for a thousand bounds.
+
+    Args:
+        value: a MongoDB expression
+        less: what "below" is, ``"$lt"`` or ``"$lte"``
+        bounds: B ascending numbers; the position is B if the value is below none
+        first: what to count from
+    """
+    if not bounds:
+        return first
+    middle = len(bounds) // 2
+    return {
+        "$cond": [
+            {less: [value, bounds[middle]]},
+            _bin(value, less, bounds[:middle], first),
+            _bin(value, less, bounds[middle + 1 :], first + middle + 1),
+        ]
+    }

@@ -1,0 +1,141 @@
+"""Views of what a run keeps and prunes, at any density and of any class. Reads no sample."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+from fiftyone import ViewField as F
+from fiftyone.core.expressions import ViewExpression
+
+from fiftyone_drop import runs
+from fiftyone_drop._types import ClassName
+from fiftyone_drop.allocation import check_density, checked_size
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.plan import first_end
+from fiftyone_drop.population import group_path, label_path
+
+PARTS = ("kept", "pruned", "all")
+
+
+def drop_view(
+    dataset: foc.SampleCollection,
+    key: str,
+    density: float | None = None,
+    *,
+    part: str = "kept",
+    class_name: ClassName | Sequence[str] | None = None,
+    score: str | None = None,
+    score_range: tuple[float, float] | None = None,
+) -> fo.DatasetView:
+    """The samples that a run keeps, or prunes, at any density. Writes nothing, reads no sample.
+
+    Args:
+        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
+        key: the run key
+        density (None): the dataset density, in (0, 1]; by default the run's own
+        part ("kept"): ``"kept"``, ``"pruned"``, or ``"all"`` samples of the run
+        class_name (None): a class of the run, to show that one only; with ``group_by`` a cell,
+            as (class, value) or in words, as the class table prints it
+        score (None): a number field: the hardest samples come first (the highest values, where the
+            field does not say which end is hard)
+        score_range (None): (low, high): show only samples with ``low <= score < high``
+
+    Returns:
+        a :class:`fiftyone.core.view.DatasetView` of the whole dataset; of two densities the
+        smaller one's kept samples are a subset. Below the run's floors it holds the first samples
+        of them
+
+    Raises:
+        DropError: if there is no such run, class or score field, or ``density`` is out of range or
+            keeps nothing
+    """
+    results = runs.load_drop(dataset, key)
+    config, table = results.config, results.table
+    density = results.density if density is None else check_density(density)
+    if part == "kept":
+        checked_size(table.size, density)
+    root = dataset._root_dataset
+    shown = in_part(config.keep_at_field, density, part)
+    if class_name is not None:
+        shown &= _in_class(root, config, table.find(class_name))
+    if score is not None:
+        check_score(root, score)
+    if score_range is not None:
+        low, high = _check_range(score, score_range)
+        shown &= (F(score) >= low) & (F(score) < high)
+    view = root.match(shown)
+    if score is None:
+        return view
+    return view.sort_by(score, reverse=first_end(root.get_field(score)) != "low")
+
+
+def in_part(keep_at_field: str, density: float, part: str) -> ViewExpression:
+    """Whether a sample is in a part of a run.
+
+    Raises:
+        DropError: if there is no such part
+    """
+    keep_at = F(keep_at_field)
+    if part == "pruned":
+        return keep_at > density
+    # The lower bound leaves out samples outside the run: a missing value is below every number
+    if part == "kept":
+        return (keep_at > 0) & (keep_at <= density)
+    if part == "all":
+        return keep_at > 0
+    raise DropError(f"part: must be one of {list(PARTS)}, but got {part!r}")
+
+
+def check_score(dataset: fo.Dataset, score: object) -> str:
+    """Return the name of a field that holds numbers.
+
+    Raises:
+        DropError: if ``score`` is none
+    """
+    field = dataset.get_field(score) if isinstance(score, str) else None
+    if not isinstance(field, (fo.FloatField, fo.IntField)):
+        known = [
+            name
+            for kind in (fo.FloatField, fo.IntField)
+            for name in dataset.get_field_schema(ftype=kind)
+        ]
+        raise DropError(f"score: must be the name of a number field, one of {known}; got {score!r}")
+    return str(score)
+
+
+def _in_class(dataset: fo.Dataset, config: runs.DropConfig, name: ClassName) -> ViewExpression:
+    if isinstance(name, str):
+        return _equals(label_path(dataset, config.label_field, "label_field"), name)
+    label, group = name
+    path = group_path(dataset, config.group_by)
+    field = dataset.get_field(path)
+    value: Any = group
+    # The values of a group are words in the class table, whatever they are in the samples
+    if isinstance(field, fo.BooleanField):
+        value = group == str(True)
+    elif isinstance(field, fo.IntField):
+        value = int(group)
+    in_label = _equals(label_path(dataset, config.label_field, "label_field"), label)
+    return in_label & _equals(path, value)
+
+
+def _equals(path: str, value: Any) -> ViewExpression:
+    # A literal: MongoDB would take a label such as "$label" for the name of a field
+    return F(path) == F.literal(value)
+
+
+def _check_range(score: str | None, score_range: object) -> tuple[float, float]:
+    if score is None:
+        raise DropError("score_range: needs score=<a number field>")
+    ends = list(score_range) if isinstance(score_range, Sequence) else []
+    finite = all(isinstance(end, numbers.Real) and math.isfinite(end) for end in ends)
+    if len(ends) != 2 or not finite or not ends[0] < ends[1]:
+        raise DropError(
+            f"score_range: must be two finite numbers, low < high, but got {score_range!r}"
+        )
+    return float(ends[0]), float(ends[1])
