@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python scripts/with_mongod.py
 DEMO := $(RUN) --home .demo --
 
-.PHONY: demo app export readme docs test lint check clean
+.PHONY: demo app export readme docs screenshots js js-check test lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
@@ -22,6 +22,17 @@ readme: $(VENV)/.ready
 docs: $(VENV)/.ready
 	$(BIN)/python scripts/docs_scores.py
 	$(BIN)/python scripts/docs_benchmarks.py
+
+screenshots: $(VENV)/.ready
+	DROP_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/app
+
+# The panel's component: needs Node.js. Its bundle is committed, for plugins are copied, not built.
+js:
+	cd plugins/drop/js && npm ci --silent && npm run --silent build
+
+js-check: js
+	cd plugins/drop/js && npm run --silent test
+	git diff --exit-code plugins/drop/js/dist
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest

@@ -32,8 +32,8 @@ from torch import nn
 from torchvision.transforms import v2
 
 import fiftyone_drop as fod
-from fiftyone_drop.scores import compute
 from fiftyone_drop.models.image_reader import ImageReader, Transformed
+from fiftyone_drop.scores import compute
 
 SCORES = ("el2n", "entropy", "margin", "loss", "grand_last_layer")
 TRANSFORM = v2.Compose(

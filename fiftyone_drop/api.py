@@ -27,7 +27,7 @@ from fiftyone_drop.population import (
     read_population,
 )
 from fiftyone_drop.query import cross_predict, predict_population, train_on
-from fiftyone_drop.recall import class_counts, class_recalls
+from fiftyone_drop.recall import SHRINKAGE, Smoothing, class_counts, class_recalls
 from fiftyone_drop.recall_sources import RecallSource
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def apply_drop(
     select: str = "random",
     keep: str = "hardest",
     group_by: str | None = None,
-    smoothing: float = 0.5,
+    smoothing: Smoothing = SHRINKAGE,
     min_per_class: int = 1,
     missing_recall: float | None = None,
     skip_unlabeled: bool = False,
@@ -111,7 +111,9 @@ def apply_drop(
             ``"easiest"``
         group_by (None): a label, string, integer or boolean field; quotas, recalls and floors are
             then per (class, value)
-        smoothing (0.5): measured recalls are ``(correct + s) / (n + 2s)``; 0 is the paper's
+        smoothing ("shrinkage"): measured recalls are pulled towards their mean as strongly as
+            chance explains the differences between them. Or a number: they are then
+            ``(correct + s) / (n + 2s)``; 0 is the paper's, 0.5 Jeffreys' prior
         min_per_class (1): keep at least so many samples of each class (all of a smaller one)
         missing_recall (None): a recall in [0, 1] for classes without a validation sample
         skip_unlabeled (False): leave samples without a label out of the run

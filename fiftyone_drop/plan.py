@@ -36,7 +36,7 @@ from fiftyone_drop.population import (
     warn_about_splits,
 )
 from fiftyone_drop.query import Predictions
-from fiftyone_drop.recall import check_smoothing
+from fiftyone_drop.recall import SHRINKAGE, Smoothing, check_smoothing
 from fiftyone_drop.recall_sources import Recalls, RecallSource, find_recalls
 from fiftyone_drop.rules import Rule, class_weights, get_rule
 
@@ -198,7 +198,7 @@ def plan_drop(
     select: str = RANDOM,
     keep: str = "hardest",
     group_by: str | None = None,
-    smoothing: float = 0.5,
+    smoothing: Smoothing = SHRINKAGE,
     min_per_class: int = 1,
     missing_recall: float | None = None,
     skip_unlabeled: bool = False,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from fiftyone_drop.errors import DropError, listing
 
 LEVEL = 0.95
 Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
+SHRINKAGE: Literal["shrinkage"] = "shrinkage"
+Smoothing = float | Literal["shrinkage"]
 
 
 def class_counts(
@@ -37,38 +40,70 @@ def class_counts(
     return np.bincount(codes[correct], minlength=k), np.bincount(codes, minlength=k)
 
 
-def check_smoothing(smoothing: object) -> float:
-    """Return ``smoothing`` as a float.
+def check_smoothing(smoothing: object) -> Smoothing:
+    """Return ``smoothing``, a number as a float.
 
     Raises:
-        DropError: if it is not a finite number >= 0
+        DropError: if it is neither ``"shrinkage"`` nor a finite number >= 0
     """
+    if isinstance(smoothing, str) and smoothing == SHRINKAGE:
+        return SHRINKAGE
     number = isinstance(smoothing, numbers.Real) and not isinstance(smoothing, bool)
     if not number or not 0 <= float(smoothing) < math.inf:  # type: ignore[arg-type]
         raise DropError(
-            f"smoothing: must be a number >= 0 (0.5 is Jeffreys, 0 none), but got {smoothing!r}"
+            "smoothing: must be 'shrinkage' (to the mean recall) or a number >= 0 (0.5 is "
+            f"Jeffreys, 0 none), but got {smoothing!r}"
         )
     return float(smoothing)  # type: ignore[arg-type]
 
 
-def class_recalls(correct: IntArray, support: IntArray, smoothing: float = 0.5) -> FloatArray:
-    """Recall per class from counts: ``(correct + s) / (n + 2s)``.
+def class_recalls(
+    correct: IntArray, support: IntArray, smoothing: Smoothing = SHRINKAGE
+) -> FloatArray:
+    """Recall per class from counts.
 
-    ``s = 0.5`` is the posterior mean under Jeffreys' prior, and keeps a class that got all of a
-    few samples right from a recall of exactly 1; ``s = 0`` is Algorithm 1 of the paper to the
-    digit.
+    A number ``s`` gives ``(correct + s) / (n + 2s)``: ``s = 0`` is Algorithm 1 of the paper to the
+    digit, ``s = 0.5`` the posterior mean under Jeffreys' prior. That pulls a class with few
+    validation samples towards 1/2, so that of an accurate model's classes those would be kept
+    most that are known least. ``"shrinkage"`` pulls towards the mean recall of all classes instead,
+    as strongly as chance explains the differences between them: all the way where it explains
+    them all, and hardly where there are many samples.
 
     Args:
         correct: (K,) int, correct predictions
         support: (K,) int, validation samples
-        smoothing (0.5): ``s``, >= 0
+        smoothing ("shrinkage"): ``"shrinkage"`` or ``s``, >= 0
 
     Returns:
         (K,) float in [0, 1]; NaN for classes without a validation sample
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        recalls = (correct + smoothing) / (support + 2 * smoothing)
-    return np.where(support > 0, recalls, np.nan)
+    recalls = np.full(len(support), np.nan)
+    seen = support > 0
+    if not seen.any():
+        return recalls
+    if smoothing == "shrinkage":
+        recalls[seen] = _shrunk(correct[seen], support[seen])
+    else:
+        recalls[seen] = (correct[seen] + smoothing) / (support[seen] + 2 * smoothing)
+    return recalls
+
+
+def _shrunk(correct: IntArray, support: IntArray) -> FloatArray:
+    """Posterior means under a Beta prior fitted to all classes by moments, (K,) float.
+
+    With ``rho = 1 / (a + b + 1)`` of Beta(a, b), the statistic of the homogeneity test is ``K - 1``
+    on average by chance, and ``rho (N - sum n^2 / N - (K - 1))`` beyond that.
+
+    Kleinman: Proportions with extraneous variance: single and independent samples, JASA 68 (1973).
+    """
+    statistic, freedom = _homogeneity(correct, support)
+    total = int(support.sum())
+    room = total - float(support @ support) / total - freedom
+    rho = min(1.0, max(0.0, (statistic - freedom) / room)) if room > 0 else 0.0
+    weights = 1 / (1 + (support - 1) * rho)
+    mean = (weights @ correct) / (weights @ support)
+    shrunk: FloatArray = (rho * correct + (1 - rho) * mean) / (rho * support + (1 - rho))
+    return shrunk
 
 
 def recall_intervals(correct: IntArray, support: IntArray) -> FloatArray:

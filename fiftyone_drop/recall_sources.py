@@ -24,6 +24,8 @@ from fiftyone_drop.population import (
 )
 from fiftyone_drop.query import Predictions, cross_predict, predict_samples
 from fiftyone_drop.recall import (
+    SHRINKAGE,
+    Smoothing,
     class_counts,
     class_recalls,
     homogeneity_p_value,
@@ -65,7 +67,7 @@ class RecallSource:
     model: Any = None
     folds: int = 5
     holdout: float | None = None
-    smoothing: float = 0.5
+    smoothing: Smoothing = SHRINKAGE
     missing_recall: float | None = None
 
     @property
@@ -300,8 +302,9 @@ def _warn_about_noise(correct: IntArray, support: IntArray, warn: Warner) -> Non
         else f"if the differences are real, about {enough:,} per class would show them"
     )
     warn(
-        f"the class recalls cannot be told apart (p = {p_value:.2f}), so the class quotas are "
-        f"mostly noise: with {used:,.0f} validation samples per class, {remedy}. "
+        f"the class recalls cannot be told apart (p = {p_value:.2f}), so what differs between "
+        "the class densities is mostly noise, which smoothing='shrinkage' evens out in part: with "
+        f"{used:,.0f} validation samples per class, {remedy}. "
         "rule='proportional' needs no recalls"
     )
 

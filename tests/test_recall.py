@@ -41,17 +41,91 @@ def test_without_smoothing_recall_is_the_fraction_correct():
 
 
 def test_jeffreys_smoothing_keeps_recall_off_0_and_1_and_fades_with_samples():
-    few = class_recalls(np.array([0, 4]), np.array([4, 4]))
-    many = class_recalls(np.array([0, 4000]), np.array([4000, 4000]))
+    few = class_recalls(np.array([0, 4]), np.array([4, 4]), smoothing=0.5)
+    many = class_recalls(np.array([0, 4000]), np.array([4000, 4000]), smoothing=0.5)
     assert few.tolist() == [0.1, 0.9]
     np.testing.assert_allclose(many, [0, 1], atol=2e-4)
 
 
-@pytest.mark.parametrize("smoothing", [0, 0.5])
+@pytest.mark.parametrize("smoothing", [0, 0.5, "shrinkage"])
 def test_a_class_without_a_validation_sample_has_no_recall(smoothing):
     recalls = class_recalls(np.array([0, 1]), np.array([0, 1]), smoothing)
     assert math.isnan(recalls[0])
     assert not math.isnan(recalls[1])
+    assert np.isnan(class_recalls(np.array([0, 0]), np.array([0, 0]), smoothing)).all()
+
+
+@given(counts)
+def test_shrunk_recalls_lie_between_the_observed_and_one_mean_of_all(table):
+    correct, support = table
+    observed, shrunk = correct / support, class_recalls(correct, support)
+    assert ((shrunk >= 0) & (shrunk <= 1)).all()
+    up, down = shrunk > observed + 1e-12, shrunk < observed - 1e-12
+    # All are pulled towards the same number, from below it or from above
+    assert max(shrunk[up], default=0) <= min(shrunk[down], default=1) + 1e-12
+
+
+@given(st.integers(1, 300), st.data())
+def test_of_classes_with_equal_support_the_one_with_more_correct_has_the_larger_recall(n, data):
+    correct = np.array(data.draw(st.lists(st.integers(0, n), min_size=1, max_size=30)))
+    shrunk = class_recalls(correct, np.full(len(correct), n))
+    order = np.argsort(correct, kind="stable")
+    assert (np.diff(shrunk[order]) >= -1e-12).all()
+
+
+@given(counts)
+def test_shrinkage_fades_as_the_same_recalls_are_measured_on_more_samples(table):
+    correct, support = table
+    many = class_recalls(correct * 100_000, support * 100_000)
+    np.testing.assert_allclose(many, correct / support, atol=0.005)
+
+
+@given(counts)
+def test_recalls_that_differ_by_no_more_than_chance_become_the_pooled_recall(table):
+    correct, support = table
+    pooled = correct.sum() / support.sum()
+    spread = (support * (correct / support - pooled) ** 2).sum()
+    shrunk = class_recalls(correct, support)
+    if spread <= pooled * (1 - pooled) * (len(support) - 1):
+        np.testing.assert_allclose(shrunk, pooled, atol=1e-12)
+    else:
+        assert len(set(shrunk.round(12))) > 1
+
+
+@pytest.mark.parametrize(
+    ("correct", "support"), [([3], [4]), ([4, 9], [4, 9]), ([0, 0, 0], [1, 5, 9]), ([1, 0], [1, 1])]
+)
+def test_where_nothing_can_be_fitted_every_class_has_the_pooled_recall(correct, support):
+    shrunk = class_recalls(np.array(correct), np.array(support))
+    np.testing.assert_allclose(shrunk, sum(correct) / sum(support))
+
+
+def test_shrinkage_finds_the_prior_that_recalls_were_drawn_from():
+    """Against the exact posterior means under the true Beta prior, which nobody knows."""
+    rng = np.random.default_rng(0)
+    a, b = 18, 2
+    recalls = rng.beta(a, b, 2000)
+    support = rng.integers(5, 100, 2000)
+    correct = rng.binomial(support, recalls)
+    shrunk = class_recalls(correct, support)
+    np.testing.assert_allclose(shrunk, (correct + a) / (support + a + b), atol=0.02)
+
+    def error(estimate):
+        return np.mean((estimate - recalls) ** 2)
+
+    assert error(shrunk) < 0.6 * error(class_recalls(correct, support, smoothing=0.5))
+
+
+def test_shrinkage_gives_no_bonus_to_classes_with_few_validation_samples():
+    support = np.repeat([10, 200], 500)
+    correct = np.random.default_rng(0).binomial(support, 0.95)
+
+    def bonus(smoothing):
+        few, many = (1 - class_recalls(correct, support, smoothing)).reshape(2, 500).mean(axis=1)
+        return few / many
+
+    assert bonus(0.5) > 1.5
+    assert bonus("shrinkage") == pytest.approx(1, abs=0.1)
 
 
 @given(counts)
@@ -106,7 +180,7 @@ def test_equal_recalls_cannot_be_told_apart_by_any_number():
     assert samples_to_tell_apart(np.array([10, 10]), np.array([10, 10]), 0.05) is None
 
 
-@pytest.mark.parametrize("smoothing", [-1, float("nan"), float("inf"), "0.5", None, True])
+@pytest.mark.parametrize("smoothing", [-1, float("nan"), float("inf"), "0.5", "mean", None, True])
 def test_bad_smoothing_is_refused(smoothing):
-    with pytest.raises(DropError, match="smoothing: must be a number >= 0"):
+    with pytest.raises(DropError, match=r"smoothing: must be 'shrinkage' .* or a number >= 0"):
         check_smoothing(smoothing)

@@ -6,6 +6,9 @@ A task runs in a process of its own, and returns what is added to the results as
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -284,8 +287,16 @@ Task = Query | Cell | Published
 
 
 def start_worker(threads: int) -> None:
-    """Set a worker process up."""
+    """Set a worker process up; it ends with its parent, even if that is killed."""
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def run_task(task: Task, place: Place) -> dict[str, Any]:

@@ -14,7 +14,11 @@ if find_spec("fiftyone_drop") is None:
 
 
 def register(p):
-    """Register the operators; FiftyOne calls this."""
-    from .operators import ApplyDrop
+    """Register the operators and the panel; FiftyOne calls this."""
+    from .operators import OPERATORS
+    from .panel import BUNDLE, DropPanel
+    from .panel_plain import PlainDropPanel
 
-    p.register(ApplyDrop)
+    for operator in OPERATORS:
+        p.register(operator)
+    p.register(DropPanel if BUNDLE.is_file() else PlainDropPanel)

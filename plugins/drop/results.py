@@ -1,17 +1,24 @@
-"""What a drop run is to a script (JSON) and to the App (a schema, and data for it)."""
+"""What came of an operator, for a script (JSON) and for the App (a schema, and data for it)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import fiftyone as fo
+import fiftyone.core.collections as foc
 import fiftyone.operators.types as types
+
+Json = dict[str, Any]
+Shown = tuple[dict[str, Any], dict[str, Any]]
 
 MOST_ROWS = 200
 
 
-def to_json(run: Any) -> dict[str, Any]:
-    """What the operator returns of a :class:`fiftyone_drop.runs.DropResults`, as JSON."""
+def of_run(run: Any) -> Json:
+    """A :class:`fiftyone_drop.runs.DropResults`."""
     table = run.table
     columns: dict[str, Any] = {
         "class": table.names,
@@ -32,50 +39,202 @@ def to_json(run: Any) -> dict[str, Any]:
         "recalls_from": run.config.recalls_from,
         "kept_view": run.config.kept_view,
         "pruned_view": run.config.pruned_view,
-        "table": [
-            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-        ],
+        "table": _rows(columns),
         "warnings": list(run.config.warnings),
     }
 
 
-def show(result: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The :func:`to_json` of a run as the App shows it: a schema, and data for it."""
-    outputs = types.Object()
+def of_model(model: Any, key: str, scores: list[str], saved_to: Path | None) -> Json:
+    """A :class:`fiftyone_drop.QueryModel` that ``train_query_model`` returned under ``key``."""
+    return {
+        "architecture": model.architecture,
+        "trained_on": len(model.sample_ids),
+        "recalls": {name: _number(recall) for name, recall in model.recalls.items()},
+        "pred_field": f"{key}_pred",
+        "eval_key": model.eval_key,
+        "scores": scores,
+        "saved_to": None if saved_to is None else str(saved_to),
+    }
+
+
+def of_scores(samples: foc.SampleCollection, fields: list[str]) -> Json:
+    """The score fields that ``compute_scores`` wrote."""
+    found = samples.aggregate(
+        [kind(name) for name in fields for kind in (fo.Count, fo.Bounds, fo.Mean)]
+    )
+    names = ["field", "hard", "samples", "lowest", "mean", "highest"]
+    rows = []
+    for i, name in enumerate(fields):
+        count, (low, high), mean = found[3 * i : 3 * i + 3]
+        info = samples.get_field(name).info
+        hard = info["hard"] or "none"
+        rows.append([name, hard, count, low, mean, high])
+    table = [dict(zip(names, row, strict=True)) for row in rows]
+    return {"size": len(samples), "fields": fields, "table": table}
+
+
+def of_comparison(comparison: Any) -> Json:
+    """A :class:`fiftyone_drop.DropComparison`."""
+    columns = {
+        "class": comparison.names,
+        "density": [_number(d) for d in comparison.densities[:, 0]],
+        "other_density": [_number(d) for d in comparison.densities[:, 1]],
+        "kept_by_both": comparison.kept_by_both.tolist(),
+        "only_first": comparison.only_first.tolist(),
+        "only_second": comparison.only_second.tolist(),
+    }
+    return {
+        "key": comparison.key,
+        "other": comparison.other,
+        "table": _rows(columns),
+        "warnings": list(comparison.warnings),
+    }
+
+
+def of_deleted(key: str, config: Any) -> Json:
+    """A run that has been deleted."""
+    return {"key": key, "fields": config.fields, "views": config.views, "eval_key": config.eval_key}
+
+
+# -- for the App ----------------------------------------------------------------------------------
+
+
+def show_run(result: Json, title: str) -> Shown:
+    """:func:`of_run` for the App."""
     words = f"Kept {result['kept']:,} of {result['size']:,} samples (density {result['density']:g})"
     views = f"Saved views: {result['kept_view']} (shown) and {result['pruned_view']}"
     if result["recalls_from"]:
         views += f". Recalls: {result['recalls_from']}"
-    outputs.view("summary", types.Notice(label=words, description=views))
-    for i, message in enumerate(result["warnings"]):
-        outputs.view(f"warning_{i}", types.Warning(label="Warning", description=message))
-    rows = [_display(row) for row in result["table"]]
-    title = "Classes"
-    if len(rows) > MOST_ROWS:
-        title = f"The {MOST_ROWS} classes of lowest recall, of {len(rows):,}"
-        rows = sorted(rows, key=lambda row: row.get("recall", row["density"]))[:MOST_ROWS]
-    view = types.TableView(label=title)
-    for name in rows[0]:
-        view.add_column(name, label=name.capitalize())
-    outputs.list("table", types.Object(), view=view)
-    return _schema(outputs, "Pruned"), {"table": rows}
+    by = "recall" if result["recalls_from"] else "density"
+    rows, label = _lowest(result["table"], by)
+    return _page(title, words, views, [_display(row) for row in rows], label, result["warnings"])
 
 
-def show_failure(message: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An error as the App shows it: a schema, and data for it."""
+def show_model(result: Json) -> Shown:
+    """:func:`of_model` for the App."""
+    recalls = {name: r for name, r in result["recalls"].items() if r is not None}
+    words = f"Trained on {result['trained_on']:,} samples"
+    if recalls:
+        lowest = min(recalls, key=recalls.__getitem__)
+        mean = sum(recalls.values()) / len(recalls)
+        words += f". Average recall {mean:.3f}, the lowest {recalls[lowest]:.3f} ({lowest})"
+    source = f"evaluation run {result['eval_key']}"
+    if result["eval_key"] is None:
+        source = f"predictions {result['pred_field']}"
+    hints = [f"'DRoP: prune to a density' can take class recalls from the {source}"]
+    if result["scores"]:
+        hints.append(f"Scores: {', '.join(result['scores'])}")
+    if result["saved_to"]:
+        hints.append(f"Saved to {result['saved_to']}")
+    rows, label = _lowest([{"class": n, "recall": r} for n, r in recalls.items()], "recall")
+    rows = [row | {"recall": _decimals(row["recall"])} for row in rows]
+    return _page("Trained", words, ". ".join(hints), rows, label)
+
+
+def show_scores(result: Json) -> Shown:
+    """:func:`of_scores` for the App."""
+    numbers = ("lowest", "mean", "highest")
+    rows = [row | {name: _decimals(row[name]) for name in numbers} for row in result["table"]]
+    warnings = [
+        f"{result['size'] - row['samples']:,} samples have no {row['field']}: their images "
+        "cannot be read, or they have no logits"
+        for row in result["table"]
+        if row["samples"] < result["size"]
+    ]
+    words = f"Scored {result['size']:,} samples"
+    hint = "'DRoP: prune to a density' can select by a score: see Select under More options"
+    return _page("Scored", words, hint, rows, "Fields", warnings)
+
+
+def show_comparison(result: Json) -> Shown:
+    """:func:`of_comparison` for the App."""
+    first, second = result["key"], result["other"]
+    shown, label = _lowest(result["table"], "density")
+    rows = [
+        {
+            "class": row["class"],
+            f"density {first}": _decimals(row["density"]),
+            f"density {second}": _decimals(row["other_density"]),
+            "kept by both": row["kept_by_both"],
+            f"only {first}": row["only_first"],
+            f"only {second}": row["only_second"],
+        }
+        for row in shown
+    ]
+    both, one, other = (
+        sum(row[name] for row in result["table"])
+        for name in ("kept_by_both", "only_first", "only_second")
+    )
+    words = (
+        f"{both:,} samples are kept by both, {one:,} only by {first}, {other:,} only by {second}"
+    )
+    return _page("Compared", words, "", rows, label, result["warnings"])
+
+
+def show_deleted(result: Json) -> Shown:
+    """:func:`of_deleted` for the App."""
+    gone = ", ".join([*result["fields"], *result["views"]])
+    return _page("Deleted", f"The drop run {result['key']} is deleted", f"With it went {gone}")
+
+
+def show_failure(nothing: str, message: str) -> Shown:
+    """An error as the App shows it; ``nothing`` says what has not happened."""
     outputs = types.Object()
-    outputs.view("error", types.Error(label="Nothing was pruned", description=message))
-    return _schema(outputs, "Not pruned"), {}
+    outputs.view("error", types.Error(label=nothing, description=message))
+    return _schema(outputs, nothing), {}
 
 
 def _display(row: Mapping[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {"class": row["class"], "size": row["size"]}
     if "recall" in row:
-        shown["recall"] = f"{row['recall']:.3f}"
+        shown["recall"] = _decimals(row["recall"])
     if "recall_low" in row:
         shown["95 % interval"] = f"{row['recall_low']:.3f} to {row['recall_high']:.3f}"
         shown["measured on"] = row["measured_on"]
-    return shown | {"density": f"{row['density']:.3f}", "quota": row["quota"]}
+    return shown | {"density": _decimals(row["density"]), "quota": row["quota"]}
+
+
+def _rows(columns: Mapping[str, Sequence[Any]]) -> list[Json]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _number(value: float) -> float | None:
+    # NaN is no JSON
+    return None if math.isnan(value) else float(value)
+
+
+def _decimals(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _lowest(rows: Sequence[Json], by: str) -> tuple[list[Json], str]:
+    """All rows, or of very many the lowest, and words for that."""
+    if len(rows) <= MOST_ROWS:
+        return list(rows), "Classes"
+    lowest = sorted(rows, key=lambda row: math.inf if row[by] is None else row[by])[:MOST_ROWS]
+    return lowest, f"The {MOST_ROWS} classes of lowest {by}, of {len(rows):,}"
+
+
+def _page(
+    title: str,
+    words: str,
+    more: str,
+    rows: Sequence[Json] = (),
+    label: str = "",
+    warnings: Sequence[str] = (),
+) -> Shown:
+    """A summary, warnings and, if there are rows, a table."""
+    outputs = types.Object()
+    outputs.view("summary", types.Notice(label=words, description=more))
+    for i, message in enumerate(warnings):
+        outputs.view(f"warning_{i}", types.Warning(label="Warning", description=message))
+    if not rows:
+        return _schema(outputs, title), {}
+    view = types.TableView(label=label)
+    for name in rows[0]:
+        view.add_column(name, label=name[0].upper() + name[1:])
+    outputs.list("table", types.Object(), view=view)
+    return _schema(outputs, title), {"table": list(rows)}
 
 
 def _schema(outputs: types.Object, label: str) -> dict[str, Any]:

@@ -1,19 +1,33 @@
 """Requests as the App makes them, without a browser."""
 
 import asyncio
+import importlib
 
 import pytest
 
-URI = "@fiftyone-drop/drop/apply_drop"
+PLUGIN = "@fiftyone-drop/drop"
+
+
+@pytest.fixture
+def module_of_plugin():
+    """A function that returns a module of the plugin, as FiftyOne has loaded it."""
+    import fiftyone.operators as foo
+
+    loaded = type(foo.get_operator(f"{PLUGIN}/apply_drop")).__module__
+
+    def find(name):
+        return importlib.import_module(f"{loaded.rpartition('.')[0]}.{name}")
+
+    return find
 
 
 @pytest.fixture
 def request_of():
     """A function that makes the request the App sends for an operator."""
 
-    def make(samples, params, **more):
+    def make(samples, params, operator="apply_drop", **more):
         return {
-            "operator_uri": URI,
+            "operator_uri": f"{PLUGIN}/{operator}",
             "dataset_name": samples._root_dataset.name,
             "view": samples.view()._serialize(),
             "filters": {},
@@ -35,7 +49,7 @@ def form(request_of):
 
     def draw(samples, params=None, **more):
         request = request_of(samples, dict(params or {}), target="inputs", **more)
-        drawn = asyncio.run(resolve_type(OperatorRegistry(), URI, request))
+        drawn = asyncio.run(resolve_type(OperatorRegistry(), request["operator_uri"], request))
         assert not isinstance(drawn, ExecutionResult), drawn.error
         drawn.to_json()
         return drawn.type.properties
@@ -53,9 +67,31 @@ def run_in_app(request_of):
         import json
 
         request = request_of(samples, params, **more)
-        result = asyncio.run(execute_or_delegate_operator(URI, request))
+        result = asyncio.run(execute_or_delegate_operator(request["operator_uri"], request))
         assert result.is_generator, result.error
         lines = [json.loads(line) for line in create_response_generator(result.result)]
         return [(line["body"]["operator_uri"], line["body"]["params"]) for line in lines]
 
     return run
+
+
+@pytest.fixture
+def delegated():
+    """A function that queues an operator from a script and executes it as the service does."""
+    import fiftyone.operators as foo
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    service = DelegatedOperationService()
+    queued = []
+
+    def run(operator, samples, *args, **arguments):
+        uri = f"{PLUGIN}/{operator}"
+        result = foo.get_operator(uri)(samples, *args, delegate=True, **arguments)
+        assert result.delegated
+        queued.append(result.result["id"])
+        service.execute_queued_operations(limit=1, operator=uri)
+        return service.get(result.result["id"])
+
+    yield run
+    for operation in queued:
+        service.delete_operation(operation)

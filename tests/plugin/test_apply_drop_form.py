@@ -1,24 +1,39 @@
 """What the form of ``apply_drop`` shows, checks and hands on."""
 
 import inspect
-import sys
 import time
+from types import SimpleNamespace
 
 import fiftyone as fo
 import pytest
+from reading import choices, problems
 
 import fiftyone_drop as fod
 
 
 @pytest.fixture
-def forms():
-    """The module as FiftyOne loads it, without what it has read lately."""
-    import fiftyone.operators as foo
+def apply_drop_form(module_of_plugin):
+    """The module of the form."""
+    return module_of_plugin("forms.apply_drop")
 
-    module = sys.modules[type(foo.get_operator("@fiftyone-drop/drop/apply_drop")).__module__]
-    forms = module.forms
-    forms._recent.clear()
-    return forms
+
+@pytest.fixture(autouse=True)
+def base(module_of_plugin):
+    """What forms have read lately is forgotten."""
+    base = module_of_plugin("forms.base")
+    base._recent.clear()
+    return base
+
+
+@pytest.fixture
+def parse(apply_drop_form):
+    """A function that returns the arguments of apply_drop for what a form, or a script, gives."""
+
+    def arguments(dataset, params):
+        context = SimpleNamespace(dataset=dataset, params=params)
+        return apply_drop_form.ApplyDropForm(context).arguments()
+
+    return arguments
 
 
 @pytest.fixture
@@ -31,35 +46,19 @@ def validated(dataset, predict):
     return dataset
 
 
-class Context:
-    def __init__(self, dataset, params):
-        self.dataset = dataset
-        self.params = params
-
-
-def problems(properties):
-    return {name: field.error_message for name, field in properties.items() if field.invalid}
-
-
-def choices(field):
-    return [choice.value for choice in field.view.choices]
-
-
 # -- the form and apply_drop ----------------------------------------------------------------------
 
 
-def test_every_field_of_the_form_is_a_parameter_of_apply_drop(forms, form, validated):
+def test_every_field_of_the_form_is_a_parameter_of_apply_drop(apply_drop_form, form, validated):
     drawn = set()
     validated.add_sample_field("hardness", fo.FloatField, info={"hard": "high"})
-    for source in forms.SOURCES:
+    for source in apply_drop_form.SOURCES:
         for params in ({"recalls_from": source}, {"recalls_from": source, "select": "hardness"}):
             drawn |= set(form(validated, {"more": True} | params))
-    validated.apply_drop(
-        0.5, eval_key="val_eval", validation=None, overwrite=True
-    ) if False else None
-    shown_only = {"view_target", "size"}
+    shown_only = {"view_target", "size", "overlap"}
+    form_only = {"recalls_from", "recalls_of", "more"}
     parameters = set(inspect.signature(fod.apply_drop).parameters)
-    assert drawn - shown_only - forms.FORM_ONLY <= parameters
+    assert drawn - shown_only - form_only <= parameters
     # `overwrite` shows once the key is taken, `recalls` are those of another run
     left_out = {"samples", "progress", "model", "recalls", "overwrite"}
     assert parameters - drawn == left_out
@@ -78,47 +77,47 @@ def test_every_rule_can_be_chosen(form, dataset):
     assert choices(form(dataset, {"more": True})["rule"]) == list(RULES)
 
 
-def test_blank_fields_are_left_to_apply_drop(forms, dataset):
+def test_blank_fields_are_left_to_apply_drop(parse, dataset):
     params = {"density": 0.3, "key": "", "holdout": None, "more": True, "group_by": None}
-    assert forms.parse(Context(dataset, params)) == {"density": 0.3}
+    assert parse(dataset, params) == {"density": 0.3}
 
 
-def test_fields_that_are_hidden_again_do_not_count(forms, dataset):
+def test_fields_that_are_hidden_again_do_not_count(parse, dataset):
     params = {"density": 0.3, "more": False, "rule": "balanced", "seed": 7}
     params |= {"recalls_from": "training", "folds": 3, "eval_key": "val_eval"}
-    assert forms.parse(Context(dataset, params)) == {"density": 0.3, "folds": 3}
+    assert parse(dataset, params) == {"density": 0.3, "folds": 3}
 
 
-def test_a_rule_without_recalls_takes_no_source_of_them(forms, form, dataset):
+def test_a_rule_without_recalls_takes_no_source_of_them(parse, form, dataset):
     params = {"density": 0.3, "more": True, "rule": "proportional"}
     params |= {"recalls_from": "evaluation"}
     assert "recalls_from" not in form(dataset, params)
-    assert forms.parse(Context(dataset, params)) == {"density": 0.3, "rule": "proportional"}
+    assert parse(dataset, params) == {"density": 0.3, "rule": "proportional"}
 
 
-def test_a_script_needs_no_switches_of_the_form(forms, dataset):
+def test_a_script_needs_no_switches_of_the_form(parse, dataset):
     params = {"density": 0.3, "rule": "balanced", "eval_key": "val_eval"}
-    assert forms.parse(Context(dataset, params)) == params
+    assert parse(dataset, params) == params
 
 
-def test_a_chosen_source_without_its_value_never_trains_instead(forms, dataset):
+def test_a_chosen_source_without_its_value_never_trains_instead(parse, dataset):
     with pytest.raises(fod.DropError, match="eval_key: choose an evaluation run"):
-        forms.parse(Context(dataset, {"density": 0.3, "recalls_from": "evaluation"}))
+        parse(dataset, {"density": 0.3, "recalls_from": "evaluation"})
 
 
-def test_validation_samples_are_a_saved_view_or_a_tag(forms, validated):
+def test_validation_samples_are_a_saved_view_or_a_tag(parse, validated):
     for value in ("view:holdout-view", "tag:held-out"):
         params = {"recalls_from": "validation", "validation": value, "pred_field": "predictions"}
-        arguments = forms.parse(Context(validated, params))
+        arguments = parse(validated, params)
         assert arguments["validation"].values("id") == validated[:100].values("id")
     with pytest.raises(fod.DropError, match=r"validation: .* but got 'view:nowhere'"):
-        forms.parse(Context(validated, params | {"validation": "view:nowhere"}))
+        parse(validated, params | {"validation": "view:nowhere"})
 
 
-def test_recalls_of_another_run_are_those_it_used(forms, dataset, recalls):
+def test_recalls_of_another_run_are_those_it_used(parse, dataset, recalls):
     dataset.apply_drop(0.5, key="first", recalls=recalls)
     params = {"recalls_from": "run", "recalls_of": "first"}
-    assert forms.parse(Context(dataset, params))["recalls"] == pytest.approx(recalls)
+    assert parse(dataset, params)["recalls"] == pytest.approx(recalls)
 
 
 # -- what is shown --------------------------------------------------------------------------------
@@ -187,15 +186,15 @@ def test_pruning_what_another_run_keeps_is_pointed_out(form, dataset, recalls):
     assert "part_of_drop" not in form(dataset, {"key": "again"})
 
 
-def test_typing_counts_the_samples_once(forms, form, dataset, monkeypatch):
+def test_typing_counts_the_samples_once(base, form, dataset, monkeypatch):
     counted = []
     count = fo.Dataset.__len__
     monkeypatch.setattr(fo.Dataset, "__len__", lambda self: counted.append(1) or count(self))
     for density in (0.1, 0.12, 0.125):
         form(dataset, {"density": density})
     assert len(counted) == 1
-    later = time.monotonic() + forms.RECENT_SECONDS + 1
-    monkeypatch.setattr(forms.time, "monotonic", lambda: later)
+    later = time.monotonic() + base.RECENT_SECONDS + 1
+    monkeypatch.setattr(base.time, "monotonic", lambda: later)
     form(dataset)
     assert len(counted) == 2
 

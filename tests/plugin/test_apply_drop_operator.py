@@ -1,6 +1,7 @@
 """The operator from a script, from the App and delegated: the same run, told in three ways."""
 
 import asyncio
+import functools
 import logging
 import sys
 import threading
@@ -12,6 +13,7 @@ import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import execute_or_delegate_operator
+from reading import names, texts
 
 import fiftyone_drop as fod
 
@@ -39,16 +41,6 @@ def no_waiting(monkeypatch):
 
 def kept(dataset, key="drop"):
     return dataset.load_saved_view(f"{key}-kept").values("id")
-
-
-def names(invocations):
-    return [name for name, _ in invocations]
-
-
-def texts(schema):
-    """All labels and descriptions of a schema that the App is asked to show."""
-    views = [field["view"] for field in schema["type"]["properties"].values()]
-    return " ".join(str(view.get(k)) for view in views for k in ("label", "description"))
 
 
 # -- from a script --------------------------------------------------------------------------------
@@ -128,6 +120,7 @@ def test_progress_arrives_while_the_work_goes_on(dataset, recalls, request_of, m
     go_on = threading.Event()
     apply_drop = fod.apply_drop
 
+    @functools.wraps(apply_drop)
     def waits(*args, **kwargs):
         assert go_on.wait(10)
         return apply_drop(*args, **kwargs)
@@ -141,6 +134,7 @@ def test_progress_arrives_while_the_work_goes_on(dataset, recalls, request_of, m
 
 
 def test_what_the_package_announces_becomes_the_label(dataset, run_in_app, monkeypatch):
+    @functools.wraps(fod.apply_drop)
     def trains(samples, density, progress, **arguments):
         logging.getLogger("fiftyone.drop").info("Training 5 query models, about a minute")
         with fou.ProgressBar(total=10, progress=progress) as bar:
@@ -168,16 +162,17 @@ def test_an_error_of_the_package_is_shown_in_words(run_in_app, dataset, recalls)
 
 
 def test_an_error_that_nobody_foresaw_is_shown_and_logged(run_in_app, dataset, monkeypatch):
+    @functools.wraps(fod.apply_drop)
     def fails(*args, **kwargs):
         raise ZeroDivisionError("by chance")
 
     monkeypatch.setattr(fod, "apply_drop", fails)
     logged = []
-    monkeypatch.setattr(operators().logger, "exception", logged.append)
+    monkeypatch.setattr(operators().logger, "exception", lambda *words: logged.append(words))
     *_, (name, shown) = run_in_app(dataset, {"density": 0.5})
     assert name == "show_output"
     assert "ZeroDivisionError: by chance" in texts(shown["outputs"])
-    assert logged == ["apply_drop failed"]
+    assert logged == [("%s failed", "apply_drop")]
 
 
 def test_closing_the_tab_does_not_stop_the_run(dataset, recalls, request_of):

@@ -1,0 +1,124 @@
+import React, { useMemo, useState } from "react";
+import { barsPath, count, found, fraction, PAGE_SIZE, pageOf, sorted } from "./model.js";
+import { Legend, Pager, Search, SortHeader } from "./ui.jsx";
+
+const OVERVIEW_HEIGHT = 100; // in the units of its view box
+
+/** Bars and numbers per class; above them, where there are many, all classes as one picture. */
+export function Classes({ run, kept, columns, selected, onSelect }) {
+  const [sort, setSort] = useState({ by: run.recalls ? "recall" : "density", descending: false });
+  const [text, setText] = useState("");
+  const [page, setPage] = useState(0);
+  const order = useMemo(
+    () => found(sorted(columns, sort.by, sort.descending), run.names, text),
+    [columns, sort, run, text],
+  );
+  const { pages, current, start, rows } = pageOf(order, page);
+  const most = Math.max(...run.sizes);
+  const mostOfRows = Math.max(...rows.map((k) => run.sizes[k])); // small classes stay readable
+  const bar = (k) => <Bar kept={kept[k]} size={run.sizes[k]} most={mostOfRows} />;
+  const header = (by, words, more) => (
+    <SortHeader by={by} sort={sort} onSort={(next) => (setSort(next), setPage(0))} {...more}>
+      {words}
+    </SortHeader>
+  );
+  const isMany = run.names.length > PAGE_SIZE;
+  return (
+    <section>
+      <div className="drop-row">
+        {isMany && <Search value={text} onChange={(words) => (setText(words), setPage(0))} />}
+        <span className="drop-gap" />
+        <Legend />
+      </div>
+      {isMany && order.length > 0 && (
+        <Overview
+          run={run}
+          kept={kept}
+          order={order}
+          most={most}
+          start={start}
+          length={rows.length}
+          onClick={(i) => setPage(Math.floor(i / PAGE_SIZE))}
+        />
+      )}
+      {isMany && (
+        <Pager pages={pages} current={current} total={order.length} onChange={setPage} what="classes" />
+      )}
+      <table className="drop-table" data-cy="drop-classes">
+        <thead>
+          <tr>
+            {header("name", "Class", { className: "drop-name" })}
+            <th className="drop-if-wide" aria-hidden="true" />
+            {header("size", "Kept / size", { className: "drop-number drop-wide" })}
+            {header("density", "Density", { className: "drop-number" })}
+            {run.recalls && header("recall", "Recall", { className: "drop-number" })}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((k) => (
+            <tr
+              key={k}
+              className={k === selected ? "drop-selected" : ""}
+              onClick={() => onSelect(k)}
+              data-cy="drop-class"
+            >
+              <td className="drop-name">
+                <button type="button" title={run.names[k]} aria-pressed={k === selected}>
+                  {run.names[k]}
+                </button>
+                <div className="drop-if-narrow">{bar(k)}</div>
+              </td>
+              <td className="drop-if-wide">{bar(k)}</td>
+              <td className="drop-number drop-wide">
+                <b>{count(kept[k])}</b> / {count(run.sizes[k])}
+              </td>
+              <td className="drop-number">{fraction(kept[k] / run.sizes[k])}</td>
+              {run.recalls && (
+                <td className="drop-number" title={interval(run, k)}>{fraction(run.recalls[k])}</td>
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {order.length === 0 && <p className="drop-quiet">No class has “{text}” in its name.</p>}
+    </section>
+  );
+}
+
+export function Bar({ kept, size, most }) {
+  return (
+    <div className="drop-bar" style={{ width: `${Math.max(1, (100 * size) / most)}%` }}>
+      <div style={{ width: `${(100 * kept) / size}%` }} />
+    </div>
+  );
+}
+
+function Overview({ run, kept, order, most, start, length, onClick }) {
+  const all = useMemo(
+    () => barsPath(order.map((k) => run.sizes[k]), most, OVERVIEW_HEIGHT),
+    [run, order, most],
+  );
+  const at = (event) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    const i = Math.floor(((event.clientX - box.left) / box.width) * order.length);
+    return Math.min(Math.max(0, i), order.length - 1);
+  };
+  return (
+    <svg
+      className="drop-overview"
+      viewBox={`0 0 ${order.length} ${OVERVIEW_HEIGHT}`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label="Kept samples over size, of all classes in the order of the table; click for that page"
+      onClick={(event) => onClick(at(event))}
+      data-cy="drop-overview"
+    >
+      <rect className="drop-page" x={start} width={length} height={OVERVIEW_HEIGHT} />
+      <path className="drop-all" d={all} />
+      <path className="drop-kept" d={barsPath(order.map((k) => kept[k]), most, OVERVIEW_HEIGHT)} />
+    </svg>
+  );
+}
+
+const interval = (run, k) =>
+  run.intervals && `95 % interval ${fraction(run.intervals[k][0])} to ${fraction(run.intervals[k][1])}`;

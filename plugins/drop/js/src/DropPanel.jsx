@@ -1,0 +1,88 @@
+import { useTriggerPanelEvent } from "@fiftyone/operators";
+import React, { useCallback, useMemo, useRef, useState } from "react";
+import { Run } from "./Run.jsx";
+import { css } from "./style.js";
+import { Button, Message, Select } from "./ui.jsx";
+
+/** The panel: which run, what went wrong, and the run itself or what to do next. */
+export function DropPanel({ data, schema }) {
+  const [failure, setFailure] = useState(null);
+  const call = useEvents(schema.view, setFailure);
+  const [tab, setTab] = useState("classes"); // kept when another run is chosen
+  const page = useParsed(data?.page);
+  const histogram = useParsed(data?.histogram);
+  const report = useParsed(data?.report);
+  const comparison = useParsed(data?.comparison);
+  if (!page) return <div className="drop-panel drop-quiet">Loading…</div>;
+  const { run } = page;
+  const message = failure ?? data.message;
+  return (
+    <div className="drop-panel" data-cy="drop-panel">
+      <style>{css}</style>
+      <div className="drop-row">
+        {page.runs.length > 0 && (
+          <Select
+            label="Drop run"
+            value={page.key}
+            options={page.runs}
+            onChange={(key) => call("open_run", { key })}
+          />
+        )}
+        <Button onClick={() => call("open_form", { operator: "apply_drop" })}>New run…</Button>
+        <span className="drop-gap" />
+        {page.key && (
+          <Button onClick={() => call("open_form", { operator: "delete_drop", key: page.key })}>
+            Delete run…
+          </Button>
+        )}
+        <Button
+          aria-label="Refresh"
+          title="Refresh: look for runs, scores and evaluations anew"
+          onClick={() => call("refresh", {})}
+        >
+          ↻
+        </Button>
+      </div>
+      {message && <Message level="warning">{message}</Message>}
+      {run ? (
+        <Run
+          key={run.version}
+          page={page}
+          state={data}
+          counted={{ histogram, report, comparison }}
+          tab={tab}
+          setTab={setTab}
+          call={call}
+        />
+      ) : (
+        <div className="drop-empty">
+          <strong>{page.title}</strong>
+          <p>{page.text}</p>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** A function that calls a method of the Python panel; what fails unexpectedly is shown. */
+function useEvents(uris, setFailure) {
+  const trigger = useTriggerPanelEvent();
+  const latest = useRef();
+  latest.current = { trigger, uris };
+  return useCallback(
+    (name, params, done) => {
+      const { trigger, uris } = latest.current;
+      trigger(uris[name], params, false, (result) => {
+        setFailure(result?.error ? String(result.errorMessage || result.error) : null);
+        done?.();
+        return false; // it is shown here, and needs no error of the App's
+      });
+    },
+    [setFailure],
+  );
+}
+
+/** Tables come as text: the App copies what is in a panel's data, value by value, at each event. */
+function useParsed(text) {
+  return useMemo(() => (text ? JSON.parse(text) : null), [text]);
+}

@@ -1,0 +1,104 @@
+import React, { useEffect } from "react";
+import { count, fraction } from "./model.js";
+import { Message, Select } from "./ui.jsx";
+
+/** How fair the run is, in words; with an evaluation of the trained model, before and after. */
+export function Report({ run, evaluations, found, call }) {
+  const fits = found && found.version === run.version ? found.report : null;
+  const ask = (eval_key) => call("report", { key: run.key, eval_key });
+  useEffect(() => {
+    if (!fits) ask(null);
+  }, []);
+  if (!fits) return <p className="drop-quiet">Reading the run…</p>;
+  return (
+    <section data-cy="drop-report">
+      {fits.findings.map(({ level, text }) => (
+        <Message key={text} level={level}>{text}</Message>
+      ))}
+      <div className="drop-row">
+        <span>After training on what is kept:</span>
+        {evaluations.length > 0 ? (
+          <Select
+            label="The evaluation of the model that was trained on what is kept"
+            value={fits.eval_key ?? ""}
+            options={["", ...evaluations]}
+            words={(key) => key || "choose its evaluation"}
+            onChange={(key) => ask(key || null)}
+          />
+        ) : (
+          <span className="drop-quiet">
+            evaluate that model with evaluate_classifications, and choose Refresh.
+          </span>
+        )}
+      </div>
+      {fits.accuracy && <Accuracy {...fits.accuracy} />}
+      <Changes words="Gained most" changes={fits.gained} />
+      <Changes words="Lost most" changes={fits.lost} />
+    </section>
+  );
+}
+
+const ROWS = {
+  average: "average over classes",
+  worst: "worst class",
+  gap: "average less worst",
+  spread: "standard deviation over classes",
+};
+
+function Accuracy({ before, after }) {
+  const columns = Object.entries({ before, after }).filter(([, column]) => column);
+  return (
+    <table className="drop-table" data-cy="drop-accuracy">
+      <thead>
+        <tr>
+          <th>Accuracy</th>
+          {columns.map(([name]) => (
+            <th key={name} className="drop-number">{name}</th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {Object.entries(ROWS).map(([row, words]) => (
+          <tr key={row}>
+            <td>{words}</td>
+            {columns.map(([name, column]) => (
+              <td key={name} className="drop-number">{fraction(column[row])}</td>
+            ))}
+          </tr>
+        ))}
+        <tr>
+          <td>the worst class is</td>
+          {columns.map(([name, column]) => (
+            <td key={name} className="drop-number drop-cut" title={column.worst_class}>
+              {column.worst_class}
+            </td>
+          ))}
+        </tr>
+        <tr>
+          <td>measured on</td>
+          {columns.map(([name, column]) => (
+            <td key={name} className="drop-number">
+              {column.samples === null ? "given" : count(column.samples)}
+            </td>
+          ))}
+        </tr>
+      </tbody>
+    </table>
+  );
+}
+
+function Changes({ words, changes }) {
+  if (changes.length === 0) return null;
+  return (
+    <p className="drop-quiet">
+      {words}:{" "}
+      {changes.map((change, i) => (
+        <span key={change.class_name}>
+          {i > 0 && ", "}
+          <b>{change.class_name}</b> {fraction(change.before)} to {fraction(change.after)}
+          {!change.clear && " (within noise)"}
+        </span>
+      ))}
+    </p>
+  );
+}

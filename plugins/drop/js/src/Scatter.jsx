@@ -1,0 +1,105 @@
+import React, { useMemo, useState } from "react";
+import { count, fraction, linear, nearestPoint, ticks, waterLine } from "./model.js";
+import { Axes, useWidth } from "./plot.jsx";
+
+const HEIGHT = 280;
+const NEAR = 12; // px
+const MANY = 100; // classes, from which on dots are small and intervals faint
+
+/** Recall against class density: what the rule makes of what the query model fails at. */
+export function Scatter({ run, index, selected, onSelect }) {
+  const [width, box] = useWidth(360);
+  const [hovered, setHovered] = useState(null);
+  if (!run.recalls)
+    return <p className="drop-quiet">The rule “{run.rule}” needs no recalls, so this run has none.</p>;
+  return (
+    <section ref={box}>
+      <p className="drop-quiet">
+        {run.intervals
+          ? "Recall of each class with its 95 % interval, and the fraction of the class that is kept."
+          : "Recall of each class, as it was given, and the fraction of the class that is kept."}
+        {run.levels && " The line is Algorithm 1: min(1, c (1 - recall))."}
+      </p>
+      <Plot {...{ run, index, selected, onSelect, width, hovered, setHovered }} />
+    </section>
+  );
+}
+
+function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
+  const kept = run.counts[index];
+  const low = useMemo(() => {
+    const least = Math.min(...(run.intervals ? run.intervals.map((i) => i[0]) : run.recalls));
+    return Math.max(0, Math.min(least, 0.95) - 0.02);
+  }, [run]);
+  const frame = { left: 44, right: 12, top: 10, bottom: 36, width, height: HEIGHT };
+  const x = linear([low, 1], [frame.left, width - frame.right]);
+  const y = linear([0, 1], [HEIGHT - frame.bottom, frame.top]);
+  const points = run.recalls.map((recall, k) => [x(recall), y(kept[k] / run.sizes[k])]);
+  const dot = ([px, py]) => `M${px.toFixed(1)} ${py.toFixed(1)}h0`;
+  const whisker = ([from, to], k) =>
+    `M${x(from).toFixed(1)} ${points[k][1].toFixed(1)}H${x(to).toFixed(1)}`;
+  const isMany = points.length > MANY;
+  const near = (event) => {
+    const area = event.currentTarget.getBoundingClientRect();
+    return nearestPoint(points, event.clientX - area.left, event.clientY - area.top, NEAR);
+  };
+  const marked = hovered ?? selected;
+  return (
+    <div className="drop-plot">
+      <svg
+        width={width}
+        height={HEIGHT}
+        role="img"
+        aria-label="Recall against class density; click a point to see its class"
+        onMouseMove={(event) => setHovered(near(event))}
+        onMouseLeave={() => setHovered(null)}
+        onClick={(event) => near(event) !== null && onSelect(near(event))}
+        style={{ cursor: hovered === null ? "default" : "pointer" }}
+        data-cy="drop-scatter"
+      >
+        <Axes
+          frame={frame}
+          x={x}
+          y={y}
+          xTicks={ticks(low, 1)}
+          yTicks={[0, 0.25, 0.5, 0.75, 1]}
+          xLabel="recall"
+          yLabel="class density"
+        />
+        {run.intervals && (
+          <path
+            className={isMany ? "drop-whiskers drop-many" : "drop-whiskers"}
+            d={run.intervals.map(whisker).join("")}
+          />
+        )}
+        {run.levels && (
+          <polyline
+            className="drop-line"
+            points={waterLine(run.levels[index], low).map(([r, d]) => `${x(r)},${y(d)}`).join(" ")}
+          />
+        )}
+        <path className={isMany ? "drop-dots drop-many" : "drop-dots"} d={points.map(dot).join("")} />
+        {marked !== null && (
+          <>
+            {run.intervals && (
+              <path className="drop-whiskers drop-marked" d={whisker(run.intervals[marked], marked)} />
+            )}
+            <path className="drop-dots drop-marked" d={dot(points[marked])} />
+          </>
+        )}
+      </svg>
+      <p className="drop-quiet drop-hover" aria-live="polite">
+        {marked === null ? (
+          "Point at a class to read it, click to see its samples."
+        ) : (
+          <>
+            <b>{run.names[marked]}</b>: recall {fraction(run.recalls[marked])}
+            {run.intervals &&
+              ` (${fraction(run.intervals[marked][0])} to ${fraction(run.intervals[marked][1])})`}
+            , {count(kept[marked])} of {count(run.sizes[marked])} kept
+          </>
+        )}
+      </p>
+    </div>
+  );
+}

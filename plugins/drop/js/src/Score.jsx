@@ -1,0 +1,99 @@
+import React, { useEffect, useState } from "react";
+import { count, density as words, linear, ticks, value } from "./model.js";
+import { Axes, useWidth } from "./plot.jsx";
+import { Button, Legend, Select } from "./ui.jsx";
+
+const HEIGHT = 240;
+
+/** How a score is distributed among kept and pruned samples: counted in the data, so on demand. */
+export function Score({ run, scores, found, density, call, onRange }) {
+  const [score, setScore] = useState(scores[0]);
+  const fits = found && found.version === run.version && found.score === score ? found : null;
+  useEffect(() => {
+    if (score && !fits) call("count_score", { key: run.key, score, density });
+  }, [score]);
+  if (scores.length === 0)
+    return (
+      <div className="drop-empty">
+        <strong>No difficulty scores yet</strong>
+        <p>Compute some, or import your own with fod.import_scores, and choose Refresh.</p>
+        <Button onClick={() => call("open_form", { operator: "compute_scores" })}>
+          Compute scores…
+        </Button>
+      </div>
+    );
+  return (
+    <section>
+      <div className="drop-row">
+        <Select label="Score" value={score} options={scores} onChange={setScore} />
+        <span className="drop-quiet">
+          {fits ? `counted at density ${words(fits.density)}` : "Counting…"}
+          {fits?.missing > 0 && `, ${count(fits.missing)} samples have no score`}
+        </span>
+        {fits && fits.density !== density && (
+          <Button onClick={() => call("count_score", { key: run.key, score, density })}>
+            Count at {words(density)}
+          </Button>
+        )}
+        <span className="drop-gap" />
+        <Legend />
+      </div>
+      {fits && <Bins found={fits} onRange={(...range) => onRange(score, ...range)} />}
+    </section>
+  );
+}
+
+function Bins({ found, onRange }) {
+  const [width, box] = useWidth(360);
+  const { edges, kept, pruned } = found;
+  const last = kept.length - 1;
+  const most = Math.max(1, ...kept.map((n, i) => n + pruned[i]));
+  const frame = { left: 52, right: 12, top: 10, bottom: 36, width, height: HEIGHT };
+  const x = linear([edges[0], edges[last + 1]], [frame.left, width - frame.right]);
+  const y = linear([0, most], [HEIGHT - frame.bottom, frame.top]);
+  const bar = (i, from, to) => (
+    <rect
+      x={x(edges[i]) + 0.5}
+      width={Math.max(0.5, x(edges[i + 1]) - x(edges[i]) - 1)}
+      y={y(to)}
+      height={y(from) - y(to)}
+    />
+  );
+  return (
+    <div ref={box} className="drop-plot">
+      <svg width={width} height={HEIGHT} role="img" aria-label={`Histogram of ${found.score}`} data-cy="drop-histogram">
+        <defs>
+          <pattern id="drop-hatch" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+            <rect className="drop-hatch-ground" width="4" height="4" />
+            <rect className="drop-hatch-line" width="1.5" height="4" />
+          </pattern>
+        </defs>
+        <Axes
+          frame={frame}
+          x={x}
+          y={y}
+          xTicks={ticks(edges[0], edges[last + 1])}
+          yTicks={ticks(0, most)}
+          xLabel={found.score}
+          yLabel="samples"
+        />
+        {kept.map((n, i) => (
+          <g
+            key={i}
+            className="drop-bin"
+            onClick={() => onRange([edges[i], edges[i + 1]], i === last)}
+            data-cy="drop-bin"
+          >
+            <title>
+              {`${value(edges[i])} to ${value(edges[i + 1])}: ${count(n)} kept, ${count(pruned[i])} pruned`}
+            </title>
+            <rect className="drop-bin-area" x={x(edges[i])} width={Math.max(0, x(edges[i + 1]) - x(edges[i]))} y={frame.top} height={HEIGHT - frame.top - frame.bottom} />
+            <g className="drop-kept">{bar(i, 0, n)}</g>
+            <g className="drop-hatched">{bar(i, n, n + pruned[i])}</g>
+          </g>
+        ))}
+      </svg>
+      <p className="drop-quiet">Click a bar to see its samples.</p>
+    </div>
+  );
+}

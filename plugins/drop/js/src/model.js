@@ -1,0 +1,100 @@
+// What is computed in the browser: order, pages, positions. No quota: those come from Python.
+
+export const PAGE_SIZE = 25;
+
+// -- numbers in words -----------------------------------------------------------------------------
+
+export const count = (n) => n.toLocaleString("en-US");
+
+export const fraction = (x) => x.toFixed(3);
+
+// Steps of a hundredth, but the run's own density may have more digits
+export const density = (d) => (Math.abs(d * 100 - Math.round(d * 100)) < 1e-9 ? d.toFixed(2) : String(d));
+
+export const value = (x) =>
+  x === 0 || (Math.abs(x) >= 0.001 && Math.abs(x) < 1e5)
+    ? String(Number(x.toPrecision(3)))
+    : x.toExponential(1);
+
+export const sum = (numbers) => numbers.reduce((total, n) => total + n, 0);
+
+// -- the slider -----------------------------------------------------------------------------------
+
+/** The index of the density nearest to one, among ascending densities. */
+export function nearest(densities, wanted) {
+  let best = 0;
+  densities.forEach((d, i) => {
+    if (Math.abs(d - wanted) < Math.abs(densities[best] - wanted)) best = i;
+  });
+  return best;
+}
+
+// -- classes in order -----------------------------------------------------------------------------
+
+/** The classes, as indices, by a column; ties stay in the order of their names. */
+export function sorted(columns, by, descending) {
+  const column = columns[by];
+  const order = Array.from(columns.name, (_, k) => k);
+  const compare = column && by !== "name" ? (a, b) => column[a] - column[b] || a - b : (a, b) => a - b;
+  return order.sort(descending ? (a, b) => compare(b, a) : compare);
+}
+
+/** Those whose name contains the text, whatever its case. */
+export function found(order, names, text) {
+  const wanted = text.trim().toLowerCase();
+  return wanted ? order.filter((k) => names[k].toLowerCase().includes(wanted)) : order;
+}
+
+export function pageOf(order, page) {
+  const pages = Math.max(1, Math.ceil(order.length / PAGE_SIZE));
+  const current = Math.min(Math.max(0, page), pages - 1);
+  const start = current * PAGE_SIZE;
+  return { pages, current, start, rows: order.slice(start, start + PAGE_SIZE) };
+}
+
+// -- positions ------------------------------------------------------------------------------------
+
+/** One path of vertical bars in a box of the given height, one unit wide each. */
+export function barsPath(values, most, height) {
+  return values
+    .map((n, i) => {
+      const top = height - (height * n) / most;
+      return `M${i} ${height}V${top.toFixed(2)}h1V${height}z`;
+    })
+    .join("");
+}
+
+export function linear([from, to], [start, end]) {
+  const unit = from === to ? 0 : (end - start) / (to - from);
+  return (x) => start + (x - from) * unit;
+}
+
+/** About five round numbers from low to high. */
+export function ticks(low, high) {
+  if (!(high > low)) return [low];
+  const rough = (high - low) / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+  const round = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++)
+    round.push(Number((i * step).toPrecision(12)));
+  return round;
+}
+
+/** The corners of min(1, c (1 - recall)) over recalls from `low` to 1. */
+export function waterLine(level, low) {
+  const atLow = level * (1 - low);
+  if (atLow <= 1) return [[low, atLow], [1, 0]];
+  return [[low, 1], [1 - 1 / level, 1], [1, 0]];
+}
+
+/** The index of the point nearest to (x, y), or null beyond the radius. */
+export function nearestPoint(points, x, y, radius) {
+  let best = null;
+  let least = radius * radius;
+  points.forEach(([px, py], i) => {
+    const distance = (px - x) ** 2 + (py - y) ** 2;
+    if (distance <= least) [best, least] = [i, distance];
+  });
+  return best;
+}

@@ -1,0 +1,129 @@
+import React from "react";
+import { count } from "./model.js";
+
+export function Button({ children, ...more }) {
+  return (
+    <button type="button" className="drop-button" {...more}>
+      {children}
+    </button>
+  );
+}
+
+export function Select({ label, value, options, words = (option) => option, onChange }) {
+  return (
+    <select
+      className="drop-select"
+      aria-label={label}
+      title={label}
+      value={value}
+      onChange={(event) => onChange(event.target.value)}
+    >
+      {options.map((option) => (
+        <option key={option} value={option}>
+          {words(option)}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** Buttons of which one is pressed; options: value -> words. */
+export function Segments({ label, options, chosen, onChange }) {
+  return (
+    <span className="drop-segments" role="group" aria-label={label}>
+      {Object.entries(options).map(([value, words]) => (
+        <button
+          key={value}
+          type="button"
+          aria-pressed={value === chosen}
+          onClick={() => onChange(value)}
+        >
+          {words}
+        </button>
+      ))}
+    </span>
+  );
+}
+
+export function Tabs({ tabs, chosen, onChange }) {
+  return (
+    <div className="drop-tabs" role="tablist">
+      {Object.entries(tabs).map(([value, words]) => (
+        <button
+          key={value}
+          type="button"
+          role="tab"
+          aria-selected={value === chosen}
+          onClick={() => onChange(value)}
+        >
+          {words}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+export function Search({ value, onChange }) {
+  return (
+    <input
+      className="drop-search"
+      type="search"
+      placeholder="Find a class"
+      aria-label="Find a class"
+      value={value}
+      onChange={(event) => onChange(event.target.value)}
+    />
+  );
+}
+
+export function Pager({ pages, current, total, onChange, what }) {
+  return (
+    <div className="drop-row drop-quiet">
+      <span>
+        {count(total)} {what}, page {current + 1} of {pages}
+      </span>
+      <span className="drop-gap" />
+      <Button disabled={current === 0} onClick={() => onChange(current - 1)}>
+        Previous
+      </Button>
+      <Button disabled={current === pages - 1} onClick={() => onChange(current + 1)}>
+        Next
+      </Button>
+    </div>
+  );
+}
+
+/** A column's header that sorts by it; once more turns the order round. */
+export function SortHeader({ by, sort, onSort, children, ...more }) {
+  const isSorted = sort.by === by;
+  const direction = sort.descending ? "descending" : "ascending";
+  return (
+    <th aria-sort={isSorted ? direction : "none"} {...more}>
+      <button
+        type="button"
+        onClick={() => onSort({ by, descending: isSorted && !sort.descending })}
+        title={`Sort by ${by}`}
+      >
+        {children}
+        <span aria-hidden="true">{isSorted ? (sort.descending ? " ↓" : " ↑") : ""}</span>
+      </button>
+    </th>
+  );
+}
+
+export function Legend() {
+  return (
+    <span className="drop-legend drop-quiet">
+      <i className="drop-kept-sample" /> kept <i className="drop-pruned-sample" /> pruned
+    </span>
+  );
+}
+
+export function Message({ level, children }) {
+  return (
+    <p className={`drop-message drop-${level}`} role={level === "warning" ? "alert" : undefined}>
+      <span aria-hidden="true">{level === "warning" ? "!" : "i"}</span>
+      <span>{children}</span>
+    </p>
+  );
+}

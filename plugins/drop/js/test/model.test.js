@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as model from "../src/model.js";
+
+const columns = {
+  name: ["ant", "bee", "cat", "dog"],
+  recall: [0.9, 0.5, 0.9, 0.7],
+  density: [0.1, 1, 0.1, 0.6],
+};
+
+test("worst classes come first, and ties stay in the order of names", () => {
+  assert.deepEqual(model.sorted(columns, "recall", false), [1, 3, 0, 2]);
+});
+
+test("descending is the exact reverse", () => {
+  assert.deepEqual(model.sorted(columns, "recall", true), [2, 0, 3, 1]);
+});
+
+test("names are in the order in which Python sent them", () => {
+  assert.deepEqual(model.sorted(columns, "name", false), [0, 1, 2, 3]);
+  assert.deepEqual(model.sorted(columns, "name", true), [3, 2, 1, 0]);
+});
+
+test("a search ignores case and spaces around, and takes $ and dots as they are", () => {
+  const names = ["$price", "a.b", "A.B c", "axb"];
+  assert.deepEqual(model.found([3, 2, 1, 0], names, " a.b "), [2, 1]);
+  assert.deepEqual(model.found([0, 1], names, "$"), [0]);
+  assert.deepEqual(model.found([0, 1], names, "  "), [0, 1]);
+});
+
+test("pages hold every class once, and a page beyond the last is the last", () => {
+  const order = Array.from({ length: 60 }, (_, i) => 59 - i);
+  const pages = [0, 1, 2].map((i) => model.pageOf(order, i));
+  assert.deepEqual(pages.flatMap((page) => page.rows), order);
+  assert.equal(pages[2].rows.length, 10);
+  assert.deepEqual(model.pageOf(order, 7), pages[2]);
+  assert.deepEqual(model.pageOf([], 0), { pages: 1, current: 0, start: 0, rows: [] });
+});
+
+test("the slider starts at the density nearest to the one that was left", () => {
+  const densities = [0.25, 0.333, 0.5, 1];
+  assert.equal(model.nearest(densities, 0.333), 1);
+  assert.equal(model.nearest(densities, 0.45), 2);
+  assert.equal(model.nearest(densities, 0), 0);
+});
+
+test("a density shows the digits it has", () => {
+  assert.equal(model.density(0.5), "0.50");
+  assert.equal(model.density(0.29), "0.29");
+  assert.equal(model.density(0.333), "0.333");
+});
+
+test("bars reach from the bottom to their share of the height", () => {
+  assert.equal(model.barsPath([5, 10], 10, 100), "M0 100V50.00h1V100zM1 100V0.00h1V100z");
+});
+
+test("a scale of a single value does not divide by zero", () => {
+  assert.equal(model.linear([2, 2], [10, 20])(2), 10);
+  assert.equal(model.linear([0, 2], [10, 20])(1), 15);
+});
+
+test("ticks are round and inside", () => {
+  assert.deepEqual(model.ticks(0, 1), [0, 0.5, 1]);
+  assert.deepEqual(model.ticks(0.62, 1), [0.7, 0.8, 0.9, 1]);
+  assert.deepEqual(model.ticks(0, 180), [0, 50, 100, 150]);
+  assert.deepEqual(model.ticks(3, 3), [3]);
+});
+
+test("the water-filling line is flat at 1 as far as classes are saturated", () => {
+  assert.deepEqual(model.waterLine(4, 0.5), [[0.5, 1], [0.75, 1], [1, 0]]);
+  assert.deepEqual(model.waterLine(0.5, 0), [[0, 0.5], [1, 0]]);
+});
+
+test("the nearest point is found within the radius only", () => {
+  const points = [[0, 0], [10, 0], [10, 5]];
+  assert.equal(model.nearestPoint(points, 9, 1, 6), 1);
+  assert.equal(model.nearestPoint(points, 30, 30, 6), null);
+});

@@ -1,0 +1,23 @@
+import { defineConfig } from "vite";
+
+// The App provides these as globals. Classic JSX, for it provides no jsx-runtime.
+const globals = {
+  react: "React",
+  "@fiftyone/operators": "__foo__",
+  "@fiftyone/plugins": "__fop__",
+};
+
+export default defineConfig({
+  oxc: { jsx: { runtime: "classic" } },
+  build: {
+    target: "es2020",
+    minify: false, // what is served can be read
+    lib: {
+      entry: "src/index.jsx",
+      name: "fiftyoneDrop",
+      formats: ["umd"],
+      fileName: () => "index.umd.js",
+    },
+    rolldownOptions: { external: Object.keys(globals), output: { globals } },
+  },
+});

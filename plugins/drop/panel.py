@@ -1,0 +1,199 @@
+"""The panel "DRoP": what is kept, at any density, class by class.
+
+All logic and all views are here. The component in ``js/`` draws what :mod:`panel_data` sends, and
+calls the methods below. Where its bundle is missing, :mod:`panel_plain` takes the panel's place.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from pathlib import Path
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+from fiftyone.operators.categories import Categories
+
+import fiftyone_drop as fod
+from fiftyone_drop.runs import get_config
+
+from . import panel_data
+
+BUNDLE = Path(__file__).parent / "js" / "dist" / "index.umd.js"
+
+# The operators that the panel opens, and which of its parameters they are opened with
+FORMS = {
+    "apply_drop": (),
+    "compute_scores": (),
+    "set_density": ("key", "density"),
+    "delete_drop": ("key",),
+}
+
+KEPT_COLOURS = [{"value": "True", "color": "#ff6d04"}, {"value": "False", "color": "#5b6b7b"}]
+
+HELP = """Drag the density: the classes follow the hand, and the grid follows when you let go.
+Click a class, a point or a bar of the histogram to see its samples."""
+
+
+def in_words(method):
+    """Show a ``DropError`` in the panel, and the runs anew: the one shown may have been deleted."""
+
+    @functools.wraps(method)
+    def event(self, ctx):
+        ctx.panel.set_state("message", None)
+        try:
+            return method(self, ctx)
+        except fod.DropError as error:
+            self.draw(ctx)
+            ctx.panel.set_state("message", str(error))
+
+    return event
+
+
+class DropPanel(foo.Panel):
+    """Drop runs of the open dataset."""
+
+    @property
+    def config(self):
+        return foo.PanelConfig(
+            name="drop_panel",
+            label="DRoP",
+            icon="filter_alt",
+            help_markdown=HELP,
+            category=Categories.CURATE,
+            surfaces="grid",
+        )
+
+    def render(self, ctx):
+        events = (
+            *(self.refresh, self.open_run, self.open_form, self.show, self.show_difference),
+            *(self.count_score, self.report, self.compare),
+        )
+        view = types.View(
+            component="DropPanel",
+            composite_view=True,
+            **{event.__name__: event for event in events},
+        )
+        return types.Property(types.Object(), view=view)
+
+    # -- runs --
+
+    @in_words
+    def on_load(self, ctx):
+        self.draw(ctx)
+
+    @in_words
+    def refresh(self, ctx):
+        ctx.panel.set_state("density", None)  # the run's own, which may be another one now
+        self.draw(ctx)
+
+    @in_words
+    def open_run(self, ctx):
+        self._open(ctx, ctx.params["key"])
+
+    @in_words
+    def open_newest(self, ctx):
+        self._open(ctx, None)
+
+    def _open(self, ctx, key):
+        ctx.panel.set_state({"key": key, "density": None, "class_name": None})
+        self.draw(ctx)
+
+    @in_words
+    def open_form(self, ctx):
+        """Open the form of an operator; the panel follows when it has been executed."""
+        name = ctx.params["operator"]
+        params = {param: ctx.params[param] for param in FORMS[name]}
+        if "key" in params:
+            get_config(ctx.dataset, params["key"])
+        follow = self.open_newest if name == "apply_drop" else self.refresh
+        ctx.prompt(f"{self.plugin_name}/{name}", params=params, on_success=follow)
+
+    def draw(self, ctx):
+        """Send the page of the run that is chosen."""
+        ctx.panel.set_data("page", panel_data.page(ctx.dataset, ctx.panel.get_state("key")))
+
+    # -- samples in the grid --
+
+    @in_words
+    def show(self, ctx):
+        """Show samples of a run: of one part, class or score range, at one density."""
+        names = ("key", "density", "part", "class_name", "score", "score_range", "is_last")
+        self.set_view(ctx, **{name: ctx.params.get(name) for name in names})
+
+    def set_view(
+        self,
+        ctx,
+        key,
+        density,
+        part="kept",
+        class_name=None,
+        score=None,
+        score_range=None,
+        is_last=False,
+    ):
+        panel_data.check_fields(ctx.dataset, key)
+        if isinstance(class_name, list):
+            class_name = tuple(class_name)
+        if is_last:  # the last bin of a histogram has its upper edge too
+            score_range = (score_range[0], math.nextafter(score_range[1], math.inf))
+        view = fod.drop_view(
+            ctx.dataset,
+            key,
+            density,
+            part=part,
+            class_name=class_name,
+            score=score,
+            score_range=score_range,
+        )
+        ctx.ops.set_view(view)
+        self._colour_kept(ctx, key, density, wanted=part == "all")
+        ctx.panel.set_state(
+            {"key": key, "density": density, "part": part, "score": score, "class_name": class_name}
+        )
+
+    def _colour_kept(self, ctx, key, density, wanted):
+        """Where kept and pruned samples are shown together, tell which is which.
+
+        In this session of the App only, and taken back when one part is shown again.
+        """
+        field = ctx.panel.get_state("coloured")
+        if field is None and not wanted:
+            return
+        others = [name for name in ctx.active_fields if name != field]
+        if not wanted:
+            ctx.panel.set_state("coloured", None)
+            ctx.ops.set_active_fields(others)
+            ctx.trigger("reset_color_scheme")
+            return
+        config = get_config(ctx.dataset, key)
+        # The flag is that of the run's own density; keep_at is right at any other
+        field = config.kept_field if density == config.density else config.keep_at_field
+        ctx.panel.set_state("coloured", field)
+        ctx.ops.set_active_fields([*others, field])
+        saved = ctx.dataset.app_config.color_scheme
+        fields = [*((saved and saved.fields) or []), {"path": field, "valueColors": KEPT_COLOURS}]
+        ctx.trigger("set_color_scheme", {"color_by": "value", "fields": fields})
+
+    @in_words
+    def show_difference(self, ctx):
+        """Show what only one of two runs keeps, or both."""
+        compared = panel_data.compared(ctx.dataset, ctx.params["key"], ctx.params["other"])
+        ctx.ops.set_view(compared.view(ctx.params["which"]))
+
+    # -- what is counted on demand --
+
+    @in_words
+    def count_score(self, ctx):
+        given = (ctx.params[name] for name in ("key", "score", "density"))
+        ctx.panel.set_data("histogram", panel_data.histogram(ctx.dataset, *given))
+
+    @in_words
+    def report(self, ctx):
+        key, eval_key = ctx.params["key"], ctx.params.get("eval_key")
+        ctx.panel.set_data("report", panel_data.report(ctx.dataset, key, eval_key))
+
+    @in_words
+    def compare(self, ctx):
+        key, other = ctx.params["key"], ctx.params["other"]
+        ctx.panel.set_data("comparison", panel_data.comparison(ctx.dataset, key, other))

@@ -1,0 +1,204 @@
+"""The real App in a real Chromium: for the browser tests, the docs' pictures and a benchmark.
+
+Nothing leaves the machine: the server listens on 127.0.0.1, and Chromium finds no other host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+PATIENCE_S = 60  # cores may be shared: what is waited for takes a second or two on idle ones
+
+expect.set_options(timeout=PATIENCE_S * 1000)
+
+
+def find_chromium() -> str | None:
+    """The path of Debian's Chromium, or None."""
+    return shutil.which("chromium")
+
+
+# -- the server -----------------------------------------------------------------------------------
+
+
+def copy_plugin(folder: Path) -> Path:
+    """Copy the plugin, and no more than that, into a folder of plugins; where it lies then."""
+    plugin = folder / "fiftyone-drop"
+    shutil.copytree(
+        REPOSITORY / "plugins" / "drop",
+        plugin / "plugins" / "drop",
+        ignore=shutil.ignore_patterns("node_modules", "__pycache__"),
+    )
+    shutil.copy(REPOSITORY / "fiftyone.yml", plugin)
+    return plugin
+
+
+class AppServer:
+    """A running server: its ``url``, and the file ``log`` that it writes to."""
+
+    def __init__(self, url: str, log: Path):
+        self.url = url
+        self.log = log
+
+    def words_since(self, position: int) -> str:
+        """What the server has written since its log had ``position`` characters."""
+        return self.log.read_text(errors="replace")[position:]
+
+
+@contextlib.contextmanager
+def app_server(log: Path, plugins: Path) -> Iterator[AppServer]:
+    """The App's server, on a free port, with the plugins of a folder and this environment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "fiftyone.server.main"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "--port", str(port), "--address", "127.0.0.1"],
+            env=os.environ | {"FIFTYONE_PLUGINS_DIR": str(plugins), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_serving(server, url, log)
+        yield AppServer(url, log)
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
+
+
+def _wait_until_serving(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + 3 * PATIENCE_S
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise RuntimeError(f"the App's server ended:\n{log.read_text(errors='replace')}")
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"the App's server did not answer; its log is {log}")
+
+
+# -- the browser ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium.
+
+    While it is open an event loop runs in this thread, so that no ``asyncio.run`` works.
+    """
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class AppPage:
+    """The App in one page of a browser, and what a person does there.
+
+    Attributes:
+        page: the Playwright page
+        errors: the errors of the browser's console so far, without what differs between loads
+        requests: the requests so far
+    """
+
+    def __init__(self, browser: Browser, server: AppServer, theme: str = "dark"):
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        # FiftyOne's advertisement would lie over the page and catch all clicks
+        context.add_init_script("localStorage['fiftyone-enterprise-tooltip-seen'] = 'true'")
+        context.add_init_script(f"localStorage['mui-mode'] = '{theme}'")
+        self.server = server
+        self.page: Page = context.new_page()
+        self.errors: list[str] = []
+        self.requests: list[Request] = []
+        self.page.on("request", lambda request: self.requests.append(request))
+        self.page.on("pageerror", lambda error: self.errors.append(anonymous(str(error))))
+        self.page.on("console", self._on_console)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type == "error":
+            self.errors.append(anonymous(message.text))
+
+    def close(self) -> None:
+        """Close the page."""
+        self.page.context.close()
+
+    # -- the grid --
+
+    def open(self, dataset: str, **query: str) -> None:
+        """Load the page of a dataset, for example ``open(name, view="drop-kept")``."""
+        address = f"{self.server.url}/datasets/{quote(dataset)}"
+        self.page.goto(f"{address}?{urlencode(query)}" if query else address)
+        self.page.locator('[data-cy="looker"]').first.wait_for(timeout=3 * PATIENCE_S * 1000)
+
+    def expect_count(self, count: int) -> None:
+        """Wait until the grid says that it shows so many samples."""
+        words = "sample" if count == 1 else "samples"
+        expect(self.counts).to_have_text(re.compile(rf"^\D*{count:,}( of [\d,]+)? {words}\D*$"))
+
+    @property
+    def counts(self) -> Locator:
+        """What the grid says that it shows, such as "300 samples"."""
+        return self.page.locator('[data-cy="entry-counts"]').first
+
+    @property
+    def saved_view(self) -> Locator:
+        """The name of the saved view that the grid shows, if it shows one."""
+        return self.page.locator('[data-cy="saved-views-selection"]').first
+
+    # -- operators --
+
+    def search_operators(self, words: str) -> Locator:
+        """Open the operator browser and type; what it lists."""
+        self.page.locator('[data-cy="action-browse-operations"]').first.click()
+        self.page.locator('[data-cy="operators-browser-search"]').fill(words)
+        return self.page.locator('[data-cy="operators-browser"]')
+
+    def open_form(self, label: str) -> Locator:
+        """Choose an operator in the operator browser; its form, once it can be filled in."""
+        self.search_operators(label).get_by_text(label, exact=True).click()
+        form = self.page.locator('[data-cy="operators-prompt-modal"]')
+        expect(form.get_by_role("button", name="Execute")).to_be_visible()
+        return form
+
+    def execute(self, form: Locator) -> None:
+        """Execute what a form says, once it is valid."""
+        form.get_by_role("button", name="Execute").click()
+
+    # -- panels --
+
+    def open_panel(self, name: str) -> Locator:
+        """Open a panel beside the grid, or find it open; its content."""
+        content = self.page.locator(f'[data-cy="panel-content-{name}"]')
+        tab = self.page.locator(f'[data-cy="panel-tab-{name.lower()}"]')
+        if tab.count() == 0:
+            self.page.locator('[data-cy="new-panel-btn"]').last.click()
+            self.page.locator(f'[data-cy="new-panel-option-{name}"]').click()
+        content.wait_for()
+        return content
+
+
+def anonymous(message: str) -> str:
+    """A message without addresses, ids and numbers, which differ from one load to the next."""
+    return re.sub(r"[0-9a-f]{24,}|\d+", "#", re.sub(r"https?://\S+", "URL", message))

@@ -1,0 +1,428 @@
+"""The Python side of the panel: what it sends to its component, and the views that it sets."""
+
+import json
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+
+import fiftyone_drop as fod
+
+URI = "@fiftyone-drop/drop/drop_panel"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class PanelSession:
+    """The panel as the App keeps it: its state and data, and what it has asked the App for."""
+
+    def __init__(self, dataset, state=None):
+        self.dataset = dataset
+        self.state = dict(state or {})
+        self.data = {}
+        self.asked = []
+        self.call("on_load")
+
+    def call(self, method, **params):
+        result = foo.execute_operator(
+            URI,
+            {"dataset": self.dataset},
+            params={
+                **params,
+                "__method__": method,
+                "panel_id": "panel",
+                "panel_state": dict(self.state),
+            },
+        )
+        assert result.error is None, result.error
+        requests = [(r.operator_uri.split("/")[-1], r.params) for r in result.executor._requests]
+        self.asked = requests
+        for name, params in requests:
+            if name == "patch_panel_state":
+                self.state.update(params["state"])
+            if name == "patch_panel_data":
+                self.data.update(params["data"])
+        return self
+
+    def asked_for(self, operator):
+        return next((params for name, params in self.asked if name == operator), None)
+
+    @property
+    def page(self):
+        return json.loads(self.data["page"])
+
+    @property
+    def run(self):
+        return self.page["run"]
+
+    @property
+    def view(self):
+        """The view that the last call has set."""
+        return fo.DatasetView._build(self.dataset, self.asked_for("set_view")["view"])
+
+
+@pytest.fixture
+def pruned(dataset, recalls):
+    dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls)
+    return dataset
+
+
+def labels_of(view, field="ground_truth.label"):
+    return Counter(view.values(field))
+
+
+# -- what is sent ---------------------------------------------------------------------------------
+
+
+def test_the_counts_are_those_of_the_views(pruned):
+    run = PanelSession(pruned).run
+    for i in (9, 34, run["own"], len(run["densities"]) - 1):
+        view = fod.drop_view(pruned, "drop", run["densities"][i])
+        assert dict(zip(run["names"], run["counts"][i], strict=True)) == labels_of(view)
+
+
+def test_the_own_density_of_a_run_is_among_the_steps_whatever_it_is(pruned):
+    fod.set_density(pruned, "drop", 0.3217)
+    run = PanelSession(pruned).run
+    assert run["densities"][run["own"]] == 0.3217
+    assert run["densities"] == sorted(run["densities"])
+    assert len(run["densities"]) == 101
+
+
+def test_counts_without_quotas_are_those_of_the_data(dataset):
+    dataset.apply_drop(0.4, label_field="ground_truth", rule="none")
+    run = PanelSession(dataset).run
+    kept = labels_of(dataset.match(F("drop_kept") == True))  # noqa: E712
+    assert dict(zip(run["names"], run["counts"][run["own"]], strict=True)) == kept
+    assert run["recalls"] is None
+    assert run["levels"] is None
+
+
+def test_the_line_goes_through_the_classes_as_algorithm_1_has_them(pruned, recalls):
+    run = PanelSession(pruned).run
+    sizes = dict(zip(run["names"], run["sizes"], strict=True))
+    for i in (4, 29, 59, 89):
+        exact = fod.allocate(sizes, recalls, run["densities"][i])
+        line = np.minimum(1, run["levels"][i] * (1 - np.array(run["recalls"])))
+        np.testing.assert_allclose(line, exact.densities, atol=1e-12)
+
+
+def test_a_page_says_what_can_be_shown_of_a_run(pruned, predict):
+    predict(pruned, eval_key="fits")
+    pruned.set_values("other", [fo.Classification(label="x")] * len(pruned))
+    pruned.evaluate_classifications("predictions", "other", eval_key="of_another_field")
+    pruned.add_sample_field("el2n", fo.FloatField, info={"hard": "high"})
+    pruned.add_sample_field("no_direction", fo.FloatField)
+    page = PanelSession(pruned).page
+    assert page["evaluations"] == ["fits"]
+    assert page["scores"] == ["el2n"]
+
+
+def test_the_newest_run_is_shown_until_one_is_chosen(pruned, recalls):
+    pruned.apply_drop(0.2, label_field="ground_truth", recalls=recalls, key="a_second")
+    panel = PanelSession(pruned)
+    assert panel.page["runs"] == ["a_second", "drop"]
+    assert panel.run["key"] == "a_second"
+    panel.call("open_run", key="drop")
+    assert panel.run["key"] == "drop"
+    # The choice outlives the page of the browser
+    assert PanelSession(pruned, panel.state).run["key"] == "drop"
+    assert panel.call("open_newest").run["key"] == "a_second"
+
+
+def test_opening_a_run_again_reads_nothing_of_it(pruned, scans, module_of_plugin):
+    PanelSession(pruned)
+    tables = module_of_plugin("panel_data")._run
+    before, hits = scans(pruned), tables.cache_info().hits
+    PanelSession(pruned)
+    assert scans(pruned) == before
+    assert tables.cache_info().hits == hits + 1
+
+
+def test_a_run_that_was_moved_or_made_again_is_sent_anew(pruned, recalls):
+    panel = PanelSession(pruned)
+    fod.set_density(pruned, "drop", 0.25)
+    assert panel.call("refresh").run["density"] == 0.25
+    pruned.apply_drop(0.25, label_field="ground_truth", rule="balanced", overwrite=True)
+    assert panel.call("refresh").run["rule"] == "balanced"
+
+
+# -- what is shown in the grid --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["kept", "pruned", "all"])
+def test_each_part_of_each_class_is_as_large_as_the_table_says(pruned, part):
+    panel = PanelSession(pruned)
+    run = panel.run
+    i = 29
+    for k, name in enumerate(run["classes"]):
+        panel.call("show", key="drop", density=run["densities"][i], part=part, class_name=name)
+        kept, size = run["counts"][i][k], run["sizes"][k]
+        expected = {"kept": kept, "pruned": size - kept, "all": size}[part]
+        assert labels_of(panel.view) == ({name: expected} if expected else {})
+
+
+def test_labels_that_are_hard_to_match_are_matched_by_value(odd_dataset):
+    odd_dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional")
+    panel = PanelSession(odd_dataset)
+    assert "$$ROOT" in panel.run["classes"]
+    for name, n in zip(panel.run["classes"], panel.run["sizes"], strict=True):
+        panel.call("show", key="drop", density=0.5, part="all", class_name=name)
+        assert labels_of(panel.view) == {name: n}
+
+
+def test_a_cell_of_a_grouped_run_is_shown(dataset):
+    dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional", group_by="parity")
+    panel = PanelSession(dataset)
+    cell = panel.run["classes"][3]
+    panel.call("show", key="drop", density=1.0, part="kept", class_name=cell)
+    assert labels_of(panel.view) == {cell[0]: panel.run["sizes"][3]}
+    assert labels_of(panel.view, "parity") == {cell[1]: panel.run["sizes"][3]}
+
+
+def test_samples_come_hardest_first_whichever_end_that_is(pruned):
+    rng = np.random.default_rng(0)
+    for name, hard in (("el2n", "high"), ("aum", "low")):
+        pruned.add_sample_field(name, fo.FloatField, info={"hard": hard})
+        pruned.set_values(name, rng.random(len(pruned)).tolist())
+        panel = PanelSession(pruned)
+        panel.call("show", key="drop", density=0.5, part="kept", score=name)
+        values = panel.view.values(name)
+        assert values == sorted(values, reverse=hard == "high")
+
+
+def test_the_bins_of_a_histogram_show_every_sample_once(pruned):
+    pruned.add_sample_field("el2n", fo.FloatField, info={"hard": "high"})
+    pruned.set_values("el2n", np.random.default_rng(0).random(len(pruned)).tolist())
+    panel = PanelSession(pruned)
+    panel.call("count_score", key="drop", score="el2n", density=0.3)
+    found = json.loads(panel.data["histogram"])
+    assert sum(found["kept"]) == len(fod.drop_view(pruned, "drop", 0.3))
+    seen = []
+    for i, n in enumerate(found["kept"]):
+        edges, is_last = found["edges"][i : i + 2], i + 1 == len(found["kept"])
+        shown = {"density": 0.3, "part": "kept", "score": "el2n", "score_range": edges}
+        ids = panel.call("show", key="drop", is_last=is_last, **shown).view.values("id")
+        assert len(ids) == n
+        seen += ids
+    assert sorted(seen) == sorted(fod.drop_view(pruned, "drop", 0.3).values("id"))
+
+
+def test_setting_a_view_goes_through_no_sample(pruned, scans):
+    panel = PanelSession(pruned)
+    before = scans(pruned)
+    panel.call("show", key="drop", density=0.3, part="pruned", class_name="one")
+    assert scans(pruned) == before
+
+
+def test_both_parts_together_are_told_apart_until_one_is_shown_alone(pruned):
+    panel = PanelSession(pruned)
+    panel.call("show", key="drop", density=0.5, part="all")
+    assert panel.asked_for("set_active_fields")["fields"] == ["drop_kept"]
+    assert panel.asked_for("set_color_scheme")["fields"][-1]["path"] == "drop_kept"
+    panel.call("show", key="drop", density=0.4, part="all")
+    # Which are kept at a density that is not the run's own, keep_at tells
+    assert panel.asked_for("set_active_fields")["fields"] == ["drop_keep_at"]
+    panel.call("show", key="drop", density=0.4, part="kept")
+    assert panel.asked_for("reset_color_scheme") is not None
+    panel.call("show", key="drop", density=0.4, part="pruned")
+    assert panel.asked_for("reset_color_scheme") is None
+    pruned.reload()
+    assert pruned.app_config.color_scheme is None
+
+
+# -- report, comparison, forms --------------------------------------------------------------------
+
+
+def test_the_report_is_that_of_the_package(pruned, predict):
+    predict(pruned, eval_key="after")
+    panel = PanelSession(pruned)
+    panel.call("report", key="drop", eval_key="after")
+    expected = fod.report(pruned, "drop", "after").to_dict()
+    assert json.loads(panel.data["report"])["report"] == json.loads(json.dumps(expected))
+
+
+def test_the_samples_that_one_run_keeps_are_as_many_as_the_comparison_says(pruned):
+    pruned.apply_drop(0.5, label_field="ground_truth", rule="balanced", key="even")
+    panel = PanelSession(pruned)
+    found = json.loads(panel.call("compare", key="drop", other="even").data["comparison"])
+    assert sum(found["first"]) > 0
+    for which in ("first", "second", "both"):
+        panel.call("show_difference", key="drop", other="even", which=which)
+        counts = {n: c for n, c in zip(found["names"], found[which], strict=True) if c}
+        assert labels_of(panel.view) == counts
+
+
+def test_a_class_that_only_one_run_has_is_null_to_the_component(pruned):
+    part = pruned.match(F("ground_truth.label") != "one")
+    part.apply_drop(0.5, label_field="ground_truth", rule="balanced", key="part")
+    panel = PanelSession(pruned).call("compare", key="drop", other="part")
+    found = json.loads(panel.data["comparison"])
+    assert found["densities"][1][found["names"].index("one")] is None
+    assert found["densities"][0][found["names"].index("one")] is not None
+
+
+@pytest.mark.parametrize(
+    ("operator", "given", "follow"),
+    [
+        ("apply_drop", {}, "open_newest"),
+        ("compute_scores", {}, "refresh"),
+        ("set_density", {"key": "drop", "density": 0.3}, "refresh"),
+        ("delete_drop", {"key": "drop"}, "refresh"),
+    ],
+)
+def test_a_form_opens_with_what_the_panel_shows_and_the_panel_follows_it(
+    pruned, operator, given, follow
+):
+    panel = PanelSession(pruned).call("open_form", operator=operator, **given)
+    prompt = panel.asked_for("prompt_user_for_operation")
+    assert prompt["operator_uri"] == f"@fiftyone-drop/drop/{operator}"
+    assert prompt["params"] == given
+    assert prompt["on_success"] == f"{URI}#{follow}"
+    assert foo.operator_exists(prompt["operator_uri"])
+
+
+# -- what can be missing --------------------------------------------------------------------------
+
+
+def test_an_empty_panel_says_what_to_do_next(dataset, make_dataset):
+    assert "New run" in PanelSession(dataset).page["text"]
+    for field in ("ground_truth", "name", "parity"):
+        dataset.delete_sample_field(field)
+    assert "no class labels" in PanelSession(dataset).page["title"]
+
+
+EVENTS = {
+    "show": {"density": 0.3, "part": "kept"},
+    "report": {},
+    "count_score": {"score": "el2n", "density": 0.3},
+    "compare": {"other": "other"},
+    "show_difference": {"other": "other", "which": "first"},
+    "open_form": {"operator": "delete_drop"},
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_run_deleted_meanwhile_is_said_and_the_others_are_shown(pruned, recalls, event):
+    pruned.apply_drop(0.2, label_field="ground_truth", recalls=recalls, key="other")
+    panel = PanelSession(pruned).call("open_run", key="drop")
+    fod.delete_drop(pruned, "drop")
+    panel.call(event, key="drop", **EVENTS[event])
+    assert "'drop'" in panel.state["message"]
+    assert panel.page["runs"] == ["other"]
+    assert panel.run["key"] == "other"
+    assert panel.asked_for("set_view") is None
+    # What works is not reproached with what did not
+    panel.call("refresh")
+    assert panel.state["message"] is None
+
+
+def test_a_deleted_field_is_said_and_no_view_is_shown(pruned):
+    panel = PanelSession(pruned)
+    pruned.delete_sample_field("drop_keep_at")
+    panel.call("show", key="drop", density=0.3, part="kept")
+    assert "drop_keep_at" in panel.state["message"]
+    assert panel.asked_for("set_view") is None
+    assert "drop_keep_at" in panel.page["text"]
+
+
+def test_a_density_that_keeps_nothing_is_said(make_dataset):
+    dataset = make_dataset(limit=20)
+    dataset.apply_drop(
+        0.5,
+        label_field="ground_truth",
+        rule="proportional",
+        min_per_class=0,
+        allow_empty_classes=True,
+    )
+    panel = PanelSession(dataset).call("show", key="drop", density=0.01, part="kept")
+    assert "keeps 0 of 20" in panel.state["message"]
+
+
+# -- without the bundle ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_bundle(tmp_path, monkeypatch):
+    """The plugin as it is where nobody has built or committed the component."""
+    plugin = tmp_path / "plugins" / "fiftyone-drop"
+    shutil.copytree(
+        REPOSITORY / "plugins" / "drop",
+        plugin / "plugins" / "drop",
+        ignore=shutil.ignore_patterns("node_modules", "dist", "__pycache__"),
+    )
+    shutil.copy(REPOSITORY / "fiftyone.yml", plugin)
+    monkeypatch.setattr(fo.config, "plugins_dir", str(plugin.parent))
+    package = type(foo.get_operator("@fiftyone-drop/drop/apply_drop")).__module__.rpartition(".")[0]
+    for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, name)  # as in a new process
+
+
+def properties_of(panel):
+    output = panel.asked_for("show_panel_output")["output"]
+    return output["type"]["properties"]
+
+
+def test_the_app_draws_the_component_where_there_is_one(pruned):
+    panel = PanelSession(pruned)
+    view = panel.asked_for("show_panel_output")["output"]["view"]
+    assert view["component"] == "DropPanel"
+    assert view["show"] == f"{URI}#show"
+
+
+def test_without_the_component_the_apps_widgets_show_the_run(pruned, without_bundle):
+    panel = PanelSession(pruned)
+    drawn = properties_of(panel)
+    assert {"key", "density", "bars", "classes"} <= set(drawn)
+    assert drawn["density"]["on_change"] == f"{URI}#slide"
+    kept, pruned_bars = panel.data["bars"]
+    table = fod.load_drop(pruned, "drop").table
+    assert dict(zip(kept["x"], kept["y"], strict=True)) == table.by_class("quotas")
+    sizes = [a + b for a, b in zip(kept["y"], pruned_bars["y"], strict=True)]
+    assert dict(zip(kept["x"], sizes, strict=True)) == table.by_class("sizes")
+    assert "**150** of 300" in json.dumps(drawn)
+
+
+def test_without_the_component_the_slider_moves_bars_and_grid(pruned, without_bundle):
+    panel = PanelSession(pruned)
+    panel.state["density"] = 0.3  # the App sets it before it calls
+    panel.call("slide", value=0.3)
+    view = panel.view
+    assert len(view) == len(fod.drop_view(pruned, "drop", 0.3))
+    kept, _ = panel.data["bars"]
+    assert dict(zip(kept["x"], kept["y"], strict=True)) == labels_of(view)
+
+
+def test_without_the_component_a_click_on_a_bar_shows_its_samples(pruned, without_bundle):
+    panel = PanelSession(pruned)
+    kept, rest = panel.data["bars"]
+    for trace in (kept, rest):
+        panel.call("click_class", id=trace["ids"][2], trace=trace["name"])
+        assert labels_of(panel.view) == {trace["x"][2]: trace["y"][2]}
+
+
+def test_without_the_component_a_run_deleted_meanwhile_is_said(pruned, without_bundle):
+    panel = PanelSession(pruned)
+    fod.delete_drop(pruned, "drop")
+    panel.call("slide", value=0.3)
+    drawn = properties_of(panel)
+    assert "'drop'" in drawn["problem"]["view"]["label"]
+    assert "No drop run yet" in drawn["next"]["view"]["label"]
+    assert "density" not in drawn
+
+
+def test_without_the_component_the_report_is_there_and_forms_open(pruned, without_bundle):
+    panel = PanelSession(pruned)
+    drawn = properties_of(panel.call("report", key="drop"))
+    for i, (level, words) in enumerate(fod.report(pruned, "drop").findings):
+        assert drawn[f"finding_{i}"]["view"]["label"] == words
+        assert ("Warning" in drawn[f"finding_{i}"]["view"]["name"]) == (level == "warning")
+    button = properties_of(panel)["delete"]["view"]
+    assert button["operator"] == f"{URI}#open_form"
+    panel.call("open_form", **button["params"])
+    assert panel.asked_for("prompt_user_for_operation")["params"] == {"key": "drop"}
