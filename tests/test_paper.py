@@ -12,9 +12,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from scipy import stats
+
+from fiftyone_drop.scoring import DynamicsRecorder
+from fiftyone_drop.training import checkpoint
 
 PAPER = Path(__file__).resolve().parents[1] / "benchmarks" / "paper"
+sys.path.append(str(PAPER))
+
+import report  # noqa: E402
+import run  # noqa: E402
+import tasks  # noqa: E402
+from data import Split  # noqa: E402
+from presets import PRESETS  # noqa: E402
+from training import Images, Training, channel_statistics  # noqa: E402
+
 CLASSES = ("blue", "green", "red")
 TRAIN, TEST = 30, 12
 
@@ -39,22 +53,17 @@ def archive(tmp_path_factory):
     return path
 
 
-def command(archive, folder, *arguments, epochs=3):
-    return [
-        sys.executable,
-        PAPER / "run.py",
-        *("--archive", archive, "--cache", folder / "cache", "--results", folder),
-        *("--epochs", str(epochs), "--per-class", "20", "--device", "cpu", "--jobs", "1"),
-        *arguments,
-    ]
-
-
-def run(*arguments, **settings):
-    done = subprocess.run(
-        command(*arguments, **settings), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def arguments(archive, folder, *more, per_class=20):
+    given = {
+        "--archive": archive,
+        "--cache": folder / "cache",
+        "--results": folder,
+        "--epochs": 3,
+        "--per-class": per_class,
+        "--device": "cpu",
+        "--jobs": 1,
+    }
+    return [*(str(part) for pair in given.items() for part in pair), *more]
 
 
 def records(folder):
@@ -68,13 +77,15 @@ def accuracies(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["cpu", "fast", "paper"])
-def test_every_preset_trains_on_what_the_methods_keep(archive, tmp_path, preset):
+def test_every_preset_trains_on_what_the_methods_keep(archive, tmp_path, monkeypatch, preset):
+    monkeypatch.setattr(tasks, "PUBLISHED_GRADIENTS", 2)
     methods = ("full", "random+drop", "k_center")
-    run(archive, tmp_path, "--preset", preset, "--seeds", "0", "--methods", *methods, epochs=2)
+    more = ("--preset", preset, "--seeds", "0", "--methods", *methods)
+    run.main(arguments(archive, tmp_path, *more, per_class=4))
     cells = {r["method"]: r for r in records(tmp_path) if "method" in r}
     assert set(cells) == set(methods)
-    assert sum(cells["full"]["quotas"]) == 60
-    assert sum(cells["random+drop"]["quotas"]) == sum(cells["k_center"]["quotas"]) == 30
+    assert sum(cells["full"]["quotas"]) == 12
+    assert sum(cells["random+drop"]["quotas"]) == sum(cells["k_center"]["quotas"]) == 6
     for cell in cells.values():
         # Six test images of each class: the other six are for validation
         sixths = 6 * np.array(cell["accuracy"])
@@ -82,105 +93,86 @@ def test_every_preset_trains_on_what_the_methods_keep(archive, tmp_path, preset)
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_accuracies(archive, tmp_path):
+def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_accuracies(archive, tmp_path, capsys):
     methods = ("--methods", "full", "random+drop", "el2n+drop", "--seeds", "0")
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    run(archive, straight, *methods)
-    with subprocess.Popen(
-        command(archive, killed, *methods), stdout=subprocess.PIPE, text=True
-    ) as process:
+    run.main(arguments(archive, straight, *methods))
+    script = [sys.executable, PAPER / "run.py", *arguments(archive, killed, *methods)]
+    with subprocess.Popen(script, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if "query-short" in line:
                 process.kill()
-    done = len(records(killed))
-    assert done < len(records(straight))
-    run(archive, killed, *methods)
+    assert len(accuracies(killed)) < 3
+    run.main(arguments(archive, killed, *methods))
     assert accuracies(killed) == accuracies(straight)
-    assert run(archive, killed, *methods).startswith("0 of 5 tasks")
+    capsys.readouterr()
+    run.main(arguments(archive, killed, *methods))
+    assert capsys.readouterr().out.startswith("0 of 5 tasks")
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_ends_with_the_same_weights():
-    """A training inside a cell goes on from its last epoch."""
-    out = subprocess.run(
-        [sys.executable, "-c", RESUMED, PAPER], capture_output=True, text=True, check=False
-    )
-    assert out.stdout == "same\n", out.stdout + out.stderr
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SECONDS", 0)
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)  # after every epoch
+    labels = np.arange(48) % 3
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 32, 32, 3), dtype=np.uint8)
+    split = Split(pixels, labels, np.arange(48).astype("S2"))
+    images = Images(split, torch.device("cpu"), *channel_statistics(split))
+    recipe = PRESETS["cpu"].recipe
 
+    def train(folder, stop=None):
+        recorder = DynamicsRecorder(48, labels, scores=["forgetting"])
+        epochs = []
 
-RESUMED = """
-import sys
-import tempfile
+        def after(module):
+            epochs.append(module)
+            if len(epochs) == stop:
+                raise KeyboardInterrupt
+            return torch.tensor([1.0, 2.0, 3.0])
 
-import numpy as np
-import torch
-
-sys.path.insert(0, sys.argv[1])
-from data import Split
-from presets import PRESETS
-from training import Images, Training, channel_statistics
-
-from fiftyone_drop.scoring import DynamicsRecorder
-from fiftyone_drop.training import checkpoint
-
-checkpoint.SECONDS, checkpoint.SHARE = 0, 1e9  # after every epoch
-random = np.random.default_rng(0)
-labels = np.arange(48) % 3
-pixels = random.integers(0, 256, (48, 32, 32, 3), dtype=np.uint8)
-split = Split(pixels, labels, np.arange(48).astype("S2"))
-images = Images(split, torch.device("cpu"), *channel_statistics(split))
-recipe = PRESETS["cpu"].recipe
-
-
-def train(folder, stop=None):
-    recorder = DynamicsRecorder(48, labels, scores=["forgetting"])
-    epochs = []
-
-    def after(module):
-        epochs.append(module)
-        if len(epochs) == stop:
-            raise KeyboardInterrupt
-        return torch.tensor([1.0, 2.0, 3.0])
-
-    training = Training(recipe, images, 4, 0, 3, augment=True, checkpoint_dir=folder)
-    try:
+        training = Training(recipe, images, 4, 0, 3, augment=True, checkpoint_dir=folder)
         module = training.run(after, recorder)
-    except KeyboardInterrupt:
-        return None
-    return len(epochs), module.state_dict(), recorder.finish()["forgetting"]
+        return len(epochs), module.state_dict(), recorder.finish()["forgetting"]
 
-
-with tempfile.TemporaryDirectory() as folder:
     _, weights, forgotten = train(None)
-    assert train(folder, stop=3) is None
-    epochs, resumed, again = train(folder)
-same = all(torch.equal(weights[name], resumed[name]) for name in weights)
-print("same" if same and epochs == 2 and np.array_equal(forgotten, again) else "different")
-"""
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, stop=3)
+    epochs, resumed, again = train(tmp_path)
+    assert epochs == 2
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
+    assert np.array_equal(forgotten, again)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
 def test_the_report_says_what_was_measured(archive, tmp_path):
-    run(archive, tmp_path, "--seeds", "0", "1", "--methods", "full", "random", "random+drop")
+    more = ("--seeds", "0", "1", "--methods", "full", "random", "random+drop")
+    run.main(arguments(archive, tmp_path, *more))
     (path,) = tmp_path.glob("*.jsonl")
     path.rename(tmp_path / "cpu.jsonl")
     page = tmp_path / "evidence.md"
     page.write_text(
-        "Before\n<!-- cpu:overview -->\nold\n<!-- / -->\nbetween\n<!-- cpu:claims --><!-- / -->"
+        "<!-- cpu:overview -->\nstale words\n<!-- / -->\nbetween\n<!-- cpu:claims --><!-- / -->"
     )
-    done = subprocess.run(
-        [sys.executable, PAPER / "report.py", "--results", tmp_path, "--page", page],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    report.main(["--results", str(tmp_path), "--page", str(page)])
     cells = [r["accuracy"] for r in records(tmp_path) if r.get("method") == "random+drop"]
     worst = 100 * np.mean([min(accuracy) for accuracy in cells])
     text = page.read_text()
     assert f"| Random + DRoP | {worst:.1f} (" in text
-    assert "old" not in text
+    assert "stale words" not in text
     assert "between" in text
     assert "| worst class above Random | 0.5 |" in text
     assert (tmp_path / "images" / "evidence-cpu-classes.png").stat().st_size > 10_000
     assert "| Random + DRoP | 2 |" in (tmp_path / "cpu.md").read_text()
+
+
+def test_differences_are_paired_and_their_intervals_are_those_of_scipy():
+    ours, theirs = {0: 61.0, 1: 58.5, 2: 63.0, 7: 99.0}, {2: 55.5, 1: 54.0, 0: 53.0}
+    expected = stats.ttest_rel([61.0, 58.5, 63.0], [53.0, 54.0, 55.5]).confidence_interval()
+    difference = report.Difference.of(ours, theirs)
+    low, high = difference.mean - difference.half, difference.mean + difference.half
+    assert (low, high) == pytest.approx(expected)
+    assert difference.n == 3
+    assert difference.verdict(low - 0.1) == "holds"
+    assert difference.verdict(low + 0.1) == "holds on average, within noise"
+    assert difference.verdict(difference.mean + 0.1) == "**fails**"

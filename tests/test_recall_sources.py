@@ -7,6 +7,7 @@ from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropWarning
+from fiftyone_drop.recall import class_recalls
 
 
 def recalls_by_hand(samples, field, group=None):
@@ -69,13 +70,22 @@ def test_predictions_on_a_validation_view_give_the_same_recalls(split, uneven):
     assert plan.recalls == pytest.approx(recalls_by_hand(validation, "predictions"))
 
 
-def test_recalls_are_smoothed_by_default(split, uneven):
+def test_recalls_are_drawn_towards_their_mean_by_default(split, uneven):
     target, validation = split
     uneven(validation)
-    plan = fod.plan_drop(target, 0.5, validation=validation, pred_field="predictions")
-    table = plan.table
-    expected = (table.correct + 0.5) / (table.support + 1)
-    np.testing.assert_allclose(table.recalls, expected)
+    given = {"validation": validation, "pred_field": "predictions"}
+    table = fod.plan_drop(target, 0.5, **given).table
+    observed = table.correct / table.support
+    assert np.ptp(table.recalls) < np.ptp(observed)
+    np.testing.assert_allclose(table.recalls, class_recalls(table.correct, table.support))
+
+
+def test_a_number_smooths_towards_one_half(split, uneven):
+    target, validation = split
+    uneven(validation)
+    given = {"validation": validation, "pred_field": "predictions", "smoothing": 0.5}
+    table = fod.plan_drop(target, 0.5, **given).table
+    np.testing.assert_allclose(table.recalls, (table.correct + 0.5) / (table.support + 1))
 
 
 def test_predictions_may_be_strings(split):

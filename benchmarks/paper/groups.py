@@ -10,7 +10,8 @@ two rare cells.
 
 Recall is measured on the validation half by short trainings, per class or per cell; the public
 ``allocate`` turns it into quotas of classes, or of cells, which is all that ``group_by`` does.
-Writes ``benchmarks/results/paper/groups.jsonl`` and ``docs/images/evidence-groups.png``.
+Writes ``benchmarks/results/paper/groups.jsonl`` and ``docs/images/evidence-groups.png``; after an
+interruption give the same command again.
 """
 
 from __future__ import annotations
@@ -232,7 +233,7 @@ def plot(records: list[dict[str, Any]], examples: Groups, path: Path) -> None:
     axis.set_xticks(range(len(names)), names, fontsize=8)
     axis.set_ylabel("test accuracy, %")
     axis.set_title("a mark per seed and cell; bars: mean of the worst cell", fontsize=9)
-    axis.legend(fontsize=8, loc="lower right")
+    axis.legend(fontsize=8, loc=(0.02, 0.45))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
@@ -248,16 +249,24 @@ def main() -> None:
     torch.set_num_threads(1)
     data = load(args.archive, args.cache.expanduser())
     records = []
-    for seed in range(args.seeds):
-        experiment = Experiment(data, seed)
-        wanted = [("full data", 1.0), *((m, d) for d in DENSITIES for m in METHODS)]
-        for method, density in wanted:
-            records.append(experiment.run(method, density))
-            print(json.dumps(records[-1]), flush=True)
-    records.sort(key=lambda row: (-row["density"], row["method"] != "Random", row["method"]))
-    print(summarise(records))
-    plot(records, experiment.test, args.image)
+    if args.out.exists():  # what an interrupted call has done
+        found = (json.loads(line) for line in args.out.read_text().splitlines())
+        records = [record for record in found if "method" in record]
     args.out.parent.mkdir(parents=True, exist_ok=True)
+    done = {(row["seed"], row["method"], row["density"]) for row in records}
+    wanted = [("full data", 1.0), *((m, d) for d in DENSITIES for m in METHODS)]
+    for seed in range(args.seeds):
+        left = [(method, d) for method, d in wanted if (seed, method, d) not in done]
+        experiment = Experiment(data, seed) if left else None
+        for method, density in left:
+            assert experiment is not None
+            records.append(experiment.run(method, density))
+            with args.out.open("a") as file:
+                file.write(json.dumps(records[-1]) + "\n")
+            print(json.dumps(records[-1]), flush=True)
+    records.sort(key=lambda row: (row["seed"], wanted.index((row["method"], row["density"]))))
+    print(summarise(records))
+    plot(records, compose(data.test, data.classes, 0.5), args.image)
     lines = [json.dumps(record) for record in [*records, {"machine": machine()}]]
     args.out.write_text("\n".join(lines) + "\n")
 

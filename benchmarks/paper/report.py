@@ -14,7 +14,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -204,9 +204,11 @@ def _stage_means(records: Iterable[dict[str, Any]]) -> dict[str, float]:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
-    head = list(head)
-    lines = [head, ["---"] * len(head), *map(list, rows)]
+    """A Markdown table, or a word if there is nothing in it."""
+    head, rows = list(head), list(rows)
+    if not rows:
+        return "Not run yet.\n"
+    lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
@@ -391,11 +393,11 @@ def save(figure: Any, path: Path) -> None:
     plt.close(figure)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "paper")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "evidence.md")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     images = args.page.parent / "images"
     for preset in PRESETS:
         path = args.results / f"{preset}.jsonl"

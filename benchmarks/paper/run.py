@@ -22,8 +22,16 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -101,8 +109,19 @@ class Results:
         self._file.flush()
         self.names.add((record["version"], record["task"]))
 
+    def close(self) -> None:
+        """Let another run write."""
+        self._file.close()
 
-def run(tasks: list[Task], place: Place, results: Results, jobs: int, threads: int) -> list[str]:
+
+def workers(jobs: int) -> Executor:
+    """Processes of one thread each: small networks gain nothing from a second. One job has none."""
+    if jobs == 1:
+        return ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), start_worker)
+
+
+def run(tasks: list[Task], place: Place, results: Results, jobs: int) -> list[str]:
     """Run what is not done yet, several tasks at once.
 
     Returns:
@@ -127,13 +146,12 @@ def run(tasks: list[Task], place: Place, results: Results, jobs: int, threads: i
     settings = {"settings": asdict(place.preset), "device": place.device, "machine": machine()}
     results.add(
         {"task": f"run {name}", "preset": place.preset.name, "version": place.preset.version}
-        | {"jobs": jobs, "threads": threads}
+        | {"jobs": jobs}
         | settings
     )
     failed = []
     running: dict[Future[dict[str, Any]], Task] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, start_worker, (threads,)) as pool:
+    with workers(jobs) as pool:
         while True:
             startable = [task for task in left if all(map(ready, task.needs))]
             for task in startable[: jobs - len(running)]:
@@ -164,7 +182,7 @@ def summary(record: dict[str, Any]) -> str:
     return f"average {mean:.1%}, worst class {min(accuracy):.1%}, {seconds:.0f} s"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
     parser.add_argument("--archive", type=Path, required=True, help="<split>/<class>/*.jpg in tar")
@@ -179,21 +197,19 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/fiftyone-drop/paper"))
     parser.add_argument("--results", type=Path, default=BENCHMARKS / "results" / "paper")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if args.all:
         blocks = EVERYTHING
     else:
         blocks = tuple((name, args.methods, args.densities, args.seeds) for name in args.datasets)
-    on_cpu = args.device == "cpu"
-    jobs = args.jobs or (os.cpu_count() or 1 if on_cpu else 2)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # of the workers, NumPy's threads too
+    jobs = args.jobs or (2 if args.device.startswith("cuda") else os.cpu_count() or 1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # NumPy's, of the workers
     preset = PRESETS[args.preset].changed(args.epochs, args.per_class)
     place = Place(preset, args.archive, args.cache.expanduser(), args.device)
     load(place.archive, place.cache)  # decoded once, before several workers want it
-    results = Results(args.results / f"{preset.name}.jsonl")
     wanted = (cell for block in blocks for cell in cells(*block))
-    failed = run(tasks_for(wanted), place, results, jobs, threads)
+    with closing(Results(args.results / f"{preset.name}.jsonl")) as results:
+        failed = run(tasks_for(wanted), place, results, jobs)
     if failed:
         sys.exit(f"{len(failed)} tasks failed or could not run: {', '.join(failed)}")
 

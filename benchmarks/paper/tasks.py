@@ -286,9 +286,9 @@ class Published:
 Task = Query | Cell | Published
 
 
-def start_worker(threads: int) -> None:
+def start_worker() -> None:
     """Set a worker process up; it ends with its parent, even if that is killed."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

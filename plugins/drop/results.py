@@ -11,6 +11,8 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.operators.types as types
 
+from .plain_text import as_it_is
+
 Json = dict[str, Any]
 Shown = tuple[dict[str, Any], dict[str, Any]]
 
@@ -180,7 +182,7 @@ def show_deleted(result: Json) -> Shown:
 def show_failure(nothing: str, message: str) -> Shown:
     """An error as the App shows it; ``nothing`` says what has not happened."""
     outputs = types.Object()
-    outputs.view("error", types.Error(label=nothing, description=message))
+    outputs.view("error", types.Error(label=nothing, description=as_it_is(message)))
     return _schema(outputs, nothing), {}
 
 
@@ -225,9 +227,9 @@ def _page(
 ) -> Shown:
     """A summary, warnings and, if there are rows, a table."""
     outputs = types.Object()
-    outputs.view("summary", types.Notice(label=words, description=more))
+    outputs.view("summary", types.Notice(label=as_it_is(words), description=as_it_is(more)))
     for i, message in enumerate(warnings):
-        outputs.view(f"warning_{i}", types.Warning(label="Warning", description=message))
+        outputs.view(f"warning_{i}", types.Warning(label="Warning", description=as_it_is(message)))
     if not rows:
         return _schema(outputs, title), {}
     view = types.TableView(label=label)

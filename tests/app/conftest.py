@@ -97,8 +97,11 @@ def errors_of_the_app(browser, server, plugin, digits):
 
 
 @pytest.fixture
-def app(browser, server, errors_of_the_app, artifacts, request):
-    """The App in a page of its own, in which nothing may go wrong that is not FiftyOne's."""
+def app(browser, server, errors_of_the_app, artifacts, make_dataset, request):
+    """The App in a page of its own, in which nothing may go wrong that is not FiftyOne's.
+
+    It needs ``make_dataset``, so that datasets are deleted when their page is closed, not before.
+    """
     before = len(server.log.read_text(errors="replace"))
     app = AppPage(browser, server)
     yield app

@@ -1,5 +1,17 @@
 """What a person would read off forms and outputs."""
 
+import re
+
+
+def seen(markdown):
+    """Markdown without formatting, as it is seen."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown or "")
+
+
+def message(field):
+    """What a notice or a warning says."""
+    return seen(field.view.label)
+
 
 def problems(properties):
     """What is wrong, by field."""
@@ -19,7 +31,7 @@ def names(invocations):
 def texts(schema):
     """All labels and descriptions of a schema that the App is asked to show."""
     views = [field["view"] for field in schema["type"]["properties"].values()]
-    return " ".join(str(view.get(k)) for view in views for k in ("label", "description"))
+    return " ".join(seen(view.get(k)) for view in views for k in ("label", "description"))
 
 
 def output(invocations):

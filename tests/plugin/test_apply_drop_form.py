@@ -5,8 +5,10 @@ import time
 from types import SimpleNamespace
 
 import fiftyone as fo
+import fiftyone.operators as foo
+import pymongo.collection
 import pytest
-from reading import choices, problems
+from reading import choices, message, problems
 
 import fiftyone_drop as fod
 
@@ -165,11 +167,11 @@ def test_only_score_fields_with_a_direction_can_be_selected_by(form, dataset):
 
 
 def test_the_resulting_size_is_shown_for_the_target_view(form, dataset):
-    assert form(dataset, {"density": 0.3})["size"].view.label == "Keeps 90 of 300 samples"
+    assert message(form(dataset, {"density": 0.3})["size"]) == "Keeps 90 of 300 samples"
     view = dataset[:100]
-    assert form(view, {"density": 0.3})["size"].view.label == "Keeps 30 of 100 samples"
+    assert message(form(view, {"density": 0.3})["size"]) == "Keeps 30 of 100 samples"
     whole = form(view, {"density": 0.3, "view_target": "DATASET"})
-    assert whole["size"].view.label == "Keeps 90 of 300 samples"
+    assert message(whole["size"]) == "Keeps 90 of 300 samples"
 
 
 def test_a_selection_is_offered_as_target_but_is_not_the_default(form, dataset):
@@ -182,7 +184,7 @@ def test_a_selection_is_offered_as_target_but_is_not_the_default(form, dataset):
 def test_pruning_what_another_run_keeps_is_pointed_out(form, dataset, recalls):
     view = dataset.apply_drop(0.5, recalls=recalls)
     notice = form(view, {"key": "again"})["part_of_drop"]
-    assert notice.view.label == "The target view is a part of the drop run 'drop', pruned already"
+    assert message(notice) == "The target view is a part of the drop run 'drop', pruned already"
     assert "part_of_drop" not in form(dataset, {"key": "again"})
 
 
@@ -261,3 +263,88 @@ def test_without_a_dataset_the_form_says_so():
     uri = "@fiftyone-drop/drop/apply_drop"
     properties = asyncio.run(resolve_type(OperatorRegistry(), uri, request)).type.properties
     assert problems(properties) == {"problem": "Open a dataset first"}
+
+
+def test_a_density_below_the_floors_names_one_that_works(form, dataset):
+    params = {"density": 0.1, "min_per_class": 20, "more": True}
+    assert "fewer than the 200" in problems(form(dataset, params))["density"]
+    assert problems(form(dataset, params | {"rule": "none"})) == {}
+
+
+def test_samples_without_a_label_are_counted_until_they_are_left_out(form, dataset):
+    dataset[:4].set_values("ground_truth", [None] * 4)
+    params = {"label_field": "ground_truth", "density": 0.5, "more": True}
+    assert "4 of 300 samples have no label" in problems(form(dataset, params))["label_field"]
+    properties = form(dataset, params | {"skip_unlabeled": True})
+    assert problems(properties) == {}
+    assert message(properties["size"]) == "Keeps 148 of 296 samples"
+
+
+EVALUATION = {"label_field": "ground_truth", "recalls_from": "evaluation", "eval_key": "val_eval"}
+
+
+def test_validation_samples_in_the_target_view_are_counted(form, validated):
+    words = "100 of 100 validation samples are in the target view too"
+    assert words in message(form(validated, EVALUATION)["overlap"])
+    assert "50 of 100" in message(form(validated[50:], EVALUATION)["overlap"])
+    assert "overlap" not in form(validated[100:], EVALUATION)
+    view = {"recalls_from": "validation", "validation": "view:holdout-view"}
+    assert words in message(form(validated, EVALUATION | view)["overlap"])
+
+
+def test_classes_without_a_recall_are_named_unless_one_is_given(form, dataset, predict):
+    without = dataset.match(fo.ViewField("ground_truth.label") != "two")
+    predict(without, eval_key="val_eval")
+    without.tag_samples("no-twos")
+    validation = {"recalls_from": "validation", "validation": "tag:no-twos"}
+    for params, field in ((EVALUATION, "eval_key"), (EVALUATION | validation, "validation")):
+        params = params | {"pred_field": "predictions", "more": True}
+        assert "no validation sample of 'two'" in problems(form(dataset, params))[field]
+        assert problems(form(dataset, params | {"missing_recall": 0.5})) == {}
+
+
+def test_another_run_must_have_recalls_of_all_classes(form, dataset, recalls):
+    del recalls["two"]
+    dataset.match(fo.ViewField("ground_truth.label") != "two").apply_drop(
+        0.5, recalls=recalls, key="no_twos"
+    )
+    params = {"label_field": "ground_truth", "recalls_from": "run", "recalls_of": "no_twos"}
+    assert "no validation sample of 'two'" in problems(form(dataset, params))["recalls_of"]
+
+
+def test_the_samples_are_read_once_for_many_keystrokes(form, validated, monkeypatch):
+    form(validated, EVALUATION)
+    monkeypatch.setattr(pymongo.collection.Collection, "aggregate", None)
+    for density in (0.2, 0.25, 0.255):
+        params = EVALUATION | {"density": density, "key": "other"}
+        assert "size" in form(validated, params)
+
+
+def test_what_took_long_to_read_is_kept_longer(base, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(base.time, "monotonic", lambda: now[0])
+    read = []
+
+    def slowly():
+        read.append(1)
+        now[0] += 10
+
+    base.recently("it", slowly)
+    now[0] += 10 * base.RECENT_SECONDS - 1
+    base.recently("it", slowly)
+    assert len(read) == 1
+    now[0] += 2
+    base.recently("it", slowly)
+    assert len(read) == 2
+
+
+def test_a_form_asks_and_the_package_decides(dataset, recalls, module_of_plugin, monkeypatch):
+    # What a form has read may be out of date when the operator is executed
+    drawn = module_of_plugin("forms.base").Form
+    monkeypatch.setattr(drawn, "draw", None)
+    foo.execute_operator(
+        "@fiftyone-drop/drop/apply_drop",
+        {"dataset": dataset},
+        params={"density": 0.5, "recalls": recalls},
+    )
+    assert fod.list_drops(dataset) == ["drop"]

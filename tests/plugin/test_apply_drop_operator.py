@@ -66,6 +66,13 @@ def test_a_script_gets_the_run_as_json(dataset, recalls):
     assert found["warnings"] == []
 
 
+@pytest.mark.parametrize(("chosen", "recorded"), [("shrinkage", "shrinkage"), ("0", 0), (2, 2)])
+def test_smoothing_is_a_word_or_a_number(dataset, recalls, chosen, recorded):
+    params = {"density": 0.5, "recalls": recalls, "smoothing": chosen}
+    foo.execute_operator(URI, {"dataset": dataset}, params=params)
+    assert fod.load_drop(dataset, "drop").config.smoothing == recorded
+
+
 def test_calling_the_operator_is_executing_it(dataset, recalls):
     result = foo.get_operator(URI)(dataset[:200], 0.5, recalls=recalls)
     assert result.result["size"] == 200

@@ -5,7 +5,7 @@ import fiftyone.operators as foo
 import pymongo.collection
 import pytest
 from fiftyone import ViewField as F
-from reading import choices, names, output, problems, texts
+from reading import choices, message, names, output, problems, texts
 
 import fiftyone_drop as fod
 
@@ -40,7 +40,7 @@ def test_the_density_starts_where_the_run_stands(form, run):
     properties = form(run, {"key": "first"}, operator="set_density")
     assert problems(properties) == {}
     assert properties["density"].default == 0.5
-    assert properties["size"].view.label.startswith("Keeps 150 of 300 samples; fewest of ")
+    assert message(properties["size"]).startswith("Keeps 150 of 300 samples; fewest of ")
 
 
 def test_the_only_run_is_chosen_and_of_several_one_must_be(form, run, recalls):
@@ -52,7 +52,7 @@ def test_the_only_run_is_chosen_and_of_several_one_must_be(form, run, recalls):
 
 
 def test_the_notice_says_what_a_density_will_keep_of_the_class_that_keeps_least(form, run):
-    label = form(run, {"key": "first", "density": 0.2}, operator="set_density")["size"].view.label
+    label = message(form(run, {"key": "first", "density": 0.2}, operator="set_density")["size"])
     fod.set_density(run, "first", 0.2)
     kept = run.load_saved_view("first-kept").count_values("ground_truth.label")
     name, fewest = min(kept.items(), key=lambda item: (item[1], item[0]))
@@ -81,7 +81,7 @@ def test_a_run_without_quotas_is_not_counted_for_the_form(form, dataset, monkeyp
     dataset.apply_drop(0.5, rule="none", key="flat")
     monkeypatch.setattr(pymongo.collection.Collection, "aggregate", None)
     properties = form(dataset, {"key": "flat", "density": 0.25}, operator="set_density")
-    assert properties["size"].view.label == "Keeps 75 of 300 samples"
+    assert message(properties["size"]) == "Keeps 75 of 300 samples"
 
 
 def test_a_run_deleted_meanwhile_is_named(form, two_runs):
@@ -196,7 +196,7 @@ def test_only_the_table_is_shown_by_default(run_in_app, two_runs):
 
 
 def test_the_form_lists_what_will_go_before_it_goes(form, run):
-    warning = form(run, {"key": "first"}, operator="delete_drop")["deletes"].view.label
+    warning = message(form(run, {"key": "first"}, operator="delete_drop")["deletes"])
     for name in ("first_keep_at", "first_kept", "first-kept", "first-pruned"):
         assert name in warning
     assert "first_pred" not in warning
@@ -205,7 +205,7 @@ def test_the_form_lists_what_will_go_before_it_goes(form, run):
 
 def test_what_has_gone_already_is_not_listed(form, run):
     run.delete_saved_view("first-pruned")
-    warning = form(run, {"key": "first"}, operator="delete_drop")["deletes"].view.label
+    warning = message(form(run, {"key": "first"}, operator="delete_drop")["deletes"])
     assert "first-pruned" not in warning
 
 
@@ -246,6 +246,25 @@ def test_deleting_from_a_script_says_what_went(run):
     assert found["views"] == ["first-kept", "first-pruned"]
     with pytest.raises(Exception, match="has no drop run 'first'"):
         foo.get_operator(f"{PLUGIN}/delete_drop")(run, "first")
+
+
+# -- other people's words --------------------------------------------------------------------------
+
+
+def test_a_class_name_is_shown_as_it_is_and_never_as_markdown(form, run_in_app, dataset, recalls):
+    name = "![x](http://nowhere.example/x.png) *two* <b>_`$"
+    labels = dataset.values("ground_truth.label")
+    dataset.set_values("ground_truth.label", [name if old == "two" else old for old in labels])
+    del recalls["two"]
+    recalls[name] = 0.999
+    dataset.apply_drop(0.3, recalls=recalls, key="odd")
+    field = form(dataset, {"key": "odd"}, operator="set_density")["size"]
+    assert f"fewest of {name}, 1 of" in message(field)
+    assert "](" not in field.view.label
+    params = {"key": "odd", "density": 0.001}
+    *_, (_, shown) = run_in_app(dataset, params, operator="set_density")
+    assert "0.001" not in str(shown)  # its dot is escaped
+    assert "density: 0.001 keeps 0 of 300 samples" in texts(shown["outputs"])
 
 
 # -- delegated ------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
-from reading import choices, names, output, problems, texts
+from reading import choices, message, names, output, problems, texts
 
 import fiftyone_drop as fod
 from fiftyone_drop.scoring import SCORES
@@ -85,7 +85,7 @@ def test_at_least_one_score_must_be_chosen(form, with_logits):
 def test_the_fields_that_will_be_written_are_named(form, with_logits):
     params = LOGITS | {"scores": ["el2n", "margin"], "prefix": "my_"}
     properties = form(with_logits, params, operator="compute_scores")
-    assert properties["writes"].view.label == "Writes my_el2n, my_margin"
+    assert message(properties["writes"]) == "Writes my_el2n, my_margin"
     assert problems(properties) == {}
 
 
@@ -195,10 +195,10 @@ def test_the_form_says_what_will_be_trained_and_written(form, dataset):
     params = TRAINED | {"holdout": 0.25, "scores": ["aum"]}
     properties = form(dataset, params, operator="train_query_model")
     assert problems(properties) == {}
-    assert properties["cost"].view.label.startswith(
+    assert message(properties["cost"]).startswith(
         "Trains 1 query model, small-cnn, 1 epochs of 45 images at 8x8 on "
     )
-    assert properties["writes"].view.label == "Writes quick_pred, quick_eval, quick_aum"
+    assert message(properties["writes"]) == "Writes quick_pred, quick_eval, quick_aum"
 
 
 def test_scores_of_training_dynamics_and_el2n_are_offered(form, dataset):
@@ -225,7 +225,7 @@ def test_a_bad_option_is_shown_at_its_field(form, dataset, params, field):
 def test_validation_samples_that_are_trained_on_too_are_counted(form, dataset):
     params = TRAINED | {"recall_on": "validation", "validation": "tag:held-out"}
     properties = form(dataset, params, operator="train_query_model")
-    assert "20 of 20 validation samples are in the target view" in properties["overlap"].view.label
+    assert "20 of 20 validation samples are in the target view" in message(properties["overlap"])
     properties = form(dataset[:40], params, operator="train_query_model")
     assert "overlap" not in properties
     assert problems(properties) == {}
@@ -239,7 +239,7 @@ def test_classes_without_validation_samples_are_named(form, dataset):
     missing = sorted(set(dataset.distinct("ground_truth.label")) - set(held_out))
     assert "two" in missing
     words = f"There is no validation sample of {', '.join(map(repr, missing))}"
-    assert properties["without"].view.label == words
+    assert message(properties["without"]) == words
 
 
 def test_a_taken_key_offers_to_replace_what_is_there(form, dataset):

@@ -20,6 +20,8 @@ import fiftyone.operators.types as types
 
 import fiftyone_drop as fod
 
+from ..plain_text import as_it_is
+
 Choices = Iterable[str] | Mapping[str, str]
 
 RECENT_SECONDS = 20
@@ -89,16 +91,16 @@ class Form:
 
     def problem(self, words: str) -> None:
         """A message that keeps the form from being executed."""
-        view = types.Error(label=words)
+        view = types.Error(label=as_it_is(words))
         self.inputs.view("problem", view, invalid=True, error_message=words)
 
     def notice(self, name: str, words: str) -> None:
         """A message that tells what will happen."""
-        self.inputs.view(name, types.Notice(label=words))
+        self.inputs.view(name, types.Notice(label=as_it_is(words)))
 
     def warning(self, name: str, words: str) -> None:
         """A message that something may not be meant."""
-        self.inputs.view(name, types.Warning(label=words))
+        self.inputs.view(name, types.Warning(label=as_it_is(words)))
 
     def mark(self, name: str, problem: object) -> None:
         """Show what is wrong at a field, and keep the form from being executed."""
