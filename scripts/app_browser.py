@@ -121,6 +121,7 @@ class AppPage:
         page: the Playwright page
         errors: the errors of the browser's console so far, without what differs between loads
         requests: the requests so far
+        open_requests: those that are not answered yet
     """
 
     def __init__(self, browser: Browser, server: AppServer, theme: str = "dark"):
@@ -132,7 +133,10 @@ class AppPage:
         self.page: Page = context.new_page()
         self.errors: list[str] = []
         self.requests: list[Request] = []
-        self.page.on("request", lambda request: self.requests.append(request))
+        self.open_requests: set[Request] = set()
+        self.page.on("request", self._on_request)
+        self.page.on("requestfinished", self.open_requests.discard)
+        self.page.on("requestfailed", self.open_requests.discard)
         self.page.on("pageerror", lambda error: self.errors.append(anonymous(str(error))))
         self.page.on("console", self._on_console)
 
@@ -140,8 +144,20 @@ class AppPage:
         if message.type == "error":
             self.errors.append(anonymous(message.text))
 
+    def _on_request(self, request: Request) -> None:
+        self.requests.append(request)
+        if not request.url.endswith("/events"):  # the stream of the session, open all the time
+            self.open_requests.add(request)
+
+    def settle(self) -> None:
+        """Wait until the server owes the page no answer, so that a dataset may be deleted."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.open_requests and time.monotonic() < deadline:
+            self.page.wait_for_timeout(50)
+
     def close(self) -> None:
         """Close the page."""
+        self.settle()
         self.page.context.close()
 
     # -- the grid --

@@ -252,7 +252,7 @@ def test_a_validation_view_of_another_dataset(refused, make_dataset):
 
 
 def test_a_model_of_another_kind(refused, dataset):
-    refused("model", "apply_model", validation=dataset, model=object())
+    refused("model", "QueryModel", "object", validation=dataset, model=object())
 
 
 @pytest.mark.parametrize(

@@ -227,9 +227,16 @@ def test_a_torchvision_architecture_takes_a_checkpoint(small, score, tmp_path):
 def test_a_module_may_carry_its_transform_and_classes(small, score):
     expected = score(small, ["el2n"], network())["el2n"]
     module = network()
-    module.transform, module.classes = TRANSFORM, list(CLASSES)
+    module.transform, module.classes = TRANSFORM.forward, list(CLASSES)
     found = score(small, ["el2n"], module, prefix="own_", transform=None, classes=None)
     np.testing.assert_array_equal(found["own_el2n"], expected)
+
+
+def test_a_transform_that_became_a_layer_is_refused(small, score):
+    module = network()
+    module.transform, module.classes = TRANSFORM, list(CLASSES)
+    with pytest.raises(DropError, match=r"transform: as module.transform it became a layer"):
+        score(small, ["el2n"], module, transform=None, classes=None)
 
 
 def test_a_module_may_wrap_its_logits(small, score):

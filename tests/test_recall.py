@@ -85,11 +85,12 @@ def test_recalls_that_differ_by_no_more_than_chance_become_the_pooled_recall(tab
     correct, support = table
     pooled = correct.sum() / support.sum()
     spread = (support * (correct / support - pooled) ** 2).sum()
+    by_chance = pooled * (1 - pooled) * (len(support) - 1)
     shrunk = class_recalls(correct, support)
-    if spread <= pooled * (1 - pooled) * (len(support) - 1):
+    if spread <= by_chance * (1 - 1e-9):
         np.testing.assert_allclose(shrunk, pooled, atol=1e-12)
-    else:
-        assert len(set(shrunk.round(12))) > 1
+    elif spread > by_chance * (1 + 1e-6) and support.max() > 1:  # else nothing can be fitted
+        assert len(set(shrunk)) > 1
 
 
 @pytest.mark.parametrize(

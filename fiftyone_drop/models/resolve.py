@@ -51,6 +51,13 @@ class Extras:
         value = getattr(self, name)
         if value is None:
             value = getattr(module, name, None)
+            if isinstance(module, nn.Sequential) and value in module.children():
+                raise DropError(
+                    f"{name}: as module.{name} it became a layer that the torch.nn.Sequential "
+                    "runs last, for torchvision's transforms are modules themselves; undo it with "
+                    f"del module.{name}, and pass {name}=, or set module.{name} to a function that "
+                    "calls it"
+                )
         if value is None:
             raise DropError(
                 f"{name}: must be given with a torch.nn.Module, or be set on it as "

@@ -105,6 +105,7 @@ def app(browser, server, errors_of_the_app, artifacts, make_dataset, request):
     before = len(server.log.read_text(errors="replace"))
     app = AppPage(browser, server)
     yield app
+    app.settle()
     logged = server.log.read_text(errors="replace")[before:]
     if getattr(request.node, "failed", False):
         name = request.node.name
