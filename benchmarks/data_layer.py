@@ -35,26 +35,30 @@ from fiftyone_drop.store import FieldValues, write_fields
 
 INSERT = 20_000
 QUICK = {"sizes": [10_000], "classes": 100, "repeats": 1}
+IMAGES = "/images/{:08d}.jpg"  # none is there
 
 
 # -- datasets of sample documents -----------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def synthetic_dataset(n: int, k: int) -> Iterator[fo.Dataset]:
+def synthetic_dataset(n: int, k: int, filepath: str = IMAGES) -> Iterator[fo.Dataset]:
     """A dataset of ``n`` sample documents in ``k`` long-tailed classes; deleted at the end."""
     dataset = fo.Dataset(f"benchmark-{uuid.uuid4().hex}")
     try:
-        fill(dataset, n, k)
+        fill(dataset, n, k, filepath)
         yield dataset
     finally:
         dataset.delete()
 
 
-def fill(dataset: fo.Dataset, n: int, k: int) -> None:
-    """Insert ``n`` copies of a document that FiftyOne made, with ids and labels of their own."""
+def fill(dataset: fo.Dataset, n: int, k: int, filepath: str = IMAGES) -> None:
+    """Insert ``n`` copies of a document that FiftyOne made, with ids and labels of their own.
+
+    A ``filepath`` without a place for the number of the sample is that of them all.
+    """
     sample = fo.Sample(
-        filepath="/images/00000000.jpg",
+        filepath=filepath.format(0),
         tags=["train"],
         metadata=fo.ImageMetadata(size_bytes=1, width=224, height=224, num_channels=3),
         ground_truth=fo.Classification(label="class 0000"),
@@ -66,13 +70,14 @@ def fill(dataset: fo.Dataset, n: int, k: int) -> None:
     codes = class_codes(n, k)
     for start in range(0, n, INSERT):
         rows = range(start, min(start + INSERT, n))
-        collection.insert_many([document(template, i, int(codes[i])) for i in rows])
+        collection.insert_many(
+            [document(template, filepath.format(i), int(codes[i])) for i in rows]
+        )
 
 
-def document(template: dict[str, Any], i: int, code: int) -> dict[str, Any]:
-    """The i-th sample document."""
+def document(template: dict[str, Any], path: str, code: int) -> dict[str, Any]:
+    """A sample document of its own."""
     label = {**template["ground_truth"], "_id": ObjectId(), "label": f"class {code:04d}"}
-    path = f"/images/{i:08d}.jpg"
     return {**template, "_id": ObjectId(), "filepath": path, "ground_truth": label}
 
 

@@ -135,8 +135,8 @@ class AppPage:
         self.requests: list[Request] = []
         self.open_requests: set[Request] = set()
         self.page.on("request", self._on_request)
-        self.page.on("requestfinished", self.open_requests.discard)
-        self.page.on("requestfailed", self.open_requests.discard)
+        self.page.on("requestfinished", self._on_answer)
+        self.page.on("requestfailed", self._on_answer)
         self.page.on("pageerror", lambda error: self.errors.append(anonymous(str(error))))
         self.page.on("console", self._on_console)
 
@@ -148,6 +148,9 @@ class AppPage:
         self.requests.append(request)
         if not request.url.endswith("/events"):  # the stream of the session, open all the time
             self.open_requests.add(request)
+
+    def _on_answer(self, request: Request) -> None:
+        self.open_requests.discard(request)
 
     def settle(self) -> None:
         """Wait until the server owes the page no answer, so that a dataset may be deleted."""

@@ -22,17 +22,17 @@ def convolution(inputs: int, outputs: int) -> nn.Sequential:
 def patch_cnn(classes: int) -> nn.Module:
     """Four convolutions and a linear layer, made for CPUs: the first one quarters the pixels."""
     return nn.Sequential(
-        nn.Conv2d(3, 32, 4, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(32),
+        nn.Conv2d(3, 16, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(16),
         nn.ReLU(inplace=True),
-        convolution(32, 48),
+        convolution(16, 32),
         nn.MaxPool2d(2),
-        convolution(48, 96),
+        convolution(32, 64),
         nn.MaxPool2d(2),
-        convolution(96, 192),
+        convolution(64, 128),
         nn.AdaptiveMaxPool2d(1),
         nn.Flatten(),
-        Head(192, classes),
+        Head(128, classes),
     )
 
 
