@@ -197,6 +197,10 @@ class AppPage:
     def open_form(self, label: str) -> Locator:
         """Choose an operator in the operator browser; its form, once it can be filled in."""
         self.search_operators(label).get_by_text(label, exact=True).click()
+        return self.form()
+
+    def form(self) -> Locator:
+        """The form that is open, once it can be filled in."""
         form = self.page.locator('[data-cy="operators-prompt-modal"]')
         expect(form.get_by_role("button", name="Execute")).to_be_visible()
         return form

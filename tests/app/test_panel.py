@@ -1,5 +1,7 @@
 """The panel "DRoP", used by hand in the App."""
 
+import re
+
 import fiftyone as fo
 import numpy as np
 import pytest
@@ -8,6 +10,33 @@ from playwright.sync_api import expect
 import fiftyone_drop as fod
 
 PANEL = "drop_panel"
+
+# The text of least contrast to what is behind it, as WCAG has contrast
+LEAST_CONTRAST = """(panel) => {
+  const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const over = ([r, g, b, a = 1], below) => [r, g, b].map((x, i) => a * x + (1 - a) * below[i]);
+  const ground = (element) => {
+    if (!element) return [255, 255, 255];
+    const own = parse(getComputedStyle(element).backgroundColor);
+    return (own[3] ?? 1) === 1 ? own : over(own, ground(element.parentElement));
+  };
+  const light = (colour) => {
+    const [r, g, b] = colour.map((x) => x / 255)
+      .map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [...panel.querySelectorAll("*")]
+    .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
+    .filter((e) => e.getClientRects().length && !["STYLE", "OPTION"].includes(e.tagName))
+    .filter((e) => !e.disabled)
+    .map((e) => {
+      const behind = ground(e);
+      const text = over(parse(getComputedStyle(e).color), behind);
+      const [a, b] = [light(text), light(behind)];
+      return { text: e.textContent, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) };
+    });
+  return found.reduce((least, one) => (one.ratio < least.ratio ? one : least));
+}"""
 
 
 @pytest.fixture
@@ -46,6 +75,10 @@ def number(locator):
     return int(locator.inner_text().replace(",", ""))
 
 
+def choose_tab(panel, name):
+    panel.get_by_role("tab", name=name).click()
+
+
 def test_the_numbers_follow_the_hand_and_the_grid_follows_when_it_lets_go(
     app, panel, pruned, picture
 ):
@@ -73,6 +106,73 @@ def test_a_click_on_a_class_shows_as_many_samples_as_its_quota(app, panel, prune
         opened.get_by_role("button", name="Kept", exact=False).first.click()
         app.expect_count(table.by_class("quotas")[name])
     picture("panel-class")
+
+
+def test_the_run_moves_to_the_density_of_the_slider(app, panel, pruned):
+    opened = panel(pruned)
+    move_to(part(opened, "slider"), 29)
+    let_go(part(opened, "slider"))
+    app.expect_count(90)
+    opened.get_by_role("button", name="Move the run to 0.30").click()
+    app.execute(app.form())
+    expect(app.page.get_by_text("Kept 90 of 300 samples")).to_be_visible()
+    app.page.get_by_role("button", name="Done").click()
+    expect(app.saved_view).to_have_text(re.compile("drop-kept"))
+    app.expect_count(90)
+    expect(opened.get_by_text("This is the density of the run")).to_be_visible()
+    pruned.reload()
+    assert fod.load_drop(pruned, "drop").density == 0.3
+
+
+def test_a_click_on_a_bar_of_the_histogram_shows_its_samples(app, panel, dataset, recalls, picture):
+    scores = dict(zip(dataset.values("id"), np.random.default_rng(0).normal(size=300), strict=True))
+    fod.import_scores(dataset, scores, name="el2n", progress=False)
+    dataset.apply_drop(0.5, recalls=recalls, select="el2n", progress=False)
+    counted = fod.score_histogram(dataset, "drop", "el2n", bins=30)
+    opened = panel(dataset)
+    choose_tab(opened, "Score")
+    bins = part(opened, "bin")
+    expect(bins).to_have_count(30)
+    most, last = int(np.argmax(counted.kept)), int(np.flatnonzero(counted.kept)[-1])
+    for i in {most, last}:
+        bins.nth(i).click()
+        app.expect_count(int(counted.kept[i]))
+    picture("panel-score", for_docs=True)
+
+
+def test_what_only_one_of_two_runs_keeps_is_counted_and_shown(app, panel, pruned, picture):
+    pruned.apply_drop(0.5, key="even", rule="balanced", progress=False)
+    compared = fod.compare_drops(pruned, "even", "drop")
+    opened = panel(pruned)
+    choose_tab(opened, "Compare")
+    opened.get_by_label("The run to compare with").select_option("drop")
+    for words, counts in (
+        ("Only in even", compared.only_first),
+        ("Only in drop", compared.only_second),
+        ("In both", compared.kept_by_both),
+    ):
+        opened.get_by_role("button", name=f"{words}: {counts.sum()}").click()
+        app.expect_count(int(counts.sum()))
+    picture("panel-compare", for_docs=True)
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+def test_the_evaluation_after_training_stands_beside_the_one_before(
+    app, panel, dataset, predict, picture
+):
+    validation = dataset[150:]
+    predict(validation, eval_key="before")
+    predict(validation, field="retrained", eval_key="after", wrong=9)
+    dataset[:150].apply_drop(0.5, eval_key="before", progress=False)
+    opened = panel(dataset)
+    choose_tab(opened, "Fairness")
+    opened.get_by_label("The evaluation of the model").select_option("after")
+    found = fod.report(dataset, "drop", "after").to_dict()["accuracy"]
+    for row, words in (("average", "average over classes"), ("worst", "worst class")):
+        cells = part(opened, "accuracy").get_by_role("row", name=words).first.get_by_role("cell")
+        shown = [f"{found[side][row]:.3f}" for side in ("before", "after")]
+        expect(cells).to_have_text([words, *shown])
+    picture("panel-fairness", for_docs=True)
 
 
 def test_classes_of_any_name_are_shown_and_matched_as_they_are(app, panel, odd_dataset, picture):
@@ -106,6 +206,20 @@ def test_two_classes_and_a_thousand_fit_the_panel(app, panel, make_dataset, clas
     opened.get_by_role("button", name=last, exact=True).click()
     app.expect_count(fod.load_drop(dataset, "drop").table.by_class("quotas")[last])
     picture(f"panel-{classes}-classes")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_panel_is_readable_in_both_themes_on_a_small_screen(app, panel, pruned, theme, picture):
+    app.page.add_init_script(f"localStorage['mui-mode'] = '{theme}'")
+    app.page.set_viewport_size({"width": 900, "height": 800})
+    opened = panel(pruned)
+    for tab in ("Recall", "Score", "Fairness", "Compare", "Classes"):
+        choose_tab(opened, tab)
+        sizes = part(opened, "panel").evaluate("e => [e.scrollWidth, e.clientWidth]")
+        assert sizes[0] <= sizes[1], tab
+    least = part(opened, "panel").evaluate(LEAST_CONTRAST)
+    assert least["ratio"] >= 4.5, least  # WCAG AA
+    picture(f"panel-{theme}")
 
 
 def test_a_run_deleted_meanwhile_is_said_to_be_gone(app, panel, pruned, picture):
