@@ -33,6 +33,18 @@ def pytest_unconfigure(config):
 
 
 @pytest.fixture(scope="session")
+def needs_chromium():
+    """Skip where there is no Chromium; fail where it must be there, as in CI."""
+    from app_browser import find_chromium
+
+    if find_chromium() is None:
+        reason = "there is no Chromium here; scripts/ensure_chromium.sh installs Debian's"
+        if os.environ.get("DROP_REQUIRE_CHROMIUM"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """The paths and class names of 300 real digits."""
     return write_digits(tmp_path_factory.mktemp("digits"), limit=300)

@@ -38,6 +38,17 @@ def test_the_data_layer_benchmark_runs_and_cleans_up():
     assert fo.list_datasets() == before
 
 
+@pytest.mark.slow
+def test_the_app_benchmark_runs_asks_nothing_while_dragging_and_cleans_up(needs_chromium):
+    import fiftyone as fo
+
+    before = fo.list_datasets()
+    out = run("app.py", "--quick")
+    assert '"requests_while_dragging": 0' in out
+    assert "until the grid says the count" in out
+    assert fo.list_datasets() == before
+
+
 def test_the_order_benchmark_runs():
     out = run("order.py", "--samples", "20000", "--classes", "50", "--repeats", "1")
     assert "order of 20,000 samples of 50 classes" in out

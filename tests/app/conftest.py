@@ -17,7 +17,6 @@ from app_browser import (
     app_server,
     chromium,
     copy_plugin,
-    find_chromium,
 )
 
 ARTIFACTS = Path(os.environ.get("DROP_ARTIFACTS", REPOSITORY / ".artifacts"))
@@ -48,12 +47,7 @@ def artifacts():
 
 
 @pytest.fixture(scope="package")
-def browser():
-    if find_chromium() is None:
-        reason = "there is no Chromium here; scripts/ensure_chromium.sh installs Debian's"
-        if os.environ.get("DROP_REQUIRE_CHROMIUM"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+def browser(needs_chromium):
     with chromium() as running:
         yield running
 
