@@ -1,6 +1,6 @@
 """Group quotas on a set whose backgrounds give the class away, nearly always.
 
-    python benchmarks/paper/groups.py --archive ../shared/data/cifar10.tar.xz
+    python benchmarks/paper/groups.py --archive cifar10.tar.xz
 
 In the manner of Waterbirds, made of CIFAR-10 photos: an automobile or a truck, 20 pixels wide, in
 the middle of a photo of a ship or a deer. In training 95 % of the automobiles are at sea and 95 %
@@ -18,18 +18,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 import torch
 from data import SEED, Data, Split, load
+from places import IMAGES, RESULTS, add_archive, machine
+from plots import plt, save
 from presets import PRESETS
 from scipy.stats import t as student
 from torch.nn.functional import interpolate
@@ -38,12 +38,6 @@ from training import Images, Training, channel_statistics, predict
 from fiftyone_drop import allocate, suggested_epochs
 from fiftyone_drop.allocation import kept_size
 from fiftyone_drop.order import random_order
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "benchmarks"))
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from reporting import machine  # noqa: E402
 
 OBJECTS = ("automobile", "truck")
 BACKGROUNDS = ("ship", "deer")
@@ -234,17 +228,15 @@ def plot(records: list[dict[str, Any]], examples: Groups, path: Path) -> None:
     axis.set_ylabel("test accuracy, %")
     axis.set_title("a mark per seed and cell; bars: mean of the worst cell", fontsize=9)
     axis.legend(fontsize=8, loc=(0.02, 0.45))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    save(figure, path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--archive", type=Path, default=ROOT.parent / "shared/data/cifar10.tar.xz")
-    parser.add_argument("--cache", type=Path, default=Path("~/.cache/fiftyone-drop/paper"))
+    add_archive(parser)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/paper/groups.jsonl")
-    parser.add_argument("--image", type=Path, default=ROOT / "docs/images/evidence-groups.png")
+    parser.add_argument("--out", type=Path, default=RESULTS / "groups.jsonl")
+    parser.add_argument("--image", type=Path, default=IMAGES / "evidence-groups.png")
     args = parser.parse_args()
     torch.set_num_threads(1)
     data = load(args.archive, args.cache.expanduser())

@@ -19,17 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from methods import METHODS, TITLES
+from places import PAGE, RESULTS
+from plots import plt, save
 from presets import PRESETS
 from scipy.special import stdtrit
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-ROOT = Path(__file__).resolve().parents[2]
 DROP, RANDOM, FULL = "random+drop", "random", "full"
 METRICS = {
     "average": np.mean,
@@ -387,16 +384,10 @@ def plot_classes(results: Results, density: float, path: Path) -> None:
     save(figure, path)
 
 
-def save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "paper")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "evidence.md")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=PAGE)
     args = parser.parse_args(arguments)
     images = args.page.parent / "images"
     for preset in PRESETS:

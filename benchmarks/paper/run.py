@@ -1,6 +1,6 @@
 """Does it work? The experiment of the paper, as far as this machine takes it.
 
-    python benchmarks/paper/run.py --preset cpu --archive ../shared/data/cifar10.tar.xz
+    python benchmarks/paper/run.py --preset cpu --archive cifar10.tar.xz
 
 trains full data, Random, EL2N and Random + DRoP at a density of 0.5 with three seeds. ``--all``
 goes on with every method, density and dataset, most telling first, for as long as you let it. What
@@ -39,12 +39,9 @@ from typing import Any
 import torch
 from data import VARIANTS, load
 from methods import METHODS, TITLES
+from places import RESULTS, add_archive, machine
 from presets import PRESETS
 from tasks import Cell, Place, Published, Query, Task, run_task, start_worker
-
-BENCHMARKS = Path(__file__).resolve().parents[1]
-sys.path.append(str(BENCHMARKS))
-from reporting import machine  # noqa: E402
 
 MAIN = ("random", "random+drop", "el2n")
 OTHERS = tuple(name for name in TITLES if name not in MAIN)
@@ -185,7 +182,7 @@ def summary(record: dict[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
-    parser.add_argument("--archive", type=Path, required=True, help="<split>/<class>/*.jpg in tar")
+    add_archive(parser)
     parser.add_argument("--all", action="store_true", help="every cell, most telling first")
     parser.add_argument("--datasets", nargs="+", choices=VARIANTS, default=["balanced"])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=["full", *MAIN])
@@ -195,8 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--per-class", type=int, help="training images, instead of the preset's")
     parser.add_argument("--jobs", type=int, help="trainings at once; one per core, 2 on a GPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--cache", type=Path, default=Path("~/.cache/fiftyone-drop/paper"))
-    parser.add_argument("--results", type=Path, default=BENCHMARKS / "results" / "paper")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args(arguments)
     if args.all:
         blocks = EVERYTHING

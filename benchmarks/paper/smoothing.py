@@ -1,6 +1,6 @@
 """What becomes of noisy recalls: no smoothing, Jeffreys, shrinkage to the mean recall.
 
-    python benchmarks/paper/smoothing.py --archive ../shared/data/cifar10.tar.xz
+    python benchmarks/paper/smoothing.py --archive cifar10.tar.xz
 
 Recalls come from a finite validation set, and class quotas follow their errors. Two studies over
 validation sets of 20 to 500 samples per class:
@@ -19,18 +19,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import torch
 from data import load, members_by_class
 from numpy.typing import NDArray
+from places import IMAGES, RESULTS, add_archive, machine
+from plots import plt, save
 from presets import PRESETS
 from scipy.stats import t as student
 from sklearn.datasets import load_digits
@@ -38,12 +38,6 @@ from training import Images, Training, channel_statistics, predict
 
 from fiftyone_drop import allocate
 from fiftyone_drop.recall import class_recalls
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "benchmarks"))
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from reporting import machine  # noqa: E402
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -193,7 +187,7 @@ def cifar_features(archive: Path, cache: Path) -> tuple[NDArray[np.float32], Int
     Returns:
         a tuple of
 
-        -   (50,000, 256) float32: of 40,000 training images, then of all test images
+        -   (50,000, D) float32: of 40,000 training images, then of all test images
         -   (50,000,) int, labels
         -   (40,000,) and (10,000,) int, the rows of both
     """
@@ -405,19 +399,12 @@ def plot_trainings(records: list[dict[str, Any]], path: Path) -> None:
     save(figure, path)
 
 
-def save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--archive", type=Path, default=ROOT.parent / "shared/data/cifar10.tar.xz")
-    parser.add_argument("--cache", type=Path, default=Path("~/.cache/fiftyone-drop/paper"))
+    add_archive(parser)
     parser.add_argument("--draws", type=int, default=20, help="of each kind of training")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/paper")
-    parser.add_argument("--images", type=Path, default=ROOT / "docs/images")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--images", type=Path, default=IMAGES)
     args = parser.parse_args()
     torch.set_num_threads(1)
     studies: dict[str, list[dict[str, Any]]] = {"quotas": [], "trainings": []}

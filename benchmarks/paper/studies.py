@@ -11,17 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from groups import summarise
+from places import PAGE, RESULTS
 from report import table
 from scipy.special import ndtr
 from smoothing import TITLES, chosen
-
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "benchmarks" / "results" / "paper"
-PAGE = ROOT / "docs" / "evidence.md"
 
 
 def read(name: str) -> list[dict[str, Any]]:

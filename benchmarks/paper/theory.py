@@ -17,23 +17,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
+from places import IMAGES, RESULTS, machine
+from plots import plt, save
 from scipy.special import ndtr
 
 from fiftyone_drop import allocate
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "benchmarks"))
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from reporting import machine  # noqa: E402
 
 SIZE = 1_000_000  # samples of both classes together: quotas of whole samples are then no matter
 
@@ -344,18 +338,12 @@ def plot_map(outcomes: Outcomes, path: Path) -> None:
     save(figure, path)
 
 
-def save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    plt.close(figure)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=400_000, help="per simulated training set")
     parser.add_argument("--draws", type=int, default=12)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/paper/theory.json")
-    parser.add_argument("--images", type=Path, default=ROOT / "docs/images")
+    parser.add_argument("--out", type=Path, default=RESULTS / "theory.json")
+    parser.add_argument("--images", type=Path, default=IMAGES)
     args = parser.parse_args()
 
     rows = [compare(setting, density, args.samples, args.draws) for setting, density in TABLE]
