@@ -154,7 +154,7 @@ def test_the_report_says_what_was_measured(archive, tmp_path):
     page.write_text(
         "<!-- cpu:overview -->\nstale words\n<!-- / -->\nbetween\n<!-- cpu:claims --><!-- / -->"
     )
-    report.main(["--results", str(tmp_path), "--page", str(page)])
+    report.main(["--results", str(tmp_path), "--pages", str(page)])
     cells = [r["accuracy"] for r in records(tmp_path) if r.get("method") == "random+drop"]
     worst = 100 * np.mean([min(accuracy) for accuracy in cells])
     text = page.read_text()

@@ -3,9 +3,9 @@
     python benchmarks/paper/report.py
 
 writes, for each preset with results, benchmarks/results/paper/<preset>.md (everything), plots under
-docs/images, and the parts of docs/evidence.md between ``<!-- <preset>:<part> -->`` and
-``<!-- / -->``. Accuracies are of the test half, differences are paired over seeds, and intervals
-are 95 % t intervals over the seeds.
+docs/images, and the parts of docs/evidence.md and README.md between ``<!-- <preset>:<part> -->``
+and ``<!-- / -->``. Accuracies are of the test half, differences are paired over seeds, and
+intervals are 95 % t intervals over the seeds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from methods import METHODS, TITLES
-from places import PAGE, RESULTS
+from places import PAGE, RESULTS, ROOT
 from plots import plt, save
 from presets import PRESETS
 from scipy.special import stdtrit
@@ -241,20 +241,27 @@ def claims_table(results: Results) -> str:
     return table(("Random + DRoP's", "density", "difference in points", "seeds", "verdict"), rows)
 
 
-def overview(results: Results, dataset: str = "balanced") -> str:
-    """Worst class and average of every method at every density."""
+def headline(results: Results) -> str:
+    """The methods that the claim is about."""
+    return overview(results, methods=(FULL, RANDOM, "el2n", DROP))
+
+
+def overview(
+    results: Results, dataset: str = "balanced", methods: Iterable[str] = tuple(METHODS)
+) -> str:
+    """Worst class and average of methods at every density."""
     densities = [
         d for d in results.densities if any(k[0] == dataset and k[2] == d for k in results.cells)
     ]
     rows = []
-    for name, method in METHODS.items():
+    for name in methods:
         cells = []
         for density in densities:
             worst = spread(results.metric("worst class", name, density, dataset))
             average = spread(results.metric("average", name, density, dataset))
             cells.append(f"{worst} ({average})" if worst else "")
         if any(cells):
-            rows.append((method.title, *cells))
+            rows.append((METHODS[name].title, *cells))
     return table(("worst class (average), %", *(f"d = {d:g}" for d in densities)), rows)
 
 
@@ -309,6 +316,7 @@ def everything(results: Results) -> str:
 
 PARTS = {
     "facts": facts,
+    "headline": headline,
     "claims": claims_table,
     "overview": overview,
     "datasets": datasets_table,
@@ -387,9 +395,9 @@ def plot_classes(results: Results, density: float, path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--pages", type=Path, nargs="+", default=[PAGE, ROOT / "README.md"])
     args = parser.parse_args(arguments)
-    images = args.page.parent / "images"
+    images = args.pages[0].parent / "images"
     for preset in PRESETS:
         path = args.results / f"{preset}.jsonl"
         if not path.exists():
@@ -398,7 +406,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not results.cells:
             sys.exit(f"{path}: no training is done yet")
         path.with_suffix(".md").write_text(everything(results))
-        args.page.write_text(fill(args.page.read_text(), preset, results))
+        for page in args.pages:
+            page.write_text(fill(page.read_text(), preset, results))
         plot_accuracy(results, images / f"evidence-{preset}.png")
         plot_classes(results, min(results.densities), images / f"evidence-{preset}-classes.png")
         print(overview(results), claims_table(results), costs_table(results), sep="\n")
