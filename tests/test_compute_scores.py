@@ -32,9 +32,11 @@ from fiftyone_drop.scoring import (
     Whole,
     class_mean_distance,
     forward_scores,
+    herding,
     k_center,
     per_sample_gradient_norms,
     register_score,
+    zcore,
 )
 from fiftyone_drop.training import TrainingOptions, train
 
@@ -96,6 +98,8 @@ def reference(samples, module):
         **forward_scores(names, logits, labels, features),
         "grand": per_sample_gradient_norms(module, inputs, labels).numpy(),
         "k_center": k_center(features),
+        "herding": herding(features, labels),
+        "zcore": zcore(features),
         "class_mean_distance": class_mean_distance(features, labels),
     }
 

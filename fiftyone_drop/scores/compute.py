@@ -81,7 +81,7 @@ def compute_scores(
         prefix (""): the fields are named ``prefix`` + score; the score ``random`` needs one, since
             ``select="random"`` means at random
         folds (5): the number of query models that cross-validation trains
-        seed (51): decides the folds, the query models, and the score ``random``
+        seed (51): decides the folds, the query models, and the scores ``random`` and ``zcore``
         on_error ("skip"): what to do about images that cannot be read: ``"skip"`` leaves their
             scores empty and warns at the end, ``"raise"`` stops
         batch_size (None): images at once; by default found automatically. Halved when CUDA runs

@@ -52,16 +52,10 @@ def class_mean_distance(
     Raises:
         DropError: shapes that do not match, or embeddings that are not finite.
     """
-    table = _as_tensor(embeddings)
-    numbers = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
-    if numbers.shape != (len(table),):
-        raise DropError(
-            f"Argument `labels` must have the shape ({len(table)},), one per embedding, but has "
-            f"{numbers.shape}"
-        )
-    classes, index, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    table = as_tensor(embeddings)
+    index, counts = class_index(labels, len(table))
     which = torch.from_numpy(index).to(table.device)
-    means = torch.zeros(len(classes), table.shape[1], dtype=torch.float64, device=table.device)
+    means = torch.zeros(len(counts), table.shape[1], dtype=torch.float64, device=table.device)
     parts = [slice(i, i + _ROWS) for i in range(0, len(table), _ROWS)]
     for part in parts:
         means.index_add_(0, which[part], table[part].double())
@@ -99,7 +93,7 @@ def k_center(
     Raises:
         DropError: see `k_center_order`.
     """
-    table = _as_tensor(embeddings)
+    table = as_tensor(embeddings)
     order, left = _pick(table, min(picks, len(table)) or len(table))
     rest = np.setdiff1d(np.arange(len(table)), order)
     rest = rest[np.argsort(-left[rest], kind="stable")]
@@ -125,7 +119,7 @@ def k_center_order(embeddings: Embeddings, n: int | None = None) -> npt.NDArray[
     Raises:
         DropError: `n` out of range, or embeddings that are no finite (N, D) array.
     """
-    table = _as_tensor(embeddings)
+    table = as_tensor(embeddings)
     n = len(table) if n is None else n
     if not 1 <= n <= len(table):
         raise DropError(f"Argument `n` must lie in [1, {len(table)}], but is {n}")
@@ -197,7 +191,25 @@ def _moments(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return mean, size, square
 
 
-def _as_tensor(embeddings: Embeddings) -> Tensor:
+def class_index(
+    labels: Tensor | npt.ArrayLike, n: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The class of each of n samples, counted from 0, and the size of each class.
+
+    Raises:
+        DropError: there is not one label per sample.
+    """
+    numbers = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    if numbers.shape != (n,):
+        raise DropError(
+            f"Argument `labels` must have the shape ({n},), one per embedding, but has "
+            f"{numbers.shape}"
+        )
+    _, index, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    return index, counts
+
+
+def as_tensor(embeddings: Embeddings) -> Tensor:
     """A float32 tensor, of the same memory where the input is float32 already."""
     if isinstance(embeddings, Tensor):
         table = embeddings.detach().float().contiguous()

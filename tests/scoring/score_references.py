@@ -86,6 +86,73 @@ def k_center(embeddings, labels):
     return np.argsort(k_center_picks(embeddings, len(embeddings))).astype(float)
 
 
+def herding_picks(embeddings, herding_pick="closest"):
+    mean, picks, weights = embeddings.mean(0), [], embeddings.mean(0)
+    for _ in embeddings:
+        left = [i for i in range(len(embeddings)) if i not in picks]
+        if herding_pick == "closest":
+            costs = [
+                np.linalg.norm(embeddings[[*picks, i]].mean(0) - mean) * (len(picks) + 1)
+                for i in left
+            ]
+        else:
+            costs = [-weights @ embeddings[i] for i in left]
+        picks.append(left[int(np.argmin(costs))])
+        weights = weights + mean - embeddings[picks[-1]]
+    return np.array(picks)
+
+
+def herding(embeddings, labels, herding_pick="closest"):
+    scores = np.empty(len(embeddings))
+    for y in np.unique(labels):
+        members = np.flatnonzero(labels == y)
+        for j, pick in enumerate(herding_picks(embeddings[members], herding_pick)):
+            scores[members[pick]] = (j + 0.5) / len(members)
+    return scores
+
+
+def zcore(
+    embeddings,
+    labels,
+    zcore_draws=0,
+    zcore_dimensions=2,
+    zcore_neighbours=1000,
+    zcore_exponent=4,
+    zcore_start="uniform",
+    seed=51,
+):
+    """One draw at a time, from the same random numbers."""
+    n, width = embeddings.shape
+    rng = np.random.default_rng(seed)
+    scores = rng.random(n)
+    if zcore_start == "zero":
+        scores[:] = 0
+    size = min(zcore_dimensions, width)
+    for numbers in rng.random((zcore_draws or min(10 * n, 10**6), 2 * size)):
+        left, x, point = list(range(width)), [], []
+        for u, v in zip(numbers[:size], numbers[size:], strict=True):
+            values = embeddings[:, left.pop(int(u * len(left)))]
+            x.append(values)
+            low, mode, high = values.min(), np.median(values), values.max()
+            # Where v of the area below the triangle lies to the left
+            if v * (high - low) < mode - low:
+                point.append(low + np.sqrt(v * (high - low) * (mode - low)))
+            else:
+                point.append(high - np.sqrt((1 - v) * (high - low) * (high - mode)))
+        x = np.array(x).T
+        finder = np.abs(x - point).sum(1).argmin()
+        distances = np.abs(x - x[finder]).sum(1)
+        others = np.delete(np.arange(n), finder)
+        if not distances[others].all():
+            continue  # they share, and what they gain they lose
+        scores[finder] += 1
+        last = np.sort(distances[others])[: min(zcore_neighbours, n - 1)][-1]
+        near = others[distances[others] <= last]
+        loss = distances[near] ** -float(zcore_exponent)
+        scores[near] -= loss / loss.sum()
+    return (scores - scores.min()) / (scores.max() - scores.min())
+
+
 def random(keys):
     def number(key):
         digest = hashlib.blake2b(f"51:{key}".encode(), digest_size=8).digest()
@@ -227,6 +294,8 @@ REFERENCES = {
         tdds,
         class_mean_distance,
         k_center,
+        herding,
+        zcore,
         random,
     )
 }
