@@ -51,7 +51,7 @@ class Extras:
         value = getattr(self, name)
         if value is None:
             value = getattr(module, name, None)
-            if isinstance(module, nn.Sequential) and value in module.children():
+            if isinstance(module, nn.Sequential) and any(value is m for m in module.children()):
                 raise DropError(
                     f"{name}: as module.{name} it became a layer that the torch.nn.Sequential "
                     "runs last, for torchvision's transforms are modules themselves; undo it with "
