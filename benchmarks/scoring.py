@@ -1,7 +1,7 @@
 """Five scores of a directory of JPEGs against a bare PyTorch loop, and against FiftyOne's hardness.
 
     python scripts/with_mongod.py --home /tmp/scoring -- \
-        python benchmarks/scoring.py --archive ../shared/data/cifar10.tar.xz
+        python benchmarks/scoring.py --archive cifar10.tar.xz
 
 The bare loop loads the same images with the same workers and runs the same forward pass, and keeps
 nothing; the same loop with a DataLoader's processes is there for comparison. Ours computes EL2N,
