@@ -153,7 +153,7 @@ class AppPage:
         self.open_requests.discard(request)
 
     def settle(self) -> None:
-        """Wait until the server owes the page no answer, so that a dataset may be deleted."""
+        """Wait until the server owes the page no answer."""
         deadline = time.monotonic() + PATIENCE_S
         while self.open_requests and time.monotonic() < deadline:
             self.page.wait_for_timeout(50)

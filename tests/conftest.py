@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from digits import write_digits
+from temporary import deleting_datasets
 from with_mongod import own_mongod
 
 _session = contextlib.ExitStack()
@@ -51,16 +52,21 @@ def digits(tmp_path_factory):
 
 
 @pytest.fixture
-def make_dataset(digits):
-    """A function that makes a dataset of digits; all are deleted after the test."""
-    import fiftyone as fo
+def made_datasets():
+    """The datasets of a test, deleted after it."""
+    with deleting_datasets() as made:
+        yield made
 
-    made = []
+
+@pytest.fixture
+def make_dataset(digits, made_datasets):
+    """A function that makes a dataset of digits."""
+    import fiftyone as fo
 
     def make(limit=300, rows=None):
         paths, labels = digits
         dataset = fo.Dataset(f"test-{uuid.uuid4().hex}")
-        made.append(dataset)
+        made_datasets.append(dataset)
         rows = range(limit) if rows is None else rows
         dataset.add_samples(
             [
@@ -77,10 +83,7 @@ def make_dataset(digits):
         )
         return dataset
 
-    yield make
-    for dataset in made:
-        if not dataset.deleted:
-            dataset.delete()
+    return make
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from app_browser import (
     chromium,
     copy_plugin,
 )
+from temporary import deleting_datasets
 
 ARTIFACTS = Path(os.environ.get("DROP_ARTIFACTS", REPOSITORY / ".artifacts"))
 # FiftyOne's router says so, now and then, where a view is set while the page is still loading
@@ -59,18 +60,26 @@ def plugin(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def server(browser, plugin, artifacts):
+def made_datasets():
+    """Deleted when the server is gone: it may still be at work for a page that is closed."""
+    with deleting_datasets() as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+def server(browser, plugin, artifacts, made_datasets):
     with app_server(artifacts / "server.log", plugin.parent) as running:
         yield running
 
 
 @pytest.fixture(scope="package")
-def errors_of_the_app(browser, server, plugin, digits):
+def errors_of_the_app(browser, server, plugin, digits, made_datasets):
     """What FiftyOne alone reports in its console and its log, the plugin being away."""
     import fiftyone as fo
 
     paths, labels = digits
     dataset = fo.Dataset("without-the-plugin")
+    made_datasets.append(dataset)
     dataset.add_samples(
         [
             fo.Sample(filepath=str(path), ground_truth=fo.Classification(label=label))
@@ -88,16 +97,12 @@ def errors_of_the_app(browser, server, plugin, digits):
     page.open(dataset.name, view="zeros")
     page.close()
     away.rename(plugin)
-    dataset.delete()
     return RACES_OF_THE_APP | set(page.errors) | errors_in(server.log.read_text(errors="replace"))
 
 
 @pytest.fixture
-def app(browser, server, errors_of_the_app, artifacts, make_dataset, request):
-    """The App in a page of its own, in which nothing may go wrong that is not FiftyOne's.
-
-    It needs ``make_dataset``, so that datasets are deleted when their page is closed, not before.
-    """
+def app(browser, server, errors_of_the_app, artifacts, request):
+    """The App in a page of its own, in which nothing may go wrong that is not FiftyOne's."""
     before = len(server.log.read_text(errors="replace"))
     app = AppPage(browser, server)
     yield app
