@@ -11,7 +11,11 @@ from score_references import REFERENCES
 from torch import nn
 
 from fiftyone_drop.errors import DropError, DropWarning
+from fiftyone_drop.head import Head
 from fiftyone_drop.scoring import GradientNorms, get_score, ghost_conv, per_sample_gradient_norms
+from fiftyone_drop.scoring.coverage import find_coverage
+from fiftyone_drop.scoring.gradients import _prepared
+from fiftyone_drop.training.architectures import build
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The running statistics:fiftyone_drop.errors.DropWarning"
@@ -214,6 +218,35 @@ def test_norm_layers_equal_the_loop():
     layers = [nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4), nn.BatchNorm2d(4), nn.LayerNorm((3, 3))]
     head = [nn.Flatten(), nn.BatchNorm1d(36), nn.LayerNorm(36), nn.Linear(36, 10)]
     check(shuffled(nn.Sequential(*layers, nn.Tanh(), *head)), images(3, 3))
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_layer_of_our_query_models_has_a_formula():
+    torch.manual_seed(0)
+    model = shuffled(build("small-cnn", 10, 8)).eval()
+    with _prepared(model, "cpu") as trainable:
+        plan = find_coverage(model, trainable, images(2, 8))
+    assert plan.rest == []
+    assert isinstance(model.head, Head)
+    assert model.head in plan.hooked
+    check(model, images(4, 8), rtol=1e-4, dtype=torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hook"),
+    [
+        ("forward", lambda layer, args, output: output.square()),
+        ("forward_pre", lambda layer, args: (3 * args[0],)),
+        ("full_backward", lambda layer, grad_in, grad_out: (3 * grad_in[0],)),
+        ("full_backward_pre", lambda layer, grad_out: (3 * grad_out[0],)),
+    ],
+)
+def test_hooks_of_the_user_count(kind, hook):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh())
+    model.append(nn.Linear(8, 10))
+    getattr(model[3], f"register_{kind}_hook")(hook)
+    check(model, images(3, 2))
 
 
 def test_half_precision_gradients_do_not_underflow():
