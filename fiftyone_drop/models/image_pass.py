@@ -110,15 +110,17 @@ class ImagePass:
             shape = (len(self._scorers), len(self.names), len(self._images.paths))
             found = self._checkpoint.load(shape)
             widths = self._probe(found[1].done if found else 0)
-            if found and not all(self._checkpoint.complete(i) for i, w in enumerate(widths) if w):
+            sizes = {i: (shape[2], width) for i, width in enumerate(widths) if width}
+            if found and not all(self._checkpoint.complete(i, size) for i, size in sizes.items()):
                 found = None
+            if found is None:  # what is left must not vouch for arrays that are made now
+                self._checkpoint.remove()
             self.table, self.state = found or (np.full(shape, np.nan, np.float32), self.state)
             if found:
                 logger.info("Going on after %d of %d images", self.state.done, shape[2])
             self.embeddings = [
-                self._checkpoint.mapped(i, (shape[2], width), again=found is not None)
-                for i, width in enumerate(widths)
-                if width
+                self._checkpoint.mapped(i, size, again=found is not None)
+                for i, size in sizes.items()
             ]
             check_failures(self._images.ids, self._images.paths, self.state.failed, self._strict)
             progress(self.state.done)
@@ -154,10 +156,9 @@ class ImagePass:
                 state.failed |= batch.failed
                 self._checkpoint.save(self.table, state, self.embeddings, now=False)
                 progress(state.done - before)
-        except BaseException:
+        finally:  # at the end too: a failure to write the scores does not cost the pass
             if state.done:
                 self._checkpoint.save(self.table, state, self.embeddings, now=True)
-            raise
 
     def _score(self, batch: Batch) -> None:
         start = 0

@@ -19,6 +19,7 @@ from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.models.checkpoint import Checkpoint, fingerprint
 from fiftyone_drop.models.forward_pass import ImageModel, Switches, wanted
+from fiftyone_drop.models.identity import identity
 from fiftyone_drop.models.image_pass import ImagePass, Images, check_failures
 from fiftyone_drop.models.image_reader import Square, find_unreadable
 from fiftyone_drop.models.resolve import Source, words_of
@@ -27,6 +28,7 @@ from fiftyone_drop.population import Population
 from fiftyone_drop.query import cross_predict
 from fiftyone_drop.scoring import get_score
 from fiftyone_drop.training import Checkpoints
+from fiftyone_drop.training.checkpoint import file_states
 from fiftyone_drop.training.images import MIN_SIZE
 from fiftyone_drop.training.options import default_workers
 
@@ -186,23 +188,21 @@ def _by_images(
     switches: Switches,
     settings: Settings,
 ) -> tuple[ImagePass, Checkpoint]:
+    facts: list[object] = []
+    for m, model in enumerate(models):
+        reads = identity(model.read), identity(model.prepare)
+        facts += [fingerprint(model.module), images.labels[m].tobytes(), model.classes, *reads]
+    if None in facts:
+        logger.info("Not resumable, since nobody can tell what the transform consists of")
     checkpoint = Checkpoint(
         settings.checkpoint_dir,
-        "1",  # of this format; a change of it must not meet old files
+        "2",  # of this format; a change of it must not meet old files
         images.ids.tobytes(),
-        "\n".join(images.paths).encode(),
+        "\n".join(file_states(images.paths)).encode(),
         settings.batch_size,
         switches,
-        *(
-            part
-            for m, model in enumerate(models)
-            for part in (
-                fingerprint(model.module),
-                images.labels[m].tobytes(),
-                model.classes,
-                model.read,
-            )
-        ),
+        *facts,
+        resumable=None not in facts,
     )
     passed = ImagePass(
         models,
