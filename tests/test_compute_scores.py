@@ -357,6 +357,73 @@ def test_query_models_are_trained_on_what_can_be_read(broken):
     assert samples.exists("el2n", False).values("id") == ids
 
 
+class Faulty(nn.Module):
+    """A network whose output is not finite for some images."""
+
+    def __init__(self, samples, rows, value):
+        super().__init__()
+        paths = samples.values("filepath")
+        self.inner, self.value = network(), value
+        self.images = torch.stack([TRANSFORM(Image.open(paths[i]).convert("RGB")) for i in rows])
+
+    def forward(self, images):
+        bad = (images[:, None] == self.images).flatten(2).all(2).any(1)
+        return self.inner(images * torch.where(bad, self.value, 1.0)[:, None, None, None])
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("names", [FROM_IMAGES, ["grand"], ["k_center"], ["entropy"]], ids=str)
+def test_images_without_a_finite_output_are_reported_and_left_out(small, score, value, names):
+    ids = small.values("id")
+    rest = small.exclude([ids[0], ids[41]])
+    expected = score(rest, names, network(), prefix="rest_")
+    with pytest.warns(DropWarning, match="2 of 60 images have no scores, since the mod") as caught:
+        score(small, names, Faulty(small, [0, 41], value), batch_size=16)
+    for words in (ids[0], ids[41], small.values("filepath")[41], ".exists("):
+        assert words in str(caught[0].message)
+    for name in names:
+        assert small.exists(name, False).values("id") == [ids[0], ids[41]]
+        np.testing.assert_allclose(
+            rest.values(name), expected[f"rest_{name}"], rtol=1e-4, atol=1e-5, err_msg=name
+        )
+
+
+def test_an_output_that_is_not_finite_can_be_an_error(small, score):
+    words = rf"on_error: the image .* of sample {small.values('id')[41]} has no scores, .*finite"
+    with pytest.raises(DropError, match=words):
+        score(small, ["el2n"], Faulty(small, [41], torch.nan), on_error="raise", batch_size=16)
+    broken = network()
+    torch.nn.init.constant_(broken[0].weight, torch.nan)
+    with pytest.raises(DropError, match="model: its output is finite for none of the 60 images"):
+        score(small, ["el2n", "k_center"], broken, batch_size=16)
+    assert "el2n" not in small.get_field_schema()
+
+
+def test_stored_logits_that_are_not_finite_are_reported(small, score):
+    logits = [np.zeros(10) for _ in range(60)]
+    logits[7][2] = -np.inf
+    small.set_values("p", [fo.Classification(label="one", logits=row) for row in logits])
+    sample = small.values("id")[7]
+    words = rf"1 of 60 samples have logits that are not finite in 'p', such as '{sample}'"
+    with pytest.warns(DropWarning, match=words):
+        score(small, FORWARD, "p")
+    for name in FORWARD:
+        assert small.exists(name, False).values("id") == [sample]
+    with pytest.raises(DropError, match=words):
+        score(small, ["el2n"], "p", on_error="raise")
+
+
+def test_a_label_that_the_model_does_not_know_stops_only_scores_of_labels(small, score):
+    for name in FROM_IMAGES:
+        others = {"classes": [f"n{i}" for i in range(10)], "prefix": "other_"}
+        if SCORES[name].uses_labels:
+            with pytest.raises(DropError, match="which are labels in"):
+                score(small, ["entropy", name], network(), **others)
+        else:
+            found = score(small, [name], network(), **others)[f"other_{name}"]
+            np.testing.assert_allclose(found, score(small, [name], network())[name])
+
+
 def test_samples_without_stored_logits_stay_empty(small, score):
     model = fiftyone_model(network())
     small[5:].apply_model(model, "predictions", store_logits=True, progress=False)
