@@ -200,7 +200,7 @@ def train_query_model(
     *,
     validation: foc.SampleCollection | None = None,
     holdout: float = 0.2,
-    scores: Sequence[str] = ("el2n",),
+    scores: Sequence[str] = ("el2n", "forgetting", "first_learned", "aum", "el2n_mean"),
     key: str = "query",
     overwrite: bool = False,
     checkpoint_dir: str | os.PathLike[str] | None = None,
@@ -220,8 +220,9 @@ def train_query_model(
             field that is not a known prediction
         validation (None): a view of held-out samples; None holds out a part of ``samples``
         holdout (0.2): the fraction of ``samples`` that is held out, in (0, 1)
-        scores (("el2n",)): what the model's ``scores`` hold: ``"el2n"`` of the trained model, and
-            any score of training dynamics, recorded on the way
+        scores: what the model's ``scores`` hold: ``"el2n"`` of the trained model, and any scores
+            of training dynamics, recorded on the way; by default those that need no minimum of
+            epochs
         key ("query"): names the field and the evaluation run
         overwrite (False): whether to replace these
         checkpoint_dir (None): where an interrupted training leaves what it has; by default in the

@@ -4,10 +4,15 @@ The scores themselves are tested in tests/scoring; here they must come out of im
 """
 
 import collections
+import errno
+import functools
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
 import fiftyone as fo
 import fiftyone.brain as fob
@@ -22,7 +27,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, DropWarning
+from fiftyone_drop import DropError, DropWarning, store
 from fiftyone_drop.models import checkpoint as score_checkpoint
 from fiftyone_drop.models import image_reader
 from fiftyone_drop.models.forward_pass import ImageModel, Scorer
@@ -352,6 +357,73 @@ def test_query_models_are_trained_on_what_can_be_read(broken):
     assert samples.exists("el2n", False).values("id") == ids
 
 
+class Faulty(nn.Module):
+    """A network whose output is not finite for some images."""
+
+    def __init__(self, samples, rows, value):
+        super().__init__()
+        paths = samples.values("filepath")
+        self.inner, self.value = network(), value
+        self.images = torch.stack([TRANSFORM(Image.open(paths[i]).convert("RGB")) for i in rows])
+
+    def forward(self, images):
+        bad = (images[:, None] == self.images).flatten(2).all(2).any(1)
+        return self.inner(images * torch.where(bad, self.value, 1.0)[:, None, None, None])
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("names", [FROM_IMAGES, ["grand"], ["k_center"], ["entropy"]], ids=str)
+def test_images_without_a_finite_output_are_reported_and_left_out(small, score, value, names):
+    ids = small.values("id")
+    rest = small.exclude([ids[0], ids[41]])
+    expected = score(rest, names, network(), prefix="rest_")
+    with pytest.warns(DropWarning, match="2 of 60 images have no scores, since the mod") as caught:
+        score(small, names, Faulty(small, [0, 41], value), batch_size=16)
+    for words in (ids[0], ids[41], small.values("filepath")[41], ".exists("):
+        assert words in str(caught[0].message)
+    for name in names:
+        assert small.exists(name, False).values("id") == [ids[0], ids[41]]
+        np.testing.assert_allclose(
+            rest.values(name), expected[f"rest_{name}"], rtol=1e-4, atol=1e-5, err_msg=name
+        )
+
+
+def test_an_output_that_is_not_finite_can_be_an_error(small, score):
+    words = rf"on_error: the image .* of sample {small.values('id')[41]} has no scores, .*finite"
+    with pytest.raises(DropError, match=words):
+        score(small, ["el2n"], Faulty(small, [41], torch.nan), on_error="raise", batch_size=16)
+    broken = network()
+    torch.nn.init.constant_(broken[0].weight, torch.nan)
+    with pytest.raises(DropError, match="model: its output is finite for none of the 60 images"):
+        score(small, ["el2n", "k_center"], broken, batch_size=16)
+    assert "el2n" not in small.get_field_schema()
+
+
+def test_stored_logits_that_are_not_finite_are_reported(small, score):
+    logits = [np.zeros(10) for _ in range(60)]
+    logits[7][2] = -np.inf
+    small.set_values("p", [fo.Classification(label="one", logits=row) for row in logits])
+    sample = small.values("id")[7]
+    words = rf"1 of 60 samples have logits that are not finite in 'p', such as '{sample}'"
+    with pytest.warns(DropWarning, match=words):
+        score(small, FORWARD, "p")
+    for name in FORWARD:
+        assert small.exists(name, False).values("id") == [sample]
+    with pytest.raises(DropError, match=words):
+        score(small, ["el2n"], "p", on_error="raise")
+
+
+def test_a_label_that_the_model_does_not_know_stops_only_scores_of_labels(small, score):
+    for name in FROM_IMAGES:
+        others = {"classes": [f"n{i}" for i in range(10)], "prefix": "other_"}
+        if SCORES[name].uses_labels:
+            with pytest.raises(DropError, match="which are labels in"):
+                score(small, ["entropy", name], network(), **others)
+        else:
+            found = score(small, [name], network(), **others)[f"other_{name}"]
+            np.testing.assert_allclose(found, score(small, [name], network())[name])
+
+
 def test_samples_without_stored_logits_stay_empty(small, score):
     model = fiftyone_model(network())
     small[5:].apply_model(model, "predictions", store_logits=True, progress=False)
@@ -420,6 +492,109 @@ def test_other_weights_do_not_find_the_checkpoint(small, score, cache):
     score(small, ["el2n"], module, batch_size=20)
     assert sum(module.sizes) == 62
     assert len(list(cache.glob("*"))) == 1
+
+
+def interrupt(samples, score, scores=("el2n",), **arguments):
+    with pytest.raises(KeyboardInterrupt):
+        score(samples, scores, Restless(calls=2), batch_size=20, **arguments)
+
+
+def scored_anew(samples, score, scores=("el2n",), **arguments):
+    """How many images a call that could go on after 20 of them scores."""
+    module = Restless()
+    score(samples, scores, module, batch_size=20, **arguments)
+    return sum(module.sizes[1:])  # the first call tries the model out
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        lambda by: lambda image: by * TRANSFORM(image),
+        lambda by: functools.partial(lambda image, by: by * TRANSFORM(image), by=by),
+        lambda by: v2.Compose([TRANSFORM, v2.Lambda(lambda image: by * image)]),
+    ],
+    ids=["closure", "partial", "Lambda"],
+)
+def test_another_transform_does_not_find_the_checkpoint(small, score, pair):
+    interrupt(small, score, transform=pair(1))
+    assert scored_anew(small, score, transform=pair(2)) == 60
+    assert scored_anew(small, score, transform=pair(1)) == 40
+
+
+def test_a_transform_that_cannot_be_told_apart_leaves_no_checkpoint(small, score, cache):
+    lock = threading.Lock()
+
+    def transform(image):
+        with lock:
+            return TRANSFORM(image)
+
+    interrupt(small, score, ["k_center"], transform=transform)
+    assert list(cache.glob("*")) == []
+    assert scored_anew(small, score, ["k_center"], transform=transform) == 60
+
+
+def test_images_that_have_changed_do_not_find_the_checkpoint(small, score, tmp_path):
+    copies = [shutil.copy(path, tmp_path) for path in small.values("filepath")]
+    small.set_values("filepath", copies)
+    interrupt(small, score)
+    Image.new("RGB", (8, 8)).save(copies[3])
+    assert scored_anew(small, score) == 60
+    assert scored_anew(small, score, prefix="again_") == 60  # that one was removed
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"?" * len(data)],
+    ids=["empty", "truncated", "overwritten"],
+)
+def test_a_damaged_checkpoint_is_reported_and_left(small, score, cache, suffix, damage):
+    expected = score(small, ["k_center"], Restless(), "whole_")["whole_k_center"]
+    interrupt(small, score, ["k_center"])
+    (path,) = cache.glob(f"*.{suffix}")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(DropWarning, match=rf"checkpoint {path} is damaged .* anew"):
+        assert scored_anew(small, score, ["k_center"]) == 60
+    np.testing.assert_array_equal(small.values("k_center"), expected)
+    assert list(cache.glob("*")) == []
+
+
+def test_a_bit_that_flipped_in_a_checkpoint_is_noticed(small, score, cache):
+    interrupt(small, score)
+    (path,) = cache.glob("*.npz")
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1  # in the table
+    path.write_bytes(data)
+    with pytest.warns(DropWarning, match="is damaged"):
+        assert scored_anew(small, score) == 60
+
+
+def test_a_failure_to_write_the_scores_does_not_cost_the_pass(small, score, monkeypatch, cache):
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_fields", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            scored_anew(small, score, ["el2n", "k_center"])
+    assert scored_anew(small, score, ["el2n", "k_center"]) == 0
+    assert small.exists("el2n").count() == small.exists("k_center").count() == 60
+    assert list(cache.glob("*")) == []
+
+
+def test_a_full_disk_is_reported_and_the_call_goes_on(small, score, monkeypatch, cache):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    expected = score(small, ["el2n", "k_center"], Restless(), "whole_")
+    for function in ("fsync", "posix_fallocate"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, function, full)
+            with pytest.warns(DropWarning, match="No space left on device") as caught:
+                interrupt(small, score, ["el2n", "k_center"])
+            assert len(caught) == 1
+            assert list(cache.glob("*")) == []
+            with pytest.warns(DropWarning, match="No space left on device"):
+                found = score(small, ["el2n", "k_center"], Restless())
+        for name, values in found.items():
+            np.testing.assert_array_equal(values, expected[f"whole_{name}"])
 
 
 def test_a_killed_process_leaves_what_it_had(digits, tmp_path, monkeypatch, capsys):

@@ -136,7 +136,10 @@ def test_a_query_model_brings_recalls_an_evaluation_and_scores(dataset):
     assert by_model.recalls == pytest.approx(model.recalls)
     assert len(by_model.predictions.labels) == 100
     assert model.sample_ids == dataset[:200].values("id")
-    assert model.scores["el2n"].shape == (200,)
+    assert list(model.scores) == ["el2n", "forgetting", "first_learned", "aum", "el2n_mean"]
+    for values in model.scores.values():
+        assert values.shape == (200,)
+        assert np.isfinite(values).all()
     with pytest.raises(DropError, match="overwrite=True"):
         fod.train_query_model(dataset[:200], validation=dataset[200:])
 

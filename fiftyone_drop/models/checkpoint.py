@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from fiftyone_drop._log import logger
 from fiftyone_drop.cache import open_cache
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.errors import DropError, DropWarning
 from fiftyone_drop.training.checkpoint import write_atomically
 
 SECONDS = 30.0  # between checkpoints; what a crash costs at most
@@ -54,59 +55,117 @@ class Checkpoint:
     Args:
         folder: where checkpoints lie; None for the user's cache
         facts: whatever the result follows from: text, numbers, bytes and lists of these
+        resumable: whether these are all; else nothing is saved
 
     Raises:
         DropError: the folder cannot be written to
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None, *facts: object) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str] | None, *facts: object, resumable: bool = True
+    ) -> None:
         digest = hashlib.blake2b(digest_size=16)
         for fact in facts:
             data = fact if isinstance(fact, bytes) else repr(fact).encode()
             digest.update(len(data).to_bytes(8, "little") + data)
         self._folder = _writable(folder)
-        self._stem = f"scores-{digest.hexdigest()}"
+        self._resumable = resumable
+        name = digest.hexdigest() if resumable else os.urandom(16).hex()
+        self._stem = f"scores-{name}"
         self._path = self._folder / f"{self._stem}.npz"
         self._saved = time.monotonic()
 
     def load(self, shape: tuple[int, ...]) -> tuple[Table, Progress] | None:
-        """What an earlier call left, or None."""
+        """What an earlier call left, or None.
+
+        Warns:
+            DropWarning: there is something, but it is damaged
+        """
         try:
             with np.load(self._path) as content:
                 table, state = content["table"], json.loads(str(content["state"]))
+            state["failed"] = {int(row): why for row, why in state["failed"].items()}
+            progress = Progress(**state)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError):
-            logger.warning("The checkpoint %s is damaged; starting anew", self._path)
+        except Exception as error:  # NumPy, zipfile and JSON: nobody has listed it all
+            _warn_damaged(self._path, error)
             return None
-        state["failed"] = {int(row): why for row, why in state["failed"].items()}
-        return (table, Progress(**state)) if table.shape == shape else None
+        return (table, progress) if table.shape == shape else None
 
     def save(self, table: Table, progress: Progress, mapped: list[Table], *, now: bool) -> None:
-        """Save, if the last time is long enough ago (or ``now``), whole or not at all."""
-        if not now and time.monotonic() - self._saved < SECONDS:
+        """Save, if the last time is long enough ago (or ``now``), whole or not at all.
+
+        Warns:
+            DropWarning: that is not possible; it is not tried again
+        """
+        if not self._resumable or (not now and time.monotonic() - self._saved < SECONDS):
             return
-        for array in mapped:
-            if isinstance(array, np.memmap):
-                array.flush()  # before the state that says that its rows are there
-        content = io.BytesIO()
-        np.savez(content, table=table, state=np.array(json.dumps(asdict(progress))))
-        write_atomically(self._path, content.getbuffer())
+        try:
+            for array in mapped:
+                if isinstance(array, np.memmap):
+                    array.flush()  # before the state that says that its rows are there
+            content = io.BytesIO()
+            np.savez(content, table=table, state=np.array(json.dumps(asdict(progress))))
+            write_atomically(self._path, content.getbuffer())
+        except OSError as error:
+            self._give_up(error)
         self._saved = time.monotonic()
 
     def mapped(self, number: int, shape: tuple[int, int], *, again: bool) -> Table:
-        """An array on disk, for what is larger than memory should have to hold."""
-        path = self._folder / f"{self._stem}-{number}.npy"
-        mode = "r+" if again and path.exists() else "w+"
-        shape_if_new = shape if mode == "w+" else None
-        array: Table = np.lib.format.open_memmap(
-            path, mode=mode, dtype=np.float32, shape=shape_if_new
-        )
+        """An array on disk, for what is larger than memory should have to hold.
+
+        Args:
+            number: which one
+            shape: its shape
+            again: whether to go on with what :meth:`complete` has found
+
+        Warns:
+            DropWarning: the disk has no room for it, so that it is in memory
+        """
+        path = self._array(number)
+        if again:
+            return np.lib.format.open_memmap(path, mode="r+")
+        try:
+            array: Table = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+            if hasattr(os, "posix_fallocate"):  # without, a full disk ends the process later on
+                with path.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            self._give_up(error)
+            return np.empty(shape, np.float32)
         return array
 
-    def complete(self, number: int) -> bool:
-        """Whether the array on disk is there."""
-        return (self._folder / f"{self._stem}-{number}.npy").exists()
+    def complete(self, number: int, shape: tuple[int, int]) -> bool:
+        """Whether the array on disk is there, whole.
+
+        Warns:
+            DropWarning: it is damaged
+        """
+        path = self._array(number)
+        try:
+            found: tuple[int, ...] = np.lib.format.open_memmap(path, mode="r").shape
+            if found != shape:
+                raise ValueError(f"its shape is {found}")
+        except FileNotFoundError:
+            return False
+        except Exception as error:  # as in load()
+            _warn_damaged(path, error)
+            return False
+        return True
+
+    def _give_up(self, error: OSError) -> None:
+        self._resumable = False
+        warnings.warn(
+            f"Cannot write the checkpoint {self._path} ({error}), so that an interruption would "
+            "cost the whole pass; make room, or pass another `checkpoint_dir`",
+            DropWarning,
+            stacklevel=3,
+        )
+
+    def _array(self, number: int) -> Path:
+        return self._folder / f"{self._stem}-{number}.npy"
 
     def remove(self) -> None:
         """Delete everything: the run is done."""
@@ -122,6 +181,12 @@ class Checkpoint:
             if not self._path.exists():
                 self.remove()
             raise
+
+
+def _warn_damaged(path: Path, error: Exception) -> None:
+    reason = str(error) or type(error).__name__
+    message = f"The checkpoint {path} is damaged ({reason}); all images are scored anew"
+    warnings.warn(message, DropWarning, stacklevel=3)
 
 
 def fingerprint(module: nn.Module) -> bytes:

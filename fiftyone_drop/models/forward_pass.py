@@ -25,9 +25,11 @@ from fiftyone_drop.scoring import (
     get_score,
     per_sample_gradient_norms,
 )
+from fiftyone_drop.scoring.forward import finite_rows
 from fiftyone_drop.training.prediction import evaluating
 
 Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 Switches = Mapping[str, Mapping[str, Any]]  # score -> its switches
 
 
@@ -128,7 +130,7 @@ class Scorer:
             )
         return features.shape[1] if self._embeds and features is not None else 0
 
-    def __call__(self, images: Tensor, labels: IntArray) -> tuple[Floats, Floats | None]:
+    def __call__(self, images: Tensor, labels: IntArray) -> tuple[Floats, Floats | None, Bools]:
         """Score a batch.
 
         Args:
@@ -136,24 +138,31 @@ class Scorer:
             labels: (B,) positions in the classes
 
         Returns:
-            scores (S, B) in the order of :func:`batch_scores`, and embeddings (B, D) where a score
-            needs them
+            scores (S, B) in the order of :func:`batch_scores`, embeddings (B, D) where a score
+            needs them, and whether the model's output is finite (B,)
         """
         inputs = self._to_device(images)
         targets = torch.from_numpy(labels).to(self.device)
         rows: list[Floats] = []
+        outputs: list[Tensor | None] = []
         features = None
         if self._forward_names or self._embeds:
             logits, features = self._forward(inputs)
+            outputs += [logits, features]
             scores = forward_scores(
                 self._forward_names, logits, targets, features, switches=self._switches
             )
             rows += [scores[name] for name in self._forward_names]
         for name in self._gradient_names:
-            rows.append(self._gradients[name](inputs, targets).float().cpu().numpy())
+            norms = self._gradients[name](inputs, targets).float()
+            outputs.append(norms[:, None])
+            rows.append(norms.cpu().numpy())
+        finite = finite_rows(*outputs).cpu().numpy()
         table = np.stack(rows) if rows else np.empty((0, len(images)), np.float32)
-        embeds = self._embeds and features is not None
-        return table, features.float().cpu().numpy() if embeds and features is not None else None
+        embeddings = None
+        if self._embeds and features is not None:
+            embeddings = features.float().cpu().numpy()
+        return table, embeddings, finite
 
     def logits(self, images: Tensor) -> Tensor:
         """(B, K) float32 on the CPU, of a batch of images."""
@@ -191,7 +200,8 @@ class Scorer:
                     stack.callback(layer.register_forward_hook(note).remove)
             logits = self._network(inputs)
         for layer, features, output in reversed(seen):
-            if features.ndim == 2 and output.shape == logits.shape and torch.equal(output, logits):
+            same = output.shape == logits.shape and output.dtype == logits.dtype
+            if features.ndim == 2 and same and torch.allclose(output, logits, 0, 0, equal_nan=True):
                 return logits, layer, features
         return logits, None, None
 

@@ -28,6 +28,7 @@ from fiftyone_drop.models.image_reader import Batch, ImageReader, Read
 from fiftyone_drop.scoring import get_score
 from fiftyone_drop.training.options import SMALL_IMAGE, default_workers
 
+NOT_FINITE = "the model's output is not finite"  # why an image that can be read has no scores
 PROBED = 2  # images that a model is tried on: batch norm and broadcasting show with two
 
 
@@ -57,13 +58,13 @@ class ImagePass:
         batch_size: images at once; None for a start that suits device and image size. Halved when
             CUDA runs out of memory
         workers: threads that read images; None for one per core, at most 16
-        strict: whether an image that cannot be read is an error
+        strict: whether an image that cannot be read, or whose output is not finite, is an error
 
     Attributes:
         names: the S scores of the table
-        table: (M, S, N) float32, NaN for images that could not be read
+        table: (M, S, N) float32, NaN for images that have failed
         embeddings: for each model (N, D) float32, if a score needs them
-        state: how far it has come, and which images could not be read
+        state: how far it has come, and which images have failed
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class ImagePass:
         """Score everything that has not been scored yet.
 
         Raises:
-            DropError: a model does not fit, or an image cannot be read and that is an error
+            DropError: a model does not fit, or an image has failed and that is an error
         """
         with ExitStack() as stack:
             stack.enter_context(self._checkpoint.kept_only_if_useful())
@@ -110,19 +111,22 @@ class ImagePass:
             shape = (len(self._scorers), len(self.names), len(self._images.paths))
             found = self._checkpoint.load(shape)
             widths = self._probe(found[1].done if found else 0)
-            if found and not all(self._checkpoint.complete(i) for i, w in enumerate(widths) if w):
+            sizes = {i: (shape[2], width) for i, width in enumerate(widths) if width}
+            if found and not all(self._checkpoint.complete(i, size) for i, size in sizes.items()):
                 found = None
+            if found is None:  # what is left must not vouch for arrays that are made now
+                self._checkpoint.remove()
             self.table, self.state = found or (np.full(shape, np.nan, np.float32), self.state)
             if found:
                 logger.info("Going on after %d of %d images", self.state.done, shape[2])
             self.embeddings = [
-                self._checkpoint.mapped(i, (shape[2], width), again=found is not None)
-                for i, width in enumerate(widths)
-                if width
+                self._checkpoint.mapped(i, size, again=found is not None)
+                for i, size in sizes.items()
             ]
-            check_failures(self._images.ids, self._images.paths, self.state.failed, self._strict)
+            self._check(self.state.failed)
             progress(self.state.done)
             self._score_rest(progress)
+            self._check(self.state.failed)
 
     def _probe(self, start: int) -> list[int]:
         """Try every model on the first image; returns the widths of their embeddings."""
@@ -148,24 +152,29 @@ class ImagePass:
         spans = (range(i, min(i + step, n)) for i in range(state.done, n, step))
         try:
             for batch in self._reader.batches(spans):
-                check_failures(self._images.ids, self._images.paths, batch.failed, self._strict)
-                self._score(batch)
+                self._check(batch.failed)
+                failed = batch.failed | dict.fromkeys(self._score(batch), NOT_FINITE)
+                self._check(failed)
                 before, state.done = state.done, batch.stop
-                state.failed |= batch.failed
+                state.failed |= failed
                 self._checkpoint.save(self.table, state, self.embeddings, now=False)
                 progress(state.done - before)
-        except BaseException:
+        finally:  # at the end too: a failure to write the scores does not cost the pass
             if state.done:
                 self._checkpoint.save(self.table, state, self.embeddings, now=True)
-            raise
 
-    def _score(self, batch: Batch) -> None:
+    def _check(self, failed: Mapping[int, str]) -> None:
+        check_failures(self._images.ids, self._images.paths, failed, self._strict)
+
+    def _score(self, batch: Batch) -> list[int]:
+        """Fill in a batch; returns the rows where a model's output is not finite."""
         start = 0
+        unfit: list[int] = []
         while start < len(batch.rows):
             part = slice(start, start + self.state.batch_size)
             out_of_memory = False
             try:
-                self._score_part(batch, part)
+                bad = self._score_part(batch, part)
             except torch.OutOfMemoryError as error:
                 if self.state.batch_size == 1:
                     raise _too_large() from error
@@ -177,27 +186,34 @@ class ImagePass:
                 logger.info("Out of memory: %d images at once from now on", self.state.batch_size)
             else:
                 start = part.stop
+                unfit += bad
+        return unfit
 
-    def _score_part(self, batch: Batch, part: slice) -> None:
+    def _score_part(self, batch: Batch, part: slice) -> list[int]:
         rows = batch.rows[part]
+        fit = np.ones(len(rows), bool)
         for m, scorer in enumerate(self._scorers):
             images = batch.inputs[self._input_of[m]][part]
-            values, embeddings = scorer(images, self._images.labels[m][rows])
+            values, embeddings, finite = scorer(images, self._images.labels[m][rows])
+            fit &= finite
             self.table[m][:, rows] = values
             if embeddings is not None:
                 self.embeddings[m][rows] = embeddings
+        self.table[:, :, rows[~fit]] = np.nan
+        bad: list[int] = rows[~fit].tolist()
+        return bad
 
     def embedding_scores(self, switches: Switches) -> dict[str, FloatArray]:
         """The scores that need all embeddings at once: name -> (M, N), NaN where there is none."""
         result = {}
-        readable = np.ones(len(self._images.paths), bool)
-        readable[list(self.state.failed)] = False
+        fit = np.ones(len(self._images.paths), bool)
+        fit[list(self.state.failed)] = False
         for name in wanted(switches, "embeddings"):
-            values = np.full((len(self._scorers), len(readable)), np.nan)
+            values = np.full((len(self._scorers), len(fit)), np.nan)
             for m, (scorer, table) in enumerate(zip(self._scorers, self.embeddings, strict=True)):
-                chosen = table if readable.all() else table[readable]
-                labels = self._images.labels[m][readable]
-                values[m, readable] = get_score(name).function(
+                chosen = table if fit.all() else table[fit]
+                labels = self._images.labels[m][fit]
+                values[m, fit] = get_score(name).function(
                     _on_device(chosen, scorer.device), labels, **switches[name]
                 )
             result[name] = values
@@ -223,18 +239,24 @@ def start_batch_size(device: torch.device, shape: torch.Size) -> int:
 
 
 def check_failures(ids: Ids, paths: Sequence[str], failed: Mapping[int, str], strict: bool) -> None:
-    """Check that images that cannot be read are to be left out, and not all of them.
+    """Check that images that have failed are to be left out, and not all of them.
 
     Raises:
         DropError: if not
     """
+    if len(failed) == len(paths) and NOT_FINITE in failed.values():
+        raise DropError(
+            f"model: its output is finite for none of the {len(paths)} images, such as {paths[0]}; "
+            "check its weights and the transform"
+        )
     if len(failed) == len(paths):
         raise none_readable(paths)
     if strict and failed:
         row, why = next(iter(failed.items()))
+        problem = why if why == NOT_FINITE else f"it cannot be read ({why})"
         raise DropError(
-            f"on_error: the image {paths[row]} of sample {ids[row].decode()} cannot be read "
-            f"({why}); repair it, leave its sample out, or pass on_error='skip'"
+            f"on_error: the image {paths[row]} of sample {ids[row].decode()} has no scores, since "
+            f"{problem}; repair it, leave its sample out, or pass on_error='skip'"
         )
 
 

@@ -50,8 +50,8 @@ def predict(
         for rows, logits in _logits(source, ids, paths, progress):
             probabilities = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
             mean[rows] += probabilities[:, order] / len(sources)
-    with np.errstate(divide="ignore"):
-        yield np.arange(len(ids)), np.log(mean)
+    # The logarithm of 0 would be no finite logit
+    yield np.arange(len(ids)), np.log(np.maximum(mean, np.finfo(np.float32).tiny))
 
 
 def _columns(source: Source, classes: Sequence[str]) -> IntArray:

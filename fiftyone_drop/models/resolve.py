@@ -96,21 +96,25 @@ def resolve(model: Any, samples: foc.SampleCollection, extras: Extras = NOTHING)
     raise DropError(f"model: must be {KINDS}, but got a {type(model).__name__}")
 
 
-def label_codes(source: Source, population: Population, label_field: str) -> IntArray:
+def label_codes(
+    source: Source, population: Population, label_field: str, *, needed: bool
+) -> IntArray:
     """(N,) int, the position of each sample's label in the model's classes.
 
+    Where nobody needs them, labels that the model does not know are 0.
+
     Raises:
-        DropError: if the model does not know a label
+        DropError: if the model does not know a label that is needed
     """
     position = {name: i for i, name in reversed(list(enumerate(source.classes)))}
     unknown = [name for name in population.label_names if name not in position]
-    if unknown:
+    if unknown and needed:
         raise DropError(
             f"classes: the model ({source.words}) has no class {listing(unknown)}, which are "
             f"labels in '{label_field}'; its classes are {listing(source.classes)}. Pass "
             "classes=[...], named like the labels and in the order of the logits"
         )
-    table = np.array([position[name] for name in population.label_names], dtype=np.int64)
+    table = np.array([position.get(name, 0) for name in population.label_names], dtype=np.int64)
     return np.asarray(table[population.labels], dtype=np.int64)
 
 

@@ -43,7 +43,7 @@ class StoredLogits:
 
     def score(
         self, ids: Ids, labels: IntArray, switches: Switches, progress: Any
-    ) -> tuple[NDArray[np.bool_], dict[str, Floats]]:
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], dict[str, Floats]]:
         """Scores of the logits, a batch of samples in memory at a time.
 
         Args:
@@ -53,11 +53,12 @@ class StoredLogits:
             progress: as everywhere in FiftyOne
 
         Returns:
-            which samples have logits (N,), and score -> (N,) float32, NaN where there are none
+            which samples have logits (N,), which of them finite ones (N,), and score -> (N,)
+            float32, NaN where there are none
         """
         names = wanted(switches, "logits")
         table = {name: np.full(len(ids), np.nan, np.float32) for name in names}
-        found = np.zeros(len(ids), bool)
+        found, finite = np.zeros((2, len(ids)), bool)
         with fou.ProgressBar(total=len(ids), progress=progress) as bar:
             for rows, logits in self.batches(ids):
                 bar.update(len(rows))
@@ -66,7 +67,8 @@ class StoredLogits:
                 for name, values in scores.items():
                     table[name][rows] = values
                 found[rows] = True
-        return found, table
+                finite[rows] = np.isfinite(logits).all(1)
+        return found, finite, table
 
     def batches(self, ids: Ids) -> Iterator[tuple[IntArray, Floats]]:
         """Read the logits of some samples of the collection.
@@ -89,14 +91,16 @@ class StoredLogits:
             if known.any():
                 yield rows[known], logits[known]
 
-    def describe_missing(self, ids: Ids, found: NDArray[np.bool_]) -> str | None:
-        """Words for the samples without logits, or None if there are none."""
+    def describe_missing(
+        self, ids: Ids, found: NDArray[np.bool_], what: str = "no logits"
+    ) -> str | None:
+        """Words for the samples that have ``what`` instead, or None if there are none."""
         lacking = np.flatnonzero(~found)
         if not len(lacking):
             return None
         names = [ids[row].decode() for row in lacking[:5]]
         return (
-            f"{len(lacking)} of {len(found)} samples have no logits in '{self.field}', such as "
+            f"{len(lacking)} of {len(found)} samples have {what} in '{self.field}', such as "
             f"{listing(names)}"
         )
 

@@ -82,8 +82,9 @@ def compute_scores(
             ``select="random"`` means at random
         folds (5): the number of query models that cross-validation trains
         seed (51): decides the folds, the query models, and the scores ``random`` and ``zcore``
-        on_error ("skip"): what to do about images that cannot be read: ``"skip"`` leaves their
-            scores empty and warns at the end, ``"raise"`` stops
+        on_error ("skip"): what to do about images that cannot be read, or for which the model's
+            output is not finite: ``"skip"`` leaves their scores empty and warns at the end,
+            ``"raise"`` stops
         batch_size (None): images at once; by default found automatically. Halved when CUDA runs
             out of memory
         workers (None): threads that read images; by default one per core, at most 16
@@ -118,7 +119,8 @@ def compute_scores(
     label_field, population = read_labelled(samples, label_field, filepaths=True)
     target = Target(samples, population, on_error == "raise", progress)
     if sources:
-        labels = [label_codes(source, population, label_field) for source in sources]
+        needed = any(get_score(name).uses_labels for name in chosen)
+        labels = [label_codes(s, population, label_field, needed=needed) for s in sources]
         settings = Settings(batch_size, workers, checkpoint_dir)
         computed = by_models(target, sources, labels, chosen, settings)
     else:

@@ -19,7 +19,8 @@ from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.models.checkpoint import Checkpoint, fingerprint
 from fiftyone_drop.models.forward_pass import ImageModel, Switches, wanted
-from fiftyone_drop.models.image_pass import ImagePass, Images, check_failures
+from fiftyone_drop.models.identity import identity
+from fiftyone_drop.models.image_pass import NOT_FINITE, ImagePass, Images, check_failures
 from fiftyone_drop.models.image_reader import Square, find_unreadable
 from fiftyone_drop.models.resolve import Source, words_of
 from fiftyone_drop.models.stored_logits import StoredLogits
@@ -27,6 +28,7 @@ from fiftyone_drop.population import Population
 from fiftyone_drop.query import cross_predict
 from fiftyone_drop.scoring import get_score
 from fiftyone_drop.training import Checkpoints
+from fiftyone_drop.training.checkpoint import file_states
 from fiftyone_drop.training.images import MIN_SIZE
 from fiftyone_drop.training.options import default_workers
 
@@ -143,9 +145,11 @@ def by_models(
     parts: list[dict[str, Values]] = [{} for _ in sources]
     for m, source in enumerate(sources):
         if isinstance(source, StoredLogits):
-            found, table = source.score(target.population.ids, labels[m], switches, target.progress)
+            found, finite, table = source.score(
+                target.population.ids, labels[m], switches, target.progress
+            )
             parts[m] = dict(table)
-            missing += _without_logits(target, source, found)
+            missing += _without_logits(target, source, found, finite)
     images = [m for m, source in enumerate(sources) if isinstance(source, ImageModel)]
     checkpoint = None
     if images:
@@ -170,13 +174,18 @@ def _by_keys(population: Population, switches: Switches) -> dict[str, Values]:
     return {n: np.asarray(get_score(n).function(ids, **switches[n]))[None] for n in names}
 
 
-def _without_logits(target: Target, source: StoredLogits, found: NDArray[np.bool_]) -> list[str]:
-    missing = source.describe_missing(target.population.ids, found)
-    if missing is None:
-        return []
-    if target.strict or not found.any():
-        raise source.incomplete(missing)
-    return [missing]
+def _without_logits(
+    target: Target, source: StoredLogits, found: NDArray[np.bool_], finite: NDArray[np.bool_]
+) -> list[str]:
+    ids = target.population.ids
+    missing = [
+        source.describe_missing(ids, found),
+        source.describe_missing(ids, finite | ~found, "logits that are not finite"),
+    ]
+    words = [sentence for sentence in missing if sentence is not None]
+    if words and (target.strict or not finite.any()):
+        raise source.incomplete("; ".join(words))
+    return words
 
 
 def _by_images(
@@ -186,23 +195,21 @@ def _by_images(
     switches: Switches,
     settings: Settings,
 ) -> tuple[ImagePass, Checkpoint]:
+    facts: list[object] = []
+    for m, model in enumerate(models):
+        reads = identity(model.read), identity(model.prepare)
+        facts += [fingerprint(model.module), images.labels[m].tobytes(), model.classes, *reads]
+    if None in facts:
+        logger.info("Not resumable, since nobody can tell what the transform consists of")
     checkpoint = Checkpoint(
         settings.checkpoint_dir,
-        "1",  # of this format; a change of it must not meet old files
+        "2",  # of this format; a change of it must not meet old files
         images.ids.tobytes(),
-        "\n".join(images.paths).encode(),
+        "\n".join(file_states(images.paths)).encode(),
         settings.batch_size,
         switches,
-        *(
-            part
-            for m, model in enumerate(models)
-            for part in (
-                fingerprint(model.module),
-                images.labels[m].tobytes(),
-                model.classes,
-                model.read,
-            )
-        ),
+        *facts,
+        resumable=None not in facts,
     )
     passed = ImagePass(
         models,
@@ -227,14 +234,18 @@ def _tables(passed: ImagePass, switches: Switches) -> dict[str, Values]:
 
 
 def _unreadable(target: Target, failed: Mapping[int, str]) -> list[str]:
-    """A sentence on images that cannot be read, if there are any."""
-    if not failed:
-        return []
-    names = [
-        f"{target.population.ids[row].decode()} ({target.filepaths[row]}: {why})"
-        for row, why in sorted(failed.items())
-    ]
-    words = f"{len(names)} of {len(target.population)} images cannot be read"
-    logger.info("%s: %s", words, ", ".join(names))
-    more = f" and {len(names) - 10} more (see the log)" if len(names) > 10 else ""
-    return [f"{words}: {', '.join(names[:10])}{more}"]
+    """A sentence for each kind of failure that there is."""
+    sentences = []
+    for problem in ("cannot be read", f"have no scores, since {NOT_FINITE}"):
+        names = [
+            f"{target.population.ids[row].decode()} ({target.filepaths[row]}: {why})"
+            for row, why in sorted(failed.items())
+            if (why == NOT_FINITE) == problem.endswith(NOT_FINITE)
+        ]
+        if not names:
+            continue
+        words = f"{len(names)} of {len(target.population)} images {problem}"
+        logger.info("%s: %s", words, ", ".join(names))
+        more = f" and {len(names) - 10} more (see the log)" if len(names) > 10 else ""
+        sentences.append(f"{words}: {', '.join(names[:10])}{more}")
+    return sentences

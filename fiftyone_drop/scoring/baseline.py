@@ -20,6 +20,7 @@ from fiftyone_drop.scoring.registry import Whole, register_score
     description="A seeded random number per sample, the baseline.",
     source="standard",
     conventions={"seed": Whole(default=51, minimum=0)},
+    uses_labels=False,
 )
 def random(keys: Iterable[str | int], *, seed: int = 51) -> npt.NDArray[np.float64]:
     """A random number per key.

@@ -29,6 +29,11 @@ def widen(values: Tensor) -> Tensor:
     return values if values.dtype in (torch.float32, torch.float64) else values.float()
 
 
+def finite_rows(*values: Tensor | None) -> Tensor:
+    """(B,) bool, where all that there is of (B, ...) is finite."""
+    return torch.stack([v.isfinite().flatten(1).all(1) for v in values if v is not None]).all(0)
+
+
 def _others(probabilities: Tensor, chosen: Tensor) -> Tensor:
     """The probabilities with one entry of each row put to 0.
 
@@ -109,6 +114,7 @@ def loss(logits: Tensor, labels: Tensor) -> Tensor:
     needs="logits",
     description="Entropy of the predicted distribution, in nats; FiftyOne's hardness.",
     source="Shannon 1948; Settles 2009; fiftyone.brain.compute_hardness",
+    uses_labels=False,
 )
 def entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Entropy of the softmax. Does not look at the labels.
@@ -131,6 +137,7 @@ def entropy(logits: Tensor, labels: Tensor) -> Tensor:
     needs="logits",
     description="Highest minus second-highest probability.",
     source="Scheffer et al., IDA 2001; Settles 2009; deepcore/methods/uncertainty.py",
+    uses_labels=False,
 )
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
     """Margin between the two most probable classes. Does not look at the labels.
@@ -152,6 +159,7 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     needs="logits",
     description="One minus the highest probability.",
     source="Lewis and Gale, SIGIR 1994; Settles 2009",
+    uses_labels=False,
 )
 def least_confidence(logits: Tensor, labels: Tensor) -> Tensor:
     """One minus the probability of the predicted class. Does not look at the labels.
@@ -213,7 +221,8 @@ def forward_scores(
             for score in scores
         ]
         # One copy from the device, however many scores there are.
-        table = torch.stack([column.float() for column in columns]).cpu().numpy()
+        scored = torch.stack([column.float() for column in columns])
+        table = scored.masked_fill(~finite_rows(logits, features), torch.nan).cpu().numpy()
     return {score.name: row for score, row in zip(scores, table, strict=True)}
 
 

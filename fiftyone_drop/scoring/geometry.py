@@ -72,6 +72,7 @@ def class_mean_distance(
     description="Position in the greedy k-center order (CoreSet): picked first, covers most.",
     source="Sener and Savarese, ICLR 2018, arXiv 1708.00489; DRoP authors' scorers/coreset.py",
     conventions={"picks": Whole(default=0, minimum=0)},
+    uses_labels=False,
 )
 def k_center(
     embeddings: Embeddings, labels: object = None, *, picks: int = 0

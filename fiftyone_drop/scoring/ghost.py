@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fiftyone_drop.head import Head
 from fiftyone_drop.scoring.forward import widen
 from fiftyone_drop.scoring.ghost_conv import chunked, conv2d_weight
 
@@ -104,7 +105,8 @@ def layer_norms(layer: nn.Module) -> dict[str, Norm]:
         subclass counts only if it inherits the forward function that the formula belongs to.
     """
     forward = type(layer).forward
-    if "forward" in vars(layer):  # somebody replaced it on the instance
+    # Somebody replaced it on the instance, or may change what it returns
+    if "forward" in vars(layer) or layer._forward_hooks:
         return {}
     for kind, original, norms in _LAYERS:
         if isinstance(layer, kind) and forward is original:
@@ -114,6 +116,7 @@ def layer_norms(layer: nn.Module) -> dict[str, Norm]:
 
 _LAYERS: list[tuple[type[nn.Module], object, dict[str, Norm]]] = [
     (nn.Linear, nn.Linear.forward, {"weight": linear_weight, "bias": last_bias}),
+    (Head, Head.forward, {"weight": linear_weight, "bias": last_bias}),
     (nn.Conv2d, nn.Conv2d.forward, {"weight": conv2d_weight, "bias": channel_bias}),
     (_BatchNorm, _BatchNorm.forward, {"weight": batch_norm_weight, "bias": channel_bias}),
     (nn.LayerNorm, nn.LayerNorm.forward, {"weight": layer_norm_weight, "bias": layer_norm_bias}),

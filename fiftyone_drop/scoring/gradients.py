@@ -24,6 +24,7 @@ from fiftyone_drop.errors import DropError, DropWarning
 from fiftyone_drop.scoring.coverage import Plan, find_coverage, forward_hooks
 from fiftyone_drop.scoring.forward import widen
 from fiftyone_drop.scoring.ghost import Norm, squared_norm
+from fiftyone_drop.scoring.initial import looks_untrained
 from fiftyone_drop.scoring.registry import register_score
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -51,9 +52,9 @@ class GradientNorms:
         DropError: no parameter requires a gradient, or samples influence each other.
 
     Warns:
-        DropWarning: all batch norms still have their initial statistics, so the model is most
-            likely untrained. GraNd at initialisation is no better than random: the published
-            result came from a checkpoint-restore bug (arXiv 2303.14753).
+        DropWarning: the model looks untrained (`initial.py`). GraNd at initialisation is no better
+            than random: the published result came from a checkpoint-restore bug (arXiv
+            2303.14753).
     """
 
     def __init__(
@@ -158,20 +159,14 @@ def _check_module(module: nn.Module, chunk_size: int) -> None:
             "Argument `module` has a batch norm without running statistics, so that a sample's "
             "gradient depends on its batch; use track_running_stats=True or another norm"
         )
-    if norms and all(_untouched(m) for m in norms):
+    if looks_untrained(module):
         warnings.warn(
-            "The running statistics of every batch norm are the initial ones, so this model looks "
-            "untrained. GraNd at initialisation does not reproduce (arXiv 2303.14753) and is no "
-            "better than random: train the model for some epochs first",
+            "The model looks untrained: all of its norms (or without norms, its layers) are as "
+            "they are initialised. GraNd at initialisation does not reproduce (arXiv 2303.14753) "
+            "and is no better than random: train the model for some epochs first",
             DropWarning,
             stacklevel=3,
         )
-
-
-def _untouched(norm: nn.modules.batchnorm._BatchNorm) -> bool:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    return not norm.running_mean.any() and bool((norm.running_var == 1).all())
 
 
 @contextmanager

@@ -58,6 +58,7 @@ class Score:
         source: authors, venue and an arXiv id or a repository file.
         conventions: switch name -> allowed values; published implementations disagree on these.
         function: computes the score.
+        uses_labels: whether it depends on labels; where not, a model may have other classes.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Score:
     source: str
     conventions: Mapping[str, Allowed] = field(repr=False)
     function: Callable[..., Any] = field(repr=False)
+    uses_labels: bool = True
 
     @property
     def defaults(self) -> dict[str, str | int]:
@@ -127,6 +129,7 @@ def register_score(
     source: str,
     kept_first: End | None = None,
     conventions: Mapping[str, Allowed] | None = None,
+    uses_labels: bool = True,
 ) -> Callable[[F], F]:
     """Register a function as a score, under a name of its own.
 
@@ -145,6 +148,7 @@ def register_score(
         source: where it comes from.
         kept_first: which end is kept first; defaults to `hard`.
         conventions: switch name -> allowed values (a tuple of words, or `Whole`).
+        uses_labels: whether it depends on the labels that the function is given.
 
     Returns:
         a decorator that registers the function and returns it unchanged.
@@ -158,7 +162,9 @@ def register_score(
     table = MappingProxyType(dict(conventions or {}))
 
     def register(function: F) -> F:
-        SCORES[name] = Score(name, hard, first, needs, description, source, table, function)
+        SCORES[name] = Score(
+            name, hard, first, needs, description, source, table, function, uses_labels
+        )
         return function
 
     return register

@@ -39,6 +39,7 @@ Rows = npt.NDArray[np.intp]
         "zcore_start": ("uniform", "zero"),
         "seed": Whole(default=51, minimum=0),
     },
+    uses_labels=False,
 )
 def zcore(
     embeddings: Embeddings,

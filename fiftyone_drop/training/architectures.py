@@ -11,22 +11,10 @@ import torchvision
 from torch import nn
 
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.head import Head
 
 # These return several outputs in training, or end in a convolution: no single last linear layer.
 _UNSUITABLE = {"googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1"}
-
-
-class Head(nn.Linear):
-    """The last layer, always in float32.
-
-    Under mixed precision its logits would otherwise come in 8 bits of mantissa, and scores
-    computed from them would tie.
-    """
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Map activations (B, D) to logits (B, K) float32."""
-        with torch.autocast(input.device.type, enabled=False):
-            return super().forward(input.float())
 
 
 class SmallCNN(nn.Module):

@@ -100,9 +100,19 @@ def test_entropy_is_fiftyones_hardness():
 
 def test_a_row_that_is_not_finite_scores_nan_and_leaves_the_others_alone():
     logits, labels, features = batch(rows=3)
-    logits[1, 0] = torch.nan
-    for values in forward_scores(NAMES, logits, labels, features).values():
-        assert np.isnan(values).tolist() == [False, True, False]
+    for value in (torch.nan, torch.inf, -torch.inf):
+        logits[1, 0] = value
+        for values in forward_scores(NAMES, logits, labels, features).values():
+            assert np.isnan(values).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_count_exactly_where_the_registry_says(name):
+    logits, labels, features = batch()
+    first, second = (
+        forward_scores([name], logits, given, features)[name] for given in (labels, 9 - labels)
+    )
+    assert np.array_equal(first, second) != SCORES[name].uses_labels
 
 
 def test_an_empty_batch_gives_empty_scores():

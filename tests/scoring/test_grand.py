@@ -1,7 +1,6 @@
 """GraNd over all parameters equals the loop over single samples, for any model."""
 
 import copy
-import warnings
 
 import numpy as np
 import pytest
@@ -11,10 +10,14 @@ from score_references import REFERENCES
 from torch import nn
 
 from fiftyone_drop.errors import DropError, DropWarning
+from fiftyone_drop.head import Head
 from fiftyone_drop.scoring import GradientNorms, get_score, ghost_conv, per_sample_gradient_norms
+from fiftyone_drop.scoring.coverage import find_coverage
+from fiftyone_drop.scoring.gradients import _prepared
+from fiftyone_drop.training.architectures import build
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:The running statistics:fiftyone_drop.errors.DropWarning"
+    "ignore:The model looks untrained:fiftyone_drop.errors.DropWarning"
 )
 
 
@@ -216,6 +219,35 @@ def test_norm_layers_equal_the_loop():
     check(shuffled(nn.Sequential(*layers, nn.Tanh(), *head)), images(3, 3))
 
 
+@pytest.mark.filterwarnings("error")
+def test_every_layer_of_our_query_models_has_a_formula():
+    torch.manual_seed(0)
+    model = shuffled(build("small-cnn", 10, 8)).eval()
+    with _prepared(model, "cpu") as trainable:
+        plan = find_coverage(model, trainable, images(2, 8))
+    assert plan.rest == []
+    assert isinstance(model.head, Head)
+    assert model.head in plan.hooked
+    check(model, images(4, 8), rtol=1e-4, dtype=torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hook"),
+    [
+        ("forward", lambda layer, args, output: output.square()),
+        ("forward_pre", lambda layer, args: (3 * args[0],)),
+        ("full_backward", lambda layer, grad_in, grad_out: (3 * grad_in[0],)),
+        ("full_backward_pre", lambda layer, grad_out: (3 * grad_out[0],)),
+    ],
+)
+def test_hooks_of_the_user_count(kind, hook):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh())
+    model.append(nn.Linear(8, 10))
+    getattr(model[3], f"register_{kind}_hook")(hook)
+    check(model, images(3, 2))
+
+
 def test_half_precision_gradients_do_not_underflow():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 10)).eval()
@@ -307,13 +339,62 @@ def test_a_model_that_vmap_cannot_trace_is_done_one_by_one_with_a_warning():
         check(Branching(), images(3, 2))
 
 
-def test_an_untrained_model_is_warned_about():
+def plain(bias=None):
+    """Without norms; initialised as PyTorch does, or with constant biases, as VGG and others."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(1568, 10))
+    for layer in (model[0], model[-1]) if bias is not None else ():
+        nn.init.kaiming_normal_(layer.weight)
+        nn.init.constant_(layer.bias, bias)
+    return model
+
+
+def group_norm():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.Flatten(), nn.Linear(1568, 10))
+
+
+def trained(model, decay=0.0, steps=3):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, weight_decay=decay)
+    for _ in range(steps):
+        nn.functional.cross_entropy(model(images(8)), torch.arange(8)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model
+
+
+MODELS = {
+    "batch norm": lambda: vision("resnet18"),
+    "layer norm": lambda: vision("vit"),
+    "group norm": group_norm,
+    "no norm": plain,
+    "biases of zero": lambda: plain(0.0),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.filterwarnings("error")
+def test_an_untrained_model_is_warned_about_and_a_trained_one_is_not(kind):
+    torch.manual_seed(0)
+    model = MODELS[kind]()
     with pytest.warns(DropWarning, match=r"2303\.14753"):
-        GradientNorms(vision("resnet18"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        GradientNorms(shuffled(vision("resnet18")))
-        GradientNorms(Twice())
+        GradientNorms(model)
+    GradientNorms(trained(model))
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.filterwarnings("error")
+def test_weights_that_decay_are_not_taken_for_initial_ones(seed):
+    torch.manual_seed(seed)
+    GradientNorms(trained(plain(), decay=10.0, steps=2))
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_frozen_says_nothing_about_the_training():
+    torch.manual_seed(0)
+    model = group_norm()
+    model[:2].requires_grad_(False)
+    with pytest.warns(DropWarning, match="untrained"):
+        GradientNorms(model)
+    GradientNorms(trained(model))
 
 
 def test_a_batch_norm_without_running_statistics_is_refused():
