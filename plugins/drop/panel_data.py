@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone as fo
@@ -44,22 +45,23 @@ def page(dataset: fo.Dataset, key: str | None) -> str:
     keys = fod.list_drops(dataset)
     if key not in keys:
         key = max(keys, key=lambda k: dataset.get_run_info(k).timestamp, default=None)
-    shown: dict[str, Any] = {"runs": keys, "key": key}
+    sent: dict[str, Any] = {"runs": keys, "key": key}
     if key is None:
         title, text = NO_RUNS if class_label_fields(dataset) else NO_LABELS
-        return json.dumps(shown | {"title": title, "text": text})
+        return json.dumps(sent | {"title": title, "text": text})
     config = dataset.get_run_info(key).config
     try:
         check_fields(dataset, key)
+        tables = run(dataset, key)
     except fod.DropError as error:
-        return json.dumps(shown | {"title": "This run cannot be shown", "text": str(error)})
-    shown["scores"] = score_fields(dataset)
-    shown["evaluations"] = [
+        return json.dumps(sent | {"title": "This run cannot be shown", "text": str(error)})
+    sent["scores"] = score_fields(dataset)
+    sent["evaluations"] = [
         name
         for name in dataset.list_evaluations(type="classification")
         if dataset.get_evaluation_info(name).config.gt_field == config.label_field
     ]
-    return f'{json.dumps(shown)[:-1]}, "run": {run(dataset, key)}}}'
+    return f'{json.dumps(sent)[:-1]}, "run": {tables}}}'
 
 
 def check_fields(dataset: fo.Dataset, key: str) -> None:
@@ -90,7 +92,12 @@ def run(dataset: fo.Dataset, key: str) -> str:
 
 
 def version(dataset: fo.Dataset, key: str) -> str:
-    """What is another one whenever the run is."""
+    """What is another one whenever the run is.
+
+    Raises:
+        fiftyone_drop.DropError: if there is no such run
+    """
+    get_config(dataset, key)
     info = dataset.get_run_info(key)
     return f"{dataset._doc.id} {info.timestamp} {info.config.density!r}"
 
@@ -114,7 +121,9 @@ def _run(name: str, key: str, as_of: str) -> str:
             "group_by": config.group_by,
             "recalls_from": config.recalls_from,
             "classes": table.classes,
-            "names": table.names,
+            "names": shown(table.names),
+            "kept_field": config.kept_field,
+            "keep_at_field": config.keep_at_field,
             "sizes": table.sizes.tolist(),
             "recalls": None if table.recalls is None else table.recalls.tolist(),
             "intervals": None if table.intervals is None else table.intervals.tolist(),
@@ -123,6 +132,11 @@ def _run(name: str, key: str, as_of: str) -> str:
             "levels": water_levels(table, densities.tolist()) if config.rule == "drop" else None,
         }
     )
+
+
+def shown(names: Sequence[str]) -> list[str]:
+    """Class names that can be seen and clicked: a label may be the empty string."""
+    return [name if name.strip() else f"(empty label {name!r})" for name in names]
 
 
 def water_levels(table: ClassTable, densities: list[float]) -> list[float]:
@@ -181,7 +195,7 @@ def comparison(dataset: fo.Dataset, key: str, other: str) -> str:
         {
             "version": version(dataset, key),
             "other": other,
-            "names": found.names,
+            "names": shown(found.names),
             "densities": densities.tolist(),
             "both": found.kept_by_both.tolist(),
             "first": found.only_first.tolist(),
