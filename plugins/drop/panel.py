@@ -154,7 +154,6 @@ class DropPanel(foo.Panel):
         score_range=None,
         is_last=False,
     ):
-        panel_data.check_fields(ctx.dataset, key)
         if isinstance(class_name, list):
             class_name = tuple(class_name)
         if is_last:  # the last bin of a histogram has its upper edge too
@@ -187,7 +186,8 @@ class DropPanel(foo.Panel):
             return
         config = get_config(ctx.dataset, key)
         # The flag is that of the run's own density; keep_at is right at any other
-        field = config.kept_field if density == config.density else config.keep_at_field
+        flagged = density == config.density and ctx.dataset.has_field(config.kept_field)
+        field = config.kept_field if flagged else config.keep_at_field
         if field != coloured:
             ctx.panel.set_state("coloured", field)
         ctx.ops.set_active_fields([*others, field])

@@ -18,7 +18,7 @@ from fiftyone_drop.allocation import class_densities
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.plan import first_end
 from fiftyone_drop.population import class_label_fields
-from fiftyone_drop.runs import get_config
+from fiftyone_drop.runs import get_config, load_order
 
 STEPS = 100  # of the density slider
 BINS = 30
@@ -51,7 +51,7 @@ def page(dataset: fo.Dataset, key: str | None) -> str:
         return json.dumps(sent | {"title": title, "text": text})
     config = dataset.get_run_info(key).config
     try:
-        check_fields(dataset, key)
+        load_order(dataset, key)
         tables = run(dataset, key)
     except fod.DropError as error:
         return json.dumps(sent | {"title": "This run cannot be shown", "text": str(error)})
@@ -62,18 +62,6 @@ def page(dataset: fo.Dataset, key: str | None) -> str:
         if dataset.get_evaluation_info(name).config.gt_field == config.label_field
     ]
     return f'{json.dumps(sent)[:-1]}, "run": {tables}}}'
-
-
-def check_fields(dataset: fo.Dataset, key: str) -> None:
-    """Raise a ``DropError`` unless the run of that key exists and has its fields."""
-    config = get_config(dataset, key)
-    names = (config.keep_at_field, config.kept_field)
-    lost = [name for name in names if dataset.get_field(name) is None]
-    if lost:
-        raise fod.DropError(
-            f"key: the fields {lost} of the drop run '{key}' were deleted, so what it keeps is not "
-            "known; delete the run, or make it again"
-        )
 
 
 def score_fields(dataset: fo.Dataset) -> list[str]:
@@ -208,7 +196,7 @@ def comparison(dataset: fo.Dataset, key: str, other: str) -> str:
 def compared(dataset: fo.Dataset, key: str, other: str) -> Any:
     """:func:`fiftyone_drop.compare_drops`, counted anew when a run has changed only."""
     for one in (key, other):
-        check_fields(dataset, one)
+        load_order(dataset, one)
     return _compared(dataset.name, key, version(dataset, key), other, version(dataset, other))
 
 

@@ -12,6 +12,7 @@ import fiftyone.operators.types as types
 import numpy as np
 
 import fiftyone_drop as fod
+from fiftyone_drop.runs import get_config
 
 from . import panel_data
 from .panel import DropPanel, in_words
@@ -132,7 +133,7 @@ class PlainDropPanel(DropPanel):
     @in_words
     def click_class(self, ctx):
         key, density = ctx.panel.get_state("key"), ctx.panel.get_state("density")
-        panel_data.check_fields(ctx.dataset, key)  # the page would be that of another run
+        get_config(ctx.dataset, key)  # the page would be that of another run
         class_name = self._page(ctx)["run"]["classes"][int(ctx.params["id"])]
         self.set_view(ctx, key, density, ctx.params["trace"], class_name)
 
