@@ -175,11 +175,11 @@ def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.D
         a :class:`fiftyone.core.view.DatasetView` of the kept samples
 
     Raises:
-        DropError: if there is no such run, ``density`` is out of range or keeps too little, or
-            a class would be emptied and the run does not allow that
+        DropError: if there is no such run, its order was deleted, ``density`` is out of range or
+            keeps too little, or a class would be emptied and the run does not allow that
     """
     density = check_density(density)
-    results = runs.load_drop(dataset, key)
+    results = runs.load_order(dataset, key)
     config, table = results.config, results.table
     quotas = None
     if table.weights is None:

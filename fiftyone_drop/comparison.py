@@ -100,13 +100,9 @@ def compare_drops(dataset: foc.SampleCollection, key: str, other: str) -> DropCo
     Raises:
         DropError: if there is no such run, or the runs' classes come from different label fields
     """
-    first, second = (runs.load_drop(dataset, k) for k in (key, other))
+    first, second = (runs.load_order(dataset, k) for k in (key, other))
     a, b = first.config, second.config
-    if a.label_field != b.label_field:
-        raise DropError(
-            f"other: runs of the same classes can be compared, but '{key}' prunes the labels of "
-            f"'{a.label_field}' and '{other}' those of '{b.label_field}'"
-        )
+    check_comparable(dataset, key, other)
     root = dataset._root_dataset
     tables, paths = [first.table, second.table], class_paths(root, a)
     if a.group_by != b.group_by:
@@ -136,6 +132,20 @@ def compare_drops(dataset: foc.SampleCollection, key: str, other: str) -> DropCo
         warnings=tuple(_warnings([key, other], tables, common)),
         _kept=(kept[0], kept[1]),
     )
+
+
+def check_comparable(dataset: foc.SampleCollection, key: str, other: str) -> None:
+    """Check that two runs prune the same classes; reads the dataset's record only.
+
+    Raises:
+        DropError: if they do not, or there is no such run
+    """
+    fields = [runs.get_config(dataset, k).label_field for k in (key, other)]
+    if fields[0] != fields[1]:
+        raise DropError(
+            f"other: runs of the same classes can be compared, but '{key}' prunes the labels of "
+            f"'{fields[0]}' and '{other}' those of '{fields[1]}'"
+        )
 
 
 def _ungrouped(table: ClassTable) -> ClassTable:

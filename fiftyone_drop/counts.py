@@ -43,7 +43,7 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
     Raises:
         DropError: if there is no such run, or a density is out of range
     """
-    results = runs.load_drop(dataset, key)
+    results = runs.load_order(dataset, key)
     table = results.table
     wanted = np.array([check_density(d) if d else 0.0 for d in densities])
     if table.weights is not None:
@@ -106,7 +106,7 @@ def score_histogram(
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
         raise DropError(f"bins: must be a whole number >= 1, but got {bins!r}")
     root = dataset._root_dataset
-    config = runs.get_config(dataset, key)
+    config = runs.load_order(dataset, key).config
     density = float(config.density) if density is None else check_density(density)
     check_score(root, score)
     in_run = in_part(config.keep_at_field, density, "all")

@@ -51,10 +51,10 @@ def drop_view(
         of them
 
     Raises:
-        DropError: if there is no such run, class or score field, or ``density`` is out of range or
-            keeps nothing
+        DropError: if there is no such run, class or score field, the run's order was deleted, or
+            ``density`` is out of range or keeps nothing
     """
-    results = runs.load_drop(dataset, key)
+    results = runs.load_order(dataset, key)
     config, table = results.config, results.table
     density = results.density if density is None else check_density(density)
     if part == "kept":

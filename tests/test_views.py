@@ -5,6 +5,7 @@ import json
 import fiftyone as fo
 import numpy as np
 import pytest
+from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
@@ -152,3 +153,22 @@ def test_what_cannot_be_shown_is_refused_by_name(dataset, recalls, arguments, me
     dataset.apply_drop(density=0.5, recalls=recalls)
     with pytest.raises(DropError, match=message):
         fod.drop_view(dataset, "drop", **arguments)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda dataset: fod.drop_view(dataset, "drop"),
+        lambda dataset: fod.set_density(dataset, "drop", 0.3),
+        lambda dataset: fod.compare_drops(dataset, "drop", "other"),
+        lambda dataset: fod.score_histogram(dataset, "drop", "score"),
+    ],
+)
+def test_a_run_without_its_order_is_an_error_and_does_not_keep_nothing(dataset, read):
+    for key in ("drop", "other"):
+        dataset.apply_drop(0.5, rule="proportional", key=key, progress=False)
+    dataset.set_values("score", [0.5] * len(dataset))
+    dataset.delete_sample_field("drop_keep_at")
+    with pytest.raises(fod.DropError, match=r"the field 'drop_keep_at' .+ was deleted"):
+        read(dataset)
+    assert len(dataset.match(F("drop_kept") == True)) == 150  # noqa: E712

@@ -35,17 +35,28 @@ HELP = """Drag the density: the classes follow the hand, and the grid follows wh
 Click a class, a point or a bar of the histogram to see its samples."""
 
 
+CHANGED = "The drop run '{key}' was changed meanwhile. This is how it is now: choose again."
+
+
 def in_words(method):
-    """Show a ``DropError`` in the panel, and the runs anew: the one shown may have been deleted."""
+    """Show a ``DropError`` in the panel, and the runs anew: the one shown may have been deleted.
+
+    Nothing is done either where the run is not the one any more that the component has drawn.
+    """
 
     @functools.wraps(method)
     def event(self, ctx):
-        ctx.panel.set_state("message", None)
+        self.tell(ctx, None)
+        key, drawn = ctx.params.get("key"), ctx.params.get("version")
         try:
-            return method(self, ctx)
+            if drawn is None or drawn == panel_data.version(ctx.dataset, key):
+                return method(self, ctx)
+            problem = CHANGED.format(key=key)
         except fod.DropError as error:
-            self.draw(ctx)
-            ctx.panel.set_state("message", str(error))
+            problem = str(error)
+        self.draw(ctx)
+        self.tell(ctx, problem)
+        return {"failed": True}
 
     return event
 
@@ -84,7 +95,9 @@ class DropPanel(foo.Panel):
 
     @in_words
     def refresh(self, ctx):
-        ctx.panel.set_state("density", None)  # the run's own, which may be another one now
+        """Look for runs, scores and evaluations anew, and forget what was counted."""
+        for counted in ("histogram", "report", "comparison"):
+            ctx.panel.set_data(counted, None)
         self.draw(ctx)
 
     @in_words
@@ -96,7 +109,7 @@ class DropPanel(foo.Panel):
         self._open(ctx, None)
 
     def _open(self, ctx, key):
-        ctx.panel.set_state({"key": key, "density": None, "class_name": None})
+        ctx.panel.set_state("key", key)
         self.draw(ctx)
 
     @in_words
@@ -106,12 +119,21 @@ class DropPanel(foo.Panel):
         params = {param: ctx.params[param] for param in FORMS[name]}
         if "key" in params:
             get_config(ctx.dataset, params["key"])
+            ctx.panel.set_state("key", params["key"])  # the run that is shown afterwards
         follow = self.open_newest if name == "apply_drop" else self.refresh
         ctx.prompt(f"{self.plugin_name}/{name}", params=params, on_success=follow)
 
     def draw(self, ctx):
-        """Send the page of the run that is chosen."""
-        ctx.panel.set_data("page", panel_data.page(ctx.dataset, ctx.panel.get_state("key")))
+        """Send the page of the run that an event is about, or that was chosen."""
+        key = ctx.params.get("key") or ctx.panel.get_state("key")
+        ctx.panel.set_data("page", panel_data.page(ctx.dataset, key))
+
+    def tell(self, ctx, problem):
+        """Show what went wrong, or None.
+
+        As data: what is in a panel's state the App saves, and reads the page's dataset anew.
+        """
+        ctx.panel.set_data("message", problem)
 
     # -- samples in the grid --
 
@@ -132,7 +154,6 @@ class DropPanel(foo.Panel):
         score_range=None,
         is_last=False,
     ):
-        panel_data.check_fields(ctx.dataset, key)
         if isinstance(class_name, list):
             class_name = tuple(class_name)
         if is_last:  # the last bin of a histogram has its upper edge too
@@ -148,19 +169,16 @@ class DropPanel(foo.Panel):
         )
         ctx.ops.set_view(view)
         self._colour_kept(ctx, key, density, wanted=part == "all")
-        ctx.panel.set_state(
-            {"key": key, "density": density, "part": part, "score": score, "class_name": class_name}
-        )
 
     def _colour_kept(self, ctx, key, density, wanted):
         """Where kept and pruned samples are shown together, tell which is which.
 
         In this session of the App only, and taken back when one part is shown again.
         """
-        field = ctx.panel.get_state("coloured")
-        if field is None and not wanted:
+        coloured = ctx.panel.get_state("coloured")
+        if coloured is None and not wanted:
             return
-        others = [name for name in ctx.active_fields if name != field]
+        others = [name for name in ctx.active_fields if name != coloured]
         if not wanted:
             ctx.panel.set_state("coloured", None)
             ctx.ops.set_active_fields(others)
@@ -168,8 +186,10 @@ class DropPanel(foo.Panel):
             return
         config = get_config(ctx.dataset, key)
         # The flag is that of the run's own density; keep_at is right at any other
-        field = config.kept_field if density == config.density else config.keep_at_field
-        ctx.panel.set_state("coloured", field)
+        flagged = density == config.density and ctx.dataset.has_field(config.kept_field)
+        field = config.kept_field if flagged else config.keep_at_field
+        if field != coloured:
+            ctx.panel.set_state("coloured", field)
         ctx.ops.set_active_fields([*others, field])
         saved = ctx.dataset.app_config.color_scheme
         fields = [*((saved and saved.fields) or []), {"path": field, "valueColors": KEPT_COLOURS}]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone as fo
@@ -17,7 +18,7 @@ from fiftyone_drop.allocation import class_densities
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.plan import first_end
 from fiftyone_drop.population import class_label_fields
-from fiftyone_drop.runs import get_config
+from fiftyone_drop.runs import get_config, load_order
 
 STEPS = 100  # of the density slider
 BINS = 30
@@ -44,34 +45,23 @@ def page(dataset: fo.Dataset, key: str | None) -> str:
     keys = fod.list_drops(dataset)
     if key not in keys:
         key = max(keys, key=lambda k: dataset.get_run_info(k).timestamp, default=None)
-    shown: dict[str, Any] = {"runs": keys, "key": key}
+    sent: dict[str, Any] = {"runs": keys, "key": key}
     if key is None:
         title, text = NO_RUNS if class_label_fields(dataset) else NO_LABELS
-        return json.dumps(shown | {"title": title, "text": text})
+        return json.dumps(sent | {"title": title, "text": text})
     config = dataset.get_run_info(key).config
     try:
-        check_fields(dataset, key)
+        load_order(dataset, key)
+        tables = run(dataset, key)
     except fod.DropError as error:
-        return json.dumps(shown | {"title": "This run cannot be shown", "text": str(error)})
-    shown["scores"] = score_fields(dataset)
-    shown["evaluations"] = [
+        return json.dumps(sent | {"title": "This run cannot be shown", "text": str(error)})
+    sent["scores"] = score_fields(dataset)
+    sent["evaluations"] = [
         name
         for name in dataset.list_evaluations(type="classification")
         if dataset.get_evaluation_info(name).config.gt_field == config.label_field
     ]
-    return f'{json.dumps(shown)[:-1]}, "run": {run(dataset, key)}}}'
-
-
-def check_fields(dataset: fo.Dataset, key: str) -> None:
-    """Raise a ``DropError`` unless the run of that key exists and has its fields."""
-    config = get_config(dataset, key)
-    names = (config.keep_at_field, config.kept_field)
-    lost = [name for name in names if dataset.get_field(name) is None]
-    if lost:
-        raise fod.DropError(
-            f"key: the fields {lost} of the drop run '{key}' were deleted, so what it keeps is not "
-            "known; delete the run, or make it again"
-        )
+    return f'{json.dumps(sent)[:-1]}, "run": {tables}}}'
 
 
 def score_fields(dataset: fo.Dataset) -> list[str]:
@@ -90,7 +80,12 @@ def run(dataset: fo.Dataset, key: str) -> str:
 
 
 def version(dataset: fo.Dataset, key: str) -> str:
-    """What is another one whenever the run is."""
+    """What is another one whenever the run is.
+
+    Raises:
+        fiftyone_drop.DropError: if there is no such run
+    """
+    get_config(dataset, key)
     info = dataset.get_run_info(key)
     return f"{dataset._doc.id} {info.timestamp} {info.config.density!r}"
 
@@ -114,7 +109,9 @@ def _run(name: str, key: str, as_of: str) -> str:
             "group_by": config.group_by,
             "recalls_from": config.recalls_from,
             "classes": table.classes,
-            "names": table.names,
+            "names": shown(table.names),
+            "kept_field": config.kept_field,
+            "keep_at_field": config.keep_at_field,
             "sizes": table.sizes.tolist(),
             "recalls": None if table.recalls is None else table.recalls.tolist(),
             "intervals": None if table.intervals is None else table.intervals.tolist(),
@@ -123,6 +120,11 @@ def _run(name: str, key: str, as_of: str) -> str:
             "levels": water_levels(table, densities.tolist()) if config.rule == "drop" else None,
         }
     )
+
+
+def shown(names: Sequence[str]) -> list[str]:
+    """Class names that can be seen and clicked: a label may be the empty string."""
+    return [name if name.strip() else f"(empty label {name!r})" for name in names]
 
 
 def water_levels(table: ClassTable, densities: list[float]) -> list[float]:
@@ -181,7 +183,7 @@ def comparison(dataset: fo.Dataset, key: str, other: str) -> str:
         {
             "version": version(dataset, key),
             "other": other,
-            "names": found.names,
+            "names": shown(found.names),
             "densities": densities.tolist(),
             "both": found.kept_by_both.tolist(),
             "first": found.only_first.tolist(),
@@ -194,7 +196,7 @@ def comparison(dataset: fo.Dataset, key: str, other: str) -> str:
 def compared(dataset: fo.Dataset, key: str, other: str) -> Any:
     """:func:`fiftyone_drop.compare_drops`, counted anew when a run has changed only."""
     for one in (key, other):
-        check_fields(dataset, one)
+        load_order(dataset, one)
     return _compared(dataset.name, key, version(dataset, key), other, version(dataset, other))
 
 

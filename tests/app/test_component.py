@@ -46,6 +46,8 @@ def page_of(names, **more):
         "recalls_from": "given",
         "classes": names,
         "names": names,
+        "kept_field": "drop_kept",
+        "keep_at_field": "drop_keep_at",
         "sizes": sizes,
         "recalls": [1 - (k + 1) / (2 * len(names)) for k in range(len(names))],
         "intervals": None,
@@ -94,6 +96,13 @@ class Component:
         self.page.mouse.down()
         for stop in stops:
             self.page.mouse.move(box["x"] + stop * box["width"], y)
+
+    def choose_tab(self, name):
+        self.page.get_by_role("tab", name=name).click()
+
+    def leave(self):
+        """Hide the panel, as the App does with its tab."""
+        self.page.evaluate("ReactDOM.flushSync(() => drawn.unmount()), delete window.drawn")
 
     def kept(self):
         return self.page.locator('[data-cy="drop-kept"]').inner_text()
@@ -154,8 +163,8 @@ def test_letting_go_asks_once_for_the_view(component):
     component.page.wait_for_function("window.calls.length > 0")
     component.page.wait_for_timeout(400)
     assert [name for name, _ in component.calls] == ["show"]
-    shown = {"key": "drop", "density": 1.0, "part": "kept", "score": None, "class_name": None}
-    assert component.calls[0][1] == shown
+    shown = {"density": 1.0, "part": "kept", "score": None, "class_name": None}
+    assert component.calls[0][1] == {"key": "drop", "version": "1", **shown}
 
 
 def test_of_what_is_asked_while_an_answer_is_awaited_the_last_wins(component):
@@ -167,6 +176,32 @@ def test_of_what_is_asked_while_an_answer_is_awaited_the_last_wins(component):
     assert [params["class_name"] for _, params in component.calls] == ["ant", "cat"]
     component.answer()
     assert len(component.calls) == 2
+
+
+def test_what_was_chosen_of_a_run_that_was_changed_meanwhile_is_not_asked_for(component):
+    component.draw(page_of(ANIMALS))
+    for name in ("ant", "bee"):
+        component.page.get_by_role("button", name=name).click()
+    component.draw(page_of(ANIMALS, version="2"))
+    component.answer()
+    assert [params["class_name"] for _, params in component.calls] == ["ant"]
+
+
+def test_the_difference_of_two_runs_waits_its_turn_and_nothing_else_is_said_to_be_shown(component):
+    found = {"version": "1", "other": "even", "names": ANIMALS, "warnings": []}
+    found |= {"densities": [[0.5] * 4, [0.4] * 4]}
+    found |= {name: [1] * 4 for name in ("both", "first", "second")}
+    sent = page_of(ANIMALS) | {"runs": ["drop", "even"]}
+    component.draw(sent, comparison=json.dumps(found))
+    component.page.get_by_role("button", name="bee").click()
+    component.choose_tab("Compare")
+    component.page.get_by_role("button", name="Only in even").click()
+    expect(component.page.locator('[data-cy="drop-grid"] [aria-pressed=true]')).to_have_count(0)
+    expect(component.page.locator('[data-cy="drop-shown"]')).to_have_count(0)
+    assert len(component.calls) == 1
+    component.answer()
+    asked = {"key": "drop", "version": "1", "other": "even", "which": "second"}
+    assert component.calls[1:] == [["show_difference", asked]]
 
 
 def test_the_keyboard_asks_when_it_rests(component):
@@ -231,15 +266,136 @@ def test_rows_keep_their_places_until_the_slider_is_let_go(component):
     expect(component.page.locator('[data-cy="drop-class"] button').first).to_have_text("ant")
 
 
-def test_a_run_is_shown_as_it_was_left(component):
-    left = {"key": "drop", "density": 0.8, "part": "pruned", "class_name": "cat", "score": None}
-    component.draw(page_of(ANIMALS), **left)
+def test_a_run_is_shown_as_it_was_left_until_it_is_another(component):
+    component.draw(page_of(ANIMALS))
+    component.press("ArrowRight", times=3)
+    component.page.wait_for_function("window.calls.length > 0")
+    component.answer()
+    component.page.get_by_role("button", name="Pruned").click()
+    component.answer()
+    component.page.get_by_role("button", name="cat").click()
+    component.answer()
+    component.leave()
+    component.draw(page_of(ANIMALS))
     assert component.page.locator('[data-cy="drop-density"]').inner_text() == "0.80"
     expect(component.page.locator('[data-cy="drop-shown"]')).to_have_text("of cat")
-    pressed = component.page.locator(
-        '[aria-label="Which samples the grid shows"] [aria-pressed=true]'
-    )
+    pressed = component.page.locator('[data-cy="drop-grid"] [aria-pressed=true]')
     expect(pressed).to_contain_text("Pruned")
+    component.draw(page_of(ANIMALS, version="2"))
+    assert component.page.locator('[data-cy="drop-density"]').inner_text() == "0.50"
+    expect(pressed).to_have_count(0)
+
+
+def test_tabs_are_changed_by_arrow_keys_and_say_what_they_belong_to(component):
+    component.draw(page_of(ANIMALS))
+    component.page.get_by_role("tab", name="Classes").focus()
+    for key, name in (("ArrowRight", "Recall"), ("End", "Compare"), ("ArrowRight", "Classes")):
+        component.page.keyboard.press(key)
+        expect(component.page.get_by_role("tab", name=name)).to_be_focused()
+        expect(component.page.get_by_role("tabpanel", name=name)).to_be_visible()
+
+
+# -- what Python counts ---------------------------------------------------------------------------
+
+
+def counted(score="el2n", density=0.5, version="1"):
+    """The histogram of a score, as Python sends it."""
+    bins = {"edges": [0.0, 0.5, 1.0], "kept": [3, 2], "pruned": [1, 4], "missing": 0}
+    return json.dumps({"version": version, "score": score, "density": density, **bins})
+
+
+@pytest.fixture
+def scored(component):
+    """A run whose scores are looked at."""
+    sent = page_of(ANIMALS) | {"scores": ["el2n", "aum"]}
+    component.draw(sent)
+    component.choose_tab("Score")
+    return sent
+
+
+def counts(component):
+    return [(p["score"], p["density"]) for name, p in component.calls if name == "count_score"]
+
+
+def test_the_first_score_of_a_dataset_is_counted_when_it_comes(component):
+    component.draw(page_of(ANIMALS))
+    component.choose_tab("Score")
+    assert counts(component) == []
+    component.draw(page_of(ANIMALS) | {"scores": ["el2n"]})
+    assert counts(component) == [("el2n", 0.5)]
+
+
+def test_a_slow_count_does_not_come_after_that_of_a_newer_choice(component, scored):
+    choice = component.page.get_by_label("Score", exact=True).and_(component.page.locator("select"))
+    choice.select_option("aum")
+    assert counts(component) == [("el2n", 0.5)]
+    component.draw(scored, histogram=counted("el2n"))
+    component.answer()
+    assert counts(component) == [("el2n", 0.5), ("aum", 0.5)]
+    component.draw(scored, histogram=counted("aum"))
+    component.answer()
+    expect(component.page.get_by_text("counted at density 0.50")).to_be_visible()
+    assert len(counts(component)) == 2
+
+
+def test_a_score_is_counted_anew_where_the_slider_is_let_go_and_when_refreshed(component, scored):
+    component.draw(scored, histogram=counted())
+    component.answer()
+    component.press("ArrowRight")
+    component.page.wait_for_function("window.calls.length == 3")
+    assert {name for name, _ in component.calls[1:]} == {"show", "count_score"}
+    assert counts(component)[-1] == ("el2n", 0.6)
+    component.draw(scored, histogram=counted(density=0.6))
+    component.answer()
+    component.answer()
+    component.draw(scored, histogram=None)
+    assert counts(component)[-1] == ("el2n", 0.6)
+    assert len(counts(component)) == 3
+
+
+def test_what_could_not_be_counted_can_be_counted_again(component, scored):
+    component.answer(result={"failed": True})
+    expect(component.page.get_by_text("It was not counted.")).to_be_visible()
+    assert len(counts(component)) == 1
+    component.page.get_by_role("button", name="Count again").click()
+    assert len(counts(component)) == 2
+
+
+def test_bins_are_reached_by_keyboard_and_what_they_show_is_said(component, scored):
+    component.draw(scored, histogram=counted())
+    component.answer()
+    last = component.page.get_by_role("button", name="0.5 to 1: 2 kept, 4 pruned")
+    last.focus()
+    component.page.keyboard.press("Enter")
+    asked = component.calls[-1][1]
+    assert (asked["score"], asked["score_range"], asked["is_last"]) == ("el2n", [0.5, 1.0], True)
+    component.answer()
+    expect(component.page.locator('[data-cy="drop-range"]')).to_have_text("with el2n from 0.5 to 1")
+    component.page.get_by_role("button", name="Pruned", exact=True).click()
+    asked = component.calls[-1][1]
+    assert (asked["part"], asked["score_range"]) == ("pruned", [0.5, 1.0])
+    component.answer()
+    component.page.get_by_role("button", name="All values").click()
+    assert "score_range" not in component.calls[-1][1]
+    expect(component.page.get_by_role("button", name="Pruned 5")).to_be_visible()
+
+
+def test_a_score_that_was_deleted_is_not_asked_for(component, scored):
+    component.page.get_by_label("Order of the grid").select_option("aum")
+    component.answer()
+    component.answer()
+    component.draw(scored | {"scores": ["el2n"]})
+    component.page.get_by_role("button", name="Pruned").click()
+    assert component.calls[-1][1]["score"] is None
+
+
+def test_both_parts_together_say_how_to_tell_them(component):
+    component.draw(page_of(ANIMALS))
+    component.page.get_by_role("button", name="Both").click()
+    words = component.page.locator('[data-cy="drop-colours"]')
+    expect(words).to_have_text("coloured by drop_kept")
+    component.press("ArrowRight")
+    expect(words).to_have_text("kept are those whose drop_keep_at is at most 0.60")
 
 
 def test_an_empty_page_says_what_to_do_and_opens_the_form(component):

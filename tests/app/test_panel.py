@@ -93,9 +93,18 @@ def test_the_numbers_follow_the_hand_and_the_grid_follows_when_it_lets_go(
     of_ours = [r for r in app.requests[before:] if r.url.endswith("/operators/execute")]
     assert seen == sorted(set(seen))
     assert not of_ours
+    before = len(app.requests)
     let_go(slider)
     app.expect_count(seen[-1])
+    app.settle()
+    # State of the panel is not saved with it: the App would read the whole page once more
+    queries = [r.post_data or "" for r in app.requests[before:] if r.url.endswith("/graphql")]
+    assert not [query for query in queries if "setSpaces" in query]
+    assert len([query for query in queries if "query DatasetPageQuery" in query]) <= 1
     picture("panel", for_docs=True)
+    at = part(opened, "density").inner_text()
+    app.page.reload()
+    expect(part(app.page, "density")).to_have_text(at)
 
 
 def test_a_click_on_a_class_shows_as_many_samples_as_its_quota(app, panel, pruned, picture):
@@ -230,6 +239,34 @@ def test_a_run_deleted_meanwhile_is_said_to_be_gone(app, panel, pruned, picture)
     expect(opened.get_by_text("the drop run 'drop'", exact=False).first).to_be_visible()
     expect(opened.get_by_role("button", name="New run", exact=False)).to_be_visible()
     picture("panel-run-deleted")
+
+
+def test_a_run_moved_meanwhile_is_said_to_be_changed_and_shown_as_it_is(app, panel, pruned):
+    opened = panel(pruned)
+    expect(part(opened, "kept")).to_have_text("150")
+    fod.set_density(pruned, "drop", 0.3)
+    opened.get_by_role("button", name="zero", exact=True).click()
+    expect(opened.get_by_text("'drop' was changed", exact=False)).to_be_visible()
+    expect(part(opened, "kept")).to_have_text("90")
+    app.expect_count(300)
+    opened.get_by_role("button", name="Kept", exact=False).first.click()
+    app.expect_count(90)
+    expect(opened.get_by_text("'drop' was changed", exact=False)).to_have_count(0)
+
+
+def test_a_server_that_cannot_be_reached_is_said_and_the_panel_goes_on(app, panel, pruned):
+    opened = panel(pruned)
+    everything = "**/operators/execute"
+    app.page.route(everything, lambda route: route.abort())
+    opened.get_by_role("button", name="zero", exact=True).click()
+    expect(opened.get_by_role("alert")).to_be_visible()
+    app.settle()
+    app.page.unroute(everything)
+    app.errors.clear()  # FiftyOne's own words on it
+    table = fod.load_drop(pruned, "drop").table
+    opened.get_by_role("button", name="one", exact=True).click()
+    app.expect_count(table.by_class("quotas")["one"])
+    expect(opened.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_dataset_without_a_run_says_what_to_do(panel, dataset):

@@ -1,6 +1,8 @@
 """The Python side of the panel: what it sends to its component, and the views that it sets."""
 
+import html
 import json
+import re
 import shutil
 import sys
 from collections import Counter
@@ -11,6 +13,7 @@ import fiftyone.operators as foo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from reading import seen
 
 import fiftyone_drop as fod
 
@@ -313,20 +316,20 @@ def test_a_run_deleted_meanwhile_is_said_and_the_others_are_shown(pruned, recall
     panel = PanelSession(pruned).call("open_run", key="drop")
     fod.delete_drop(pruned, "drop")
     panel.call(event, key="drop", **EVENTS[event])
-    assert "'drop'" in panel.state["message"]
+    assert "'drop'" in panel.data["message"]
     assert panel.page["runs"] == ["other"]
     assert panel.run["key"] == "other"
     assert panel.asked_for("set_view") is None
     # What works is not reproached with what did not
     panel.call("refresh")
-    assert panel.state["message"] is None
+    assert panel.data["message"] is None
 
 
 def test_a_deleted_field_is_said_and_no_view_is_shown(pruned):
     panel = PanelSession(pruned)
     pruned.delete_sample_field("drop_keep_at")
     panel.call("show", key="drop", density=0.3, part="kept")
-    assert "drop_keep_at" in panel.state["message"]
+    assert "drop_keep_at" in panel.data["message"]
     assert panel.asked_for("set_view") is None
     assert "drop_keep_at" in panel.page["text"]
 
@@ -341,7 +344,53 @@ def test_a_density_that_keeps_nothing_is_said(make_dataset):
         allow_empty_classes=True,
     )
     panel = PanelSession(dataset).call("show", key="drop", density=0.01, part="kept")
-    assert "keeps 0 of 20" in panel.state["message"]
+    assert "keeps 0 of 20" in panel.data["message"]
+
+
+@pytest.mark.parametrize("event", [e for e in EVENTS if e != "open_form"])
+def test_a_run_changed_meanwhile_is_sent_anew_and_nothing_else_happens(pruned, recalls, event):
+    pruned.apply_drop(0.2, label_field="ground_truth", recalls=recalls, key="other")
+    panel = PanelSession(pruned).call("open_run", key="drop")
+    drawn = panel.run["version"]
+    fod.set_density(pruned, "drop", 0.35)
+    panel.call(event, key="drop", version=drawn, **EVENTS[event])
+    assert "'drop' was changed" in panel.data["message"]
+    assert (panel.run["key"], panel.run["density"]) == ("drop", 0.35)
+    assert panel.asked_for("set_view") is None
+    panel.call("show", key="drop", version=panel.run["version"], density=0.3, part="kept")
+    assert panel.data["message"] is None
+    assert len(panel.view) == len(fod.drop_view(pruned, "drop", 0.3))
+
+
+def test_what_the_grid_shows_is_not_saved_with_the_page(pruned):
+    # The App would read the whole dataset anew: once for the view, and once for the panel's state
+    panel = PanelSession(pruned)
+    panel.call("show", key="drop", density=0.3, part="pruned", class_name="one")
+    assert panel.asked_for("patch_panel_state") is None
+
+
+def test_a_run_whose_classes_cannot_be_read_is_said_and_can_be_deleted(dataset):
+    dataset.apply_drop(0.4, label_field="ground_truth", rule="none")
+    dataset.rename_sample_field("ground_truth", "renamed")
+    panel = PanelSession(dataset)
+    assert panel.page["key"] == "drop"
+    assert "ground_truth" in panel.page["text"]
+
+
+def test_refreshing_forgets_what_was_counted(pruned):
+    panel = PanelSession(pruned).call("report", key="drop")
+    panel.call("refresh", key="drop")
+    assert panel.data["report"] is None
+
+
+def test_a_label_that_is_empty_can_be_seen(dataset):
+    labels = dataset.values("ground_truth.label")
+    dataset.set_values("ground_truth.label", ["" if x == "one" else x for x in labels])
+    dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional")
+    panel = PanelSession(dataset)
+    assert panel.run["names"][0] == "(empty label '')"
+    panel.call("show", key="drop", density=1, part="all", class_name=panel.run["classes"][0])
+    assert len(panel.view) == labels.count("one")
 
 
 # -- without the bundle ---------------------------------------------------------------------------
@@ -411,16 +460,45 @@ def test_without_the_component_a_run_deleted_meanwhile_is_said(pruned, without_b
     fod.delete_drop(pruned, "drop")
     panel.call("slide", value=0.3)
     drawn = properties_of(panel)
-    assert "'drop'" in drawn["problem"]["view"]["label"]
+    assert "'drop'" in seen(drawn["problem"]["view"]["label"])
     assert "No drop run yet" in drawn["next"]["view"]["label"]
     assert "density" not in drawn
+
+
+def test_without_the_component_a_class_of_a_deleted_run_shows_no_other_runs(
+    pruned, recalls, without_bundle
+):
+    pruned.apply_drop(0.2, label_field="ground_truth", recalls=recalls, key="other")
+    panel = PanelSession(pruned).call("choose_run", value="drop")
+    fod.delete_drop(pruned, "drop")
+    panel.call("click_class", id="0", trace="kept")
+    assert "'drop'" in panel.state["message"]
+    assert panel.asked_for("set_view") is None
+
+
+def test_without_the_component_names_are_text_too(odd_dataset, without_bundle):
+    odd_dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional")
+    panel = PanelSession(odd_dataset)
+    axis = properties_of(panel)["bars"]["view"]["layout"]["xaxis"]
+    kept, _ = panel.data["bars"]
+    assert axis["type"] == "category"
+    assert axis["tickvals"] == kept["x"]
+    names = fod.load_drop(odd_dataset, "drop").table.names
+    assert sorted(html.unescape(name) for name in kept["x"]) == sorted(names)
+    assert not any("<" in name for name in kept["x"] + axis["ticktext"])
+    assert max(map(len, map(html.unescape, axis["ticktext"]))) <= 24
+    drawn = properties_of(panel.call("report", key="drop"))
+    for i, (_, words) in enumerate(fod.report(odd_dataset, "drop").findings):
+        label = drawn[f"finding_{i}"]["view"]["label"]
+        assert seen(label) == words
+        assert not re.search(r"(?<!\\)[<\[!*_]", label)
 
 
 def test_without_the_component_the_report_is_there_and_forms_open(pruned, without_bundle):
     panel = PanelSession(pruned)
     drawn = properties_of(panel.call("report", key="drop"))
     for i, (level, words) in enumerate(fod.report(pruned, "drop").findings):
-        assert drawn[f"finding_{i}"]["view"]["label"] == words
+        assert seen(drawn[f"finding_{i}"]["view"]["label"]) == words
         assert ("Warning" in drawn[f"finding_{i}"]["view"]["name"]) == (level == "warning")
     button = properties_of(panel)["delete"]["view"]
     assert button["operator"] == f"{URI}#open_form"

@@ -129,6 +129,21 @@ def test_a_run_is_not_compared_with_itself(form, two_runs):
     assert problems(properties) == {"other": "choose a run other than the first"}
 
 
+def test_runs_of_other_classes_are_not_compared(form, two_runs):
+    two_runs.apply_drop(0.5, label_field="parity", rule="proportional", key="third")
+    properties = form(two_runs, {"key": "first", "other": "third"}, operator="compare_drops")
+    assert "those of 'parity'" in problems(properties)["other"]
+
+
+def test_a_run_whose_order_was_deleted_is_said_at_the_key_and_not_moved(form, run, run_in_app):
+    run.delete_sample_field("first_keep_at")
+    properties = form(run, {"key": "first"}, operator="set_density")
+    assert "'first_keep_at' of the drop run 'first' was deleted" in problems(properties)["key"]
+    invoked = run_in_app(run, {"key": "first", "density": 0.3}, operator="set_density")
+    assert "'first_keep_at'" in texts(output(invoked)[0])
+    assert fod.load_drop(run, "first").density == 0.5
+
+
 def test_both_runs_must_be_chosen(form, two_runs):
     assert problems(form(two_runs, operator="compare_drops")) == {
         "key": "choose a drop run",

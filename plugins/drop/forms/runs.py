@@ -7,7 +7,8 @@ import numpy as np
 
 import fiftyone_drop as fod
 from fiftyone_drop.allocation import check_density, check_no_class_emptied, kept_size
-from fiftyone_drop.runs import DropConfig, DropResults, find_configs, get_config
+from fiftyone_drop.comparison import check_comparable
+from fiftyone_drop.runs import DropConfig, DropResults, find_configs, get_config, load_order
 
 from .base import Form, recently
 
@@ -43,7 +44,7 @@ class SetDensityForm(Form):
         written = self.ctx.dataset.get_run_info(key).timestamp
         return recently(
             [self.ctx.dataset.name, key, config.density, written],
-            lambda: fod.load_drop(self.ctx.dataset, key),
+            lambda: load_order(self.ctx.dataset, key),
         )
 
 
@@ -69,6 +70,8 @@ class CompareDropsForm(Form):
             return
         if key == other:
             self.mark("other", "choose a run other than the first")
+        with self.checking():
+            check_comparable(self.ctx.dataset, key, other)
         self.radio(
             "show",
             {

@@ -1,10 +1,10 @@
 (function(global, factory) {
-	typeof exports === "object" && typeof module !== "undefined" ? factory(require("@fiftyone/plugins"), require("@fiftyone/operators"), require("react")) : typeof define === "function" && define.amd ? define([
+	typeof exports === "object" && typeof module !== "undefined" ? factory(require("@fiftyone/plugins"), require("react"), require("@fiftyone/operators")) : typeof define === "function" && define.amd ? define([
 		"@fiftyone/plugins",
-		"@fiftyone/operators",
-		"react"
-	], factory) : (global = typeof globalThis !== "undefined" ? globalThis : global || self, factory(global.__fop__, global.__foo__, global.React));
-})(this, function(_fiftyone_plugins, _fiftyone_operators, react) {
+		"react",
+		"@fiftyone/operators"
+	], factory) : (global = typeof globalThis !== "undefined" ? globalThis : global || self, factory(global.__fop__, global.React, global.__foo__));
+})(this, function(_fiftyone_plugins, react, _fiftyone_operators) {
 	// \0rolldown/runtime.js
 	var __create = Object.create;
 	var __defProp = Object.defineProperty;
@@ -27,9 +27,88 @@
 		enumerable: true
 	}) : target, mod));
 	react = __toESM(react, 1);
+	// src/events.js
+	var LANES = {
+		show: "grid",
+		show_difference: "grid"
+	};
+	/** A function that calls a method of the Python panel, and then `done(whether it worked)`. */
+	function useEvents(uris, setFailure) {
+		const trigger = (0, _fiftyone_operators.useTriggerPanelEvent)();
+		const latest = (0, react.useRef)();
+		latest.current = {
+			trigger,
+			uris
+		};
+		return (0, react.useCallback)((name, params, done) => {
+			const { trigger, uris } = latest.current;
+			trigger(uris[name], params, false, (result) => {
+				setFailure(result?.error ? String(result.errorMessage || result.error) : null);
+				done?.(!result?.error && !result?.result?.failed);
+				return false;
+			});
+		}, [setFailure]);
+	}
+	/** One request at a time of a kind; of those made meanwhile the last one only is sent, so it wins.
+	*
+	* Those of a run that is not shown any more, or was changed, are not sent at all.
+	*/
+	function useLatest(call, version) {
+		const [isBusy, setBusy] = (0, react.useState)(false);
+		const lanes = (0, react.useRef)({});
+		const shown = (0, react.useRef)();
+		shown.current = version;
+		const ask = (0, react.useCallback)((name, params, done) => {
+			var _lanes$current;
+			const kind = LANES[name] ?? name;
+			const lane = (_lanes$current = lanes.current)[kind] ?? (_lanes$current[kind] = {
+				isFlying: false,
+				waiting: null
+			});
+			if (lane.isFlying) {
+				lane.waiting = [
+					name,
+					params,
+					done
+				];
+				return;
+			}
+			lane.isFlying = true;
+			if (kind === "grid") setBusy(true);
+			call(name, params, (worked) => {
+				lane.isFlying = false;
+				if (kind === "grid") setBusy(false);
+				done?.(worked);
+				const next = lane.waiting;
+				lane.waiting = null;
+				if (next && next[1].version === shown.current) ask(...next);
+			});
+		}, [call]);
+		return [isBusy, ask];
+	}
+	/** Ask for what is counted on demand, whenever it is not here; returns how to ask again if it failed. */
+	function useAnswer(ask, name, params, isHere) {
+		const wanted = JSON.stringify(params);
+		const [failed, setFailed] = (0, react.useState)(null);
+		(0, react.useEffect)(() => {
+			if (!isHere && failed !== wanted) ask(name, JSON.parse(wanted), (worked) => !worked && setFailed(wanted));
+		}, [
+			ask,
+			name,
+			wanted,
+			isHere,
+			failed
+		]);
+		return !isHere && failed === wanted ? () => setFailed(null) : null;
+	}
 	var count = (n) => n.toLocaleString("en-US");
-	var fraction = (x) => x.toFixed(3);
-	var density = (d) => Math.abs(d * 100 - Math.round(d * 100)) < 1e-9 ? d.toFixed(2) : String(d);
+	/** Three digits; what is nearly nothing, or nearly all, is told from what is. */
+	function fraction(x) {
+		if (x > 0 && x < 5e-4) return "<0.001";
+		return x < 1 && x >= .9995 ? ">0.999" : x.toFixed(3);
+	}
+	/** Steps of a hundredth, but the run's own density may have more digits. */
+	var density = (d) => Math.abs(d * 100 - Math.round(d * 100)) < 1e-9 ? d.toFixed(2) : String(Number(d.toPrecision(6)));
 	var value = (x) => x === 0 || Math.abs(x) >= .001 && Math.abs(x) < 1e5 ? String(Number(x.toPrecision(3))) : x.toExponential(1);
 	var sum = (numbers) => numbers.reduce((total, n) => total + n, 0);
 	/** The index of the density nearest to one, among ascending densities. */
@@ -141,17 +220,45 @@
 			onClick: () => onChange(value)
 		}, words)));
 	}
+	var STEPS = {
+		ArrowRight: 1,
+		ArrowLeft: -1,
+		Home: -Infinity,
+		End: Infinity
+	};
+	/** Tabs, of which arrow keys choose another one. */
 	function Tabs({ tabs, chosen, onChange }) {
+		const names = Object.keys(tabs);
+		const onKeyDown = (event) => {
+			const step = STEPS[event.key];
+			if (step === void 0) return;
+			event.preventDefault();
+			const next = names.indexOf(chosen) + step;
+			const name = names[Number.isFinite(step) ? (next + names.length) % names.length : step < 0 ? 0 : names.length - 1];
+			onChange(name);
+			event.currentTarget.children[names.indexOf(name)].focus();
+		};
 		return /* @__PURE__ */ react.default.createElement("div", {
 			className: "drop-tabs",
-			role: "tablist"
-		}, Object.entries(tabs).map(([value, words]) => /* @__PURE__ */ react.default.createElement("button", {
-			key: value,
+			role: "tablist",
+			onKeyDown
+		}, names.map((name) => /* @__PURE__ */ react.default.createElement("button", {
+			key: name,
 			type: "button",
 			role: "tab",
-			"aria-selected": value === chosen,
-			onClick: () => onChange(value)
-		}, words)));
+			id: `drop-tab-${name}`,
+			"aria-controls": "drop-tabpanel",
+			"aria-selected": name === chosen,
+			tabIndex: name === chosen ? 0 : -1,
+			onClick: () => onChange(name)
+		}, tabs[name])));
+	}
+	function TabPanel({ of, children }) {
+		return /* @__PURE__ */ react.default.createElement("div", {
+			role: "tabpanel",
+			id: "drop-tabpanel",
+			"aria-labelledby": `drop-tab-${of}`
+		}, children);
 	}
 	function Search({ value, onChange }) {
 		return /* @__PURE__ */ react.default.createElement("input", {
@@ -265,9 +372,10 @@
 			title: interval(run, k)
 		}, fraction(run.recalls[k])))))), order.length === 0 && /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "No class has “", text, "” in its name."));
 	}
-	function Bar({ kept, size, most }) {
+	function Bar({ kept, size, most, title }) {
 		return /* @__PURE__ */ react.default.createElement("div", {
 			className: "drop-bar",
+			title,
 			style: { width: `${Math.max(1, 100 * size / most)}%` }
 		}, /* @__PURE__ */ react.default.createElement("div", { style: { width: `${100 * kept / size}%` } }));
 	}
@@ -306,26 +414,27 @@
 	var interval = (run, k) => run.intervals && `95 % interval ${fraction(run.intervals[k][0])} to ${fraction(run.intervals[k][1])}`;
 	// src/Compare.jsx
 	/** Two runs side by side: class densities, and what only one of them keeps. */
-	function Compare({ run, runs, found, call }) {
+	function Compare({ run, runs, found, ask, onShow }) {
 		const others = runs.filter((key) => key !== run.key);
 		const fits = found && found.version === run.version && others.includes(found.other) ? found : null;
 		if (others.length === 0) return /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "There is no second run to compare with. New run makes one.");
-		return /* @__PURE__ */ react.default.createElement("section", null, /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement("span", null, run.key, " against"), /* @__PURE__ */ react.default.createElement(Select, {
+		return /* @__PURE__ */ react.default.createElement("section", null, /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement("span", null, run.key, ", at its own density ", density(run.density), ", against"), /* @__PURE__ */ react.default.createElement(Select, {
 			label: "The run to compare with",
 			value: fits?.other ?? "",
 			options: fits ? others : ["", ...others],
 			words: (key) => key || "choose a run",
-			onChange: (other) => other && call("compare", {
+			onChange: (other) => other && ask("compare", {
 				key: run.key,
+				version: run.version,
 				other
 			})
 		})), fits && /* @__PURE__ */ react.default.createElement(Difference, {
 			mine: run.key,
 			found: fits,
-			call
+			onShow
 		}));
 	}
-	function Difference({ mine, found: found$1, call }) {
+	function Difference({ mine, found: found$1, onShow }) {
 		const [sort, setSort] = (0, react.useState)({
 			by: "changed",
 			descending: true
@@ -346,15 +455,11 @@
 			text
 		]);
 		const { pages, current, rows } = pageOf(order, page);
-		const show = (which) => call("show_difference", {
-			key: mine,
-			other: found$1.other,
-			which
-		});
+		const show = (which) => onShow(found$1.other, which);
 		const header = (by, words, more) => /* @__PURE__ */ react.default.createElement(SortHeader, {
 			by,
 			sort,
-			onSort: setSort,
+			onSort: (next) => (setSort(next), setPage(0)),
 			...more
 		}, words);
 		return /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, found$1.warnings.map((words) => /* @__PURE__ */ react.default.createElement(Message, {
@@ -372,7 +477,13 @@
 		})), /* @__PURE__ */ react.default.createElement("table", {
 			className: "drop-table",
 			"data-cy": "drop-comparison"
-		}, /* @__PURE__ */ react.default.createElement("thead", null, /* @__PURE__ */ react.default.createElement("tr", null, header("name", "Class", { className: "drop-name" }), header("changed", "Class densities"), header("first", mine, { className: "drop-number" }), header("second", found$1.other, { className: "drop-number" }), /* @__PURE__ */ react.default.createElement("th", {
+		}, /* @__PURE__ */ react.default.createElement("thead", null, /* @__PURE__ */ react.default.createElement("tr", null, header("name", "Class", { className: "drop-name" }), header("changed", "Class densities"), header("first", mine, {
+			className: "drop-number",
+			title: mine
+		}), header("second", found$1.other, {
+			className: "drop-number",
+			title: found$1.other
+		}), /* @__PURE__ */ react.default.createElement("th", {
 			className: "drop-number",
 			title: "Samples that only one of the two runs keeps"
 		}, "Only in one"))), /* @__PURE__ */ react.default.createElement("tbody", null, rows.map((k) => /* @__PURE__ */ react.default.createElement("tr", { key: k }, /* @__PURE__ */ react.default.createElement("td", {
@@ -381,12 +492,14 @@
 		}, found$1.names[k]), /* @__PURE__ */ react.default.createElement("td", null, /* @__PURE__ */ react.default.createElement(Bar, {
 			kept: first[k] ?? 0,
 			size: 1,
-			most: 1
+			most: 1,
+			title: mine
 		}), /* @__PURE__ */ react.default.createElement(Bar, {
 			kept: second[k] ?? 0,
 			size: 1,
-			most: 1
-		})), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, first[k] === null ? "none" : fraction(first[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, second[k] === null ? "none" : fraction(second[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, count(found$1.first[k]), " | ", count(found$1.second[k])))))));
+			most: 1,
+			title: found$1.other
+		})), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, first[k] === null ? "none" : fraction(first[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, second[k] === null ? "none" : fraction(second[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, count(found$1.first[k]), " | ", count(found$1.second[k])))))), order.length === 0 && /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "No class has “", text, "” in its name."));
 	}
 	// src/Density.jsx
 	var KEYBOARD_PAUSE = 250;
@@ -440,14 +553,15 @@
 	}
 	// src/Grid.jsx
 	/** Which samples the grid shows. No part is pressed before one was asked for. */
-	function Grid({ run, kept, shown, scores, isBusy, onChange }) {
-		const { part, score, selected } = shown;
+	function Grid({ run, kept, shown, scores, at, isBusy, onChange }) {
+		const { part, score, selected, range } = shown;
 		const chosen = (values) => selected === null ? sum(values) : values[selected];
 		const all = chosen(run.sizes);
+		const many = (n) => range ? "" : ` ${count(n)}`;
 		const parts = {
-			kept: `Kept ${count(chosen(kept))}`,
-			pruned: `Pruned ${count(all - chosen(kept))}`,
-			all: `Both ${count(all)}`
+			kept: `Kept${many(chosen(kept))}`,
+			pruned: `Pruned${many(all - chosen(kept))}`,
+			all: `Both${many(all)}`
 		};
 		return /* @__PURE__ */ react.default.createElement("section", {
 			className: "drop-row",
@@ -457,40 +571,68 @@
 			label: "Which samples the grid shows",
 			options: parts,
 			chosen: part,
-			onChange: (value) => onChange({ part: value })
+			onChange: (part) => onChange({
+				part,
+				range
+			})
 		}), selected !== null && /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, /* @__PURE__ */ react.default.createElement("span", {
 			className: "drop-chip",
 			"data-cy": "drop-shown"
-		}, "of ", /* @__PURE__ */ react.default.createElement("b", null, run.names[selected])), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => onChange({ selected: null }) }, "All classes")), scores.length > 0 && /* @__PURE__ */ react.default.createElement(Select, {
+		}, "of ", /* @__PURE__ */ react.default.createElement("b", null, run.names[selected])), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => onChange({ selected: null }) }, "All classes")), range && /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, /* @__PURE__ */ react.default.createElement("span", {
+			className: "drop-chip",
+			"data-cy": "drop-range"
+		}, "with ", /* @__PURE__ */ react.default.createElement("b", null, score), " from ", range.score_range.map(value).join(" to ")), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => onChange({}) }, "All values")), scores.length > 0 && /* @__PURE__ */ react.default.createElement(Select, {
 			label: "Order of the grid",
 			value: score ?? "",
 			options: ["", ...scores],
 			words: (name) => name === "" ? "in dataset order" : `hardest first: ${name}`,
-			onChange: (value) => onChange({ score: value || null })
-		}), isBusy && /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, "Updating…"));
+			onChange: (name) => onChange({ score: name || null })
+		}), part === "all" && /* @__PURE__ */ react.default.createElement("span", {
+			className: "drop-quiet",
+			"data-cy": "drop-colours"
+		}, at === run.density ? `coloured by ${run.kept_field}` : `kept are those whose ${run.keep_at_field} is at most ${density(at)}`), isBusy && /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, "Updating…"));
+	}
+	// src/left.js
+	var NAME = "fiftyone-drop";
+	var left = null;
+	function leave(choice) {
+		left = choice;
+		try {
+			sessionStorage.setItem(NAME, JSON.stringify(choice));
+		} catch {}
+	}
+	/** What was chosen of this version of a run; nothing of any other. */
+	function leftOf(version) {
+		try {
+			left ?? (left = JSON.parse(sessionStorage.getItem(NAME)));
+		} catch {}
+		return left?.version === version ? left : {};
 	}
 	// src/Report.jsx
 	/** How fair the run is, in words; with an evaluation of the trained model, before and after. */
-	function Report({ run, evaluations, found, call }) {
+	function Report({ run, evaluations, found, ask }) {
 		const fits = found && found.version === run.version ? found.report : null;
-		const ask = (eval_key) => call("report", {
+		const [chosen, setChosen] = (0, react.useState)(fits?.eval_key ?? null);
+		const eval_key = evaluations.includes(chosen) ? chosen : null;
+		const again = useAnswer(ask, "report", {
 			key: run.key,
+			version: run.version,
 			eval_key
-		});
-		(0, react.useEffect)(() => {
-			if (!fits) ask(null);
-		}, []);
-		if (!fits) return /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "Reading the run…");
-		return /* @__PURE__ */ react.default.createElement("section", { "data-cy": "drop-report" }, fits.findings.map(({ level, text }) => /* @__PURE__ */ react.default.createElement(Message, {
+		}, fits?.eval_key === eval_key);
+		if (!fits) return /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, again ? /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, "The run was not read. ", /* @__PURE__ */ react.default.createElement(Button, { onClick: again }, "Read it again")) : "Reading the run…");
+		return /* @__PURE__ */ react.default.createElement("section", {
+			"data-cy": "drop-report",
+			"aria-busy": fits.eval_key !== eval_key
+		}, /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, fits.title, "."), fits.findings.map(({ level, text }) => /* @__PURE__ */ react.default.createElement(Message, {
 			key: text,
 			level
 		}, text)), /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement("span", null, "After training on what is kept:"), evaluations.length > 0 ? /* @__PURE__ */ react.default.createElement(Select, {
 			label: "The evaluation of the model that was trained on what is kept",
-			value: fits.eval_key ?? "",
+			value: eval_key ?? "",
 			options: ["", ...evaluations],
 			words: (key) => key || "choose its evaluation",
-			onChange: (key) => ask(key || null)
-		}) : /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, "evaluate that model with evaluate_classifications, and choose Refresh.")), fits.accuracy && /* @__PURE__ */ react.default.createElement(Accuracy, fits.accuracy), /* @__PURE__ */ react.default.createElement(Changes, {
+			onChange: (key) => setChosen(key || null)
+		}) : /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, "evaluate that model with evaluate_classifications, and choose Refresh.")), again && /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, "This evaluation was not read. ", /* @__PURE__ */ react.default.createElement(Button, { onClick: again }, "Read it again")), fits.accuracy && /* @__PURE__ */ react.default.createElement(Accuracy, fits.accuracy), /* @__PURE__ */ react.default.createElement(Changes, {
 			words: "Gained most",
 			changes: fits.gained
 		}), /* @__PURE__ */ react.default.createElement(Changes, {
@@ -663,29 +805,38 @@
 	// src/Score.jsx
 	var HEIGHT = 240;
 	/** How a score is distributed among kept and pruned samples: counted in the data, so on demand. */
-	function Score({ run, scores, found, density: density$1, call, onRange }) {
-		const [score, setScore] = (0, react.useState)(scores[0]);
-		const fits = found && found.version === run.version && found.score === score ? found : null;
-		(0, react.useEffect)(() => {
-			if (score && !fits) call("count_score", {
-				key: run.key,
-				score,
-				density: density$1
-			});
-		}, [score]);
-		if (scores.length === 0) return /* @__PURE__ */ react.default.createElement("div", { className: "drop-empty" }, /* @__PURE__ */ react.default.createElement("strong", null, "No difficulty scores yet"), /* @__PURE__ */ react.default.createElement("p", null, "Compute some, or import your own with fod.import_scores, and choose Refresh."), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => call("open_form", { operator: "compute_scores" }) }, "Compute scores…"));
-		return /* @__PURE__ */ react.default.createElement("section", null, /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement(Select, {
+	function Score({ scores, call, ...more }) {
+		const [chosen, setChosen] = (0, react.useState)(null);
+		const score = scores.includes(chosen) ? chosen : scores[0];
+		if (scores.length > 0) return /* @__PURE__ */ react.default.createElement(Histogram, {
+			key: score,
+			scores,
+			score,
+			...more,
+			onChoose: setChosen
+		});
+		return /* @__PURE__ */ react.default.createElement("div", { className: "drop-empty" }, /* @__PURE__ */ react.default.createElement("strong", null, "No difficulty scores yet"), /* @__PURE__ */ react.default.createElement("p", null, "Compute some, or import your own with fod.import_scores, and choose Refresh."), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => call("open_form", { operator: "compute_scores" }) }, "Compute scores…"));
+	}
+	function Histogram({ run, scores, score, found, density: density$1, ask, onChoose, onRange }) {
+		const counted = found && found.version === run.version && found.score === score ? found : null;
+		const fits = counted?.density === density$1;
+		const again = useAnswer(ask, "count_score", {
+			key: run.key,
+			version: run.version,
+			score,
+			density: density$1
+		}, fits);
+		return /* @__PURE__ */ react.default.createElement("section", { "aria-busy": !fits }, /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement(Select, {
 			label: "Score",
 			value: score,
 			options: scores,
-			onChange: setScore
-		}), /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, fits ? `counted at density ${density(fits.density)}` : "Counting…", fits?.missing > 0 && `, ${count(fits.missing)} samples have no score`), fits && fits.density !== density$1 && /* @__PURE__ */ react.default.createElement(Button, { onClick: () => call("count_score", {
-			key: run.key,
-			score,
-			density: density$1
-		}) }, "Count at ", density(density$1)), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), fits && /* @__PURE__ */ react.default.createElement(Bins, {
-			found: fits,
-			onRange: (...range) => onRange(score, ...range)
+			onChange: onChoose
+		}), /* @__PURE__ */ react.default.createElement("span", {
+			className: "drop-quiet",
+			role: "status"
+		}, fits ? `counted at density ${density(density$1)}` : again ? "It was not counted." : "Counting…", fits && found.missing > 0 && `, ${count(found.missing)} samples have no score`), again && /* @__PURE__ */ react.default.createElement(Button, { onClick: again }, "Count again"), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), counted && /* @__PURE__ */ react.default.createElement(Bins, {
+			found: counted,
+			onRange: (range) => fits && onRange(score, range)
 		}));
 	}
 	function Bins({ found, onRange }) {
@@ -715,7 +866,7 @@
 		}, /* @__PURE__ */ react.default.createElement("svg", {
 			width,
 			height: HEIGHT,
-			role: "img",
+			role: "group",
 			"aria-label": `Histogram of ${found.score}`,
 			"data-cy": "drop-histogram"
 		}, /* @__PURE__ */ react.default.createElement("defs", null, /* @__PURE__ */ react.default.createElement("pattern", {
@@ -740,18 +891,33 @@
 			yTicks: ticks(0, most),
 			xLabel: found.score,
 			yLabel: "samples"
-		}), kept.map((n, i) => /* @__PURE__ */ react.default.createElement("g", {
-			key: i,
-			className: "drop-bin",
-			onClick: () => onRange([edges[i], edges[i + 1]], i === last),
-			"data-cy": "drop-bin"
-		}, /* @__PURE__ */ react.default.createElement("title", null, `${value(edges[i])} to ${value(edges[i + 1])}: ${count(n)} kept, ${count(pruned[i])} pruned`), /* @__PURE__ */ react.default.createElement("rect", {
-			className: "drop-bin-area",
-			x: x(edges[i]),
-			width: Math.max(0, x(edges[i + 1]) - x(edges[i])),
-			y: frame.top,
-			height: HEIGHT - frame.top - frame.bottom
-		}), /* @__PURE__ */ react.default.createElement("g", { className: "drop-kept" }, bar(i, 0, n)), /* @__PURE__ */ react.default.createElement("g", { className: "drop-hatched" }, bar(i, n, n + pruned[i]))))), /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "Click a bar to see its samples."));
+		}), kept.map((n, i) => {
+			const range = {
+				score_range: [edges[i], edges[i + 1]],
+				is_last: i === last
+			};
+			const about = `${value(edges[i])} to ${value(edges[i + 1])}: ${count(n)} kept, ${count(pruned[i])} pruned`;
+			return /* @__PURE__ */ react.default.createElement("g", {
+				key: i,
+				className: "drop-bin",
+				role: "button",
+				tabIndex: 0,
+				"aria-label": about,
+				onClick: () => onRange(range),
+				onKeyDown: (event) => {
+					if (event.key !== "Enter" && event.key !== " ") return;
+					event.preventDefault();
+					onRange(range);
+				},
+				"data-cy": "drop-bin"
+			}, /* @__PURE__ */ react.default.createElement("title", null, about), /* @__PURE__ */ react.default.createElement("rect", {
+				className: "drop-bin-area",
+				x: x(edges[i]),
+				width: Math.max(0, x(edges[i + 1]) - x(edges[i])),
+				y: frame.top,
+				height: HEIGHT - frame.top - frame.bottom
+			}), /* @__PURE__ */ react.default.createElement("g", { className: "drop-kept" }, bar(i, 0, n)), /* @__PURE__ */ react.default.createElement("g", { className: "drop-hatched" }, bar(i, n, n + pruned[i])));
+		})), /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "Click a bar to see its samples: those of the part that is chosen above."));
 	}
 	// src/Run.jsx
 	var TABS = {
@@ -762,37 +928,68 @@
 		compare: "Compare"
 	};
 	/** One run at the density of the slider. Moving it asks nobody: all counts are here already. */
-	function Run({ page, state, counted, tab, setTab, call }) {
-		const { run } = page;
-		const mine = state.key === run.key ? state : {};
-		const [index, setIndex] = (0, react.useState)(() => mine.density == null ? run.own : nearest(run.densities, mine.density));
+	function Run({ page, counted, tab, setTab, call, ask, isBusy }) {
+		const { run, scores } = page;
+		const { key, version } = run;
+		const [left] = (0, react.useState)(() => leftOf(version));
+		const [index, setIndex] = (0, react.useState)(() => left.density == null ? run.own : nearest(run.densities, left.density));
 		const [settled, setSettled] = (0, react.useState)(index);
-		const [shown, setShown] = (0, react.useState)({
-			part: mine.part ?? null,
-			score: page.scores.includes(mine.score) ? mine.score : null,
-			selected: indexOf(run.classes, mine.class_name)
+		const [chosen, setShown] = (0, react.useState)({
+			part: left.part ?? null,
+			score: left.score ?? null,
+			selected: indexOf(run.classes, left.class_name),
+			range: left.range ?? null
 		});
-		const [isBusy, ask] = useLatest((0, react.useCallback)((params, done) => call("show", params, done), [call]));
+		const shown = scores.includes(chosen.score) ? chosen : {
+			...chosen,
+			score: null,
+			range: null
+		};
 		const kept = run.counts[index];
 		const columns = (0, react.useMemo)(() => tableColumns(run, settled), [run, settled]);
 		/** Show what is chosen in the grid; `change` says what is chosen differently. */
-		const show = (change, at = index, range = {}) => {
+		const show = (change, at = index) => {
 			const now = {
 				...shown,
 				part: shown.part ?? "kept",
+				range: null,
 				...change
 			};
 			setShown(now);
-			ask({
-				key: run.key,
+			const choice = {
 				density: run.densities[at],
 				part: now.part,
 				score: now.score,
-				class_name: now.selected === null ? null : run.classes[now.selected],
-				...range
+				class_name: now.selected === null ? null : run.classes[now.selected]
+			};
+			leave({
+				version,
+				...choice,
+				range: now.range
+			});
+			ask("show", {
+				key,
+				version,
+				...choice,
+				...now.range
 			});
 		};
 		const select = (k) => show({ selected: k === shown.selected ? null : k });
+		const showDifference = (other, which) => {
+			setShown({
+				part: null,
+				score: null,
+				selected: null,
+				range: null
+			});
+			leave(null);
+			ask("show_difference", {
+				key,
+				version,
+				other,
+				which
+			});
+		};
 		return /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, /* @__PURE__ */ react.default.createElement("div", { className: "drop-quiet drop-facts" }, facts(run)), /* @__PURE__ */ react.default.createElement(Density, {
 			run,
 			index,
@@ -811,14 +1008,15 @@
 			run,
 			kept,
 			shown,
-			scores: page.scores,
+			scores,
+			at: run.densities[index],
 			isBusy,
 			onChange: show
 		}), /* @__PURE__ */ react.default.createElement(Tabs, {
 			tabs: TABS,
 			chosen: tab,
 			onChange: setTab
-		}), tab === "classes" && /* @__PURE__ */ react.default.createElement(Classes, {
+		}), /* @__PURE__ */ react.default.createElement(TabPanel, { of: tab }, tab === "classes" && /* @__PURE__ */ react.default.createElement(Classes, {
 			run,
 			kept,
 			columns,
@@ -831,28 +1029,28 @@
 			onSelect: select
 		}), tab === "score" && /* @__PURE__ */ react.default.createElement(Score, {
 			run,
-			scores: page.scores,
+			scores,
 			found: counted.histogram,
 			density: run.densities[settled],
 			call,
-			onRange: (score, range, isLast) => show({
+			ask,
+			onRange: (score, range) => show({
 				score,
+				range,
 				selected: null
-			}, settled, {
-				score_range: range,
-				is_last: isLast
-			})
+			}, settled)
 		}), tab === "report" && /* @__PURE__ */ react.default.createElement(Report, {
 			run,
 			evaluations: page.evaluations,
 			found: counted.report,
-			call
+			ask
 		}), tab === "compare" && /* @__PURE__ */ react.default.createElement(Compare, {
 			run,
 			runs: page.runs,
 			found: counted.comparison,
-			call
-		}));
+			ask,
+			onShow: showDifference
+		})));
 	}
 	/** The index of a class, which with group_by is a pair; null if there is none. */
 	function indexOf(classes, wanted) {
@@ -879,28 +1077,6 @@
 			`density ${density(run.density)}`
 		].filter(Boolean).join(" · ");
 	}
-	/** One request at a time; of those made meanwhile the last one only is sent, so it wins. */
-	function useLatest(send) {
-		const [isBusy, setBusy] = (0, react.useState)(false);
-		const waiting = (0, react.useRef)(null);
-		const flying = (0, react.useRef)(false);
-		const ask = (0, react.useCallback)((params) => {
-			if (flying.current) {
-				waiting.current = params;
-				return;
-			}
-			flying.current = true;
-			setBusy(true);
-			send(params, () => {
-				flying.current = false;
-				setBusy(false);
-				const next = waiting.current;
-				waiting.current = null;
-				if (next) ask(next);
-			});
-		}, [send]);
-		return [isBusy, ask];
-	}
 	// src/style.js
 	var text = "var(--fo-palette-text-primary, #888)";
 	var quiet = "var(--fo-palette-text-secondary, #888)";
@@ -913,7 +1089,7 @@
 .drop-panel { container-type: inline-size; box-sizing: border-box; height: 100%; overflow: auto; padding: 12px 16px 24px;
   color: ${text}; font: 13px/1.45 var(--fo-fontFamily-body, sans-serif); display: flex; flex-direction: column; gap: 10px; }
 .drop-panel *, .drop-panel *::before { box-sizing: border-box; }
-.drop-panel p { margin: 0; }
+.drop-panel p { margin: 0; overflow-wrap: anywhere; }
 .drop-panel section { display: flex; flex-direction: column; gap: 8px; }
 .drop-panel .drop-row { display: flex; flex-direction: row; flex-wrap: wrap; align-items: center; gap: 6px 8px; }
 .drop-gap { flex: 1; }
@@ -1018,6 +1194,7 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 		const histogram = useParsed(data?.histogram);
 		const report = useParsed(data?.report);
 		const comparison = useParsed(data?.comparison);
+		const [isBusy, ask] = useLatest(call, page?.run?.version);
 		if (!page) return /* @__PURE__ */ react.default.createElement("div", { className: "drop-panel drop-quiet" }, "Loading…");
 		const { run } = page;
 		const message = failure ?? data.message;
@@ -1035,11 +1212,10 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 		}) }, "Delete run…"), /* @__PURE__ */ react.default.createElement(Button, {
 			"aria-label": "Refresh",
 			title: "Refresh: look for runs, scores and evaluations anew",
-			onClick: () => call("refresh", {})
+			onClick: () => call("refresh", { key: page.key })
 		}, "↻")), message && /* @__PURE__ */ react.default.createElement(Message, { level: "warning" }, message), run ? /* @__PURE__ */ react.default.createElement(Run, {
 			key: run.version,
 			page,
-			state: data,
 			counted: {
 				histogram,
 				report,
@@ -1047,25 +1223,10 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 			},
 			tab,
 			setTab,
-			call
+			call,
+			ask,
+			isBusy
 		}) : /* @__PURE__ */ react.default.createElement("div", { className: "drop-empty" }, /* @__PURE__ */ react.default.createElement("strong", null, page.title), /* @__PURE__ */ react.default.createElement("p", null, page.text)));
-	}
-	/** A function that calls a method of the Python panel; what fails unexpectedly is shown. */
-	function useEvents(uris, setFailure) {
-		const trigger = (0, _fiftyone_operators.useTriggerPanelEvent)();
-		const latest = (0, react.useRef)();
-		latest.current = {
-			trigger,
-			uris
-		};
-		return (0, react.useCallback)((name, params, done) => {
-			const { trigger, uris } = latest.current;
-			trigger(uris[name], params, false, (result) => {
-				setFailure(result?.error ? String(result.errorMessage || result.error) : null);
-				done?.();
-				return false;
-			});
-		}, [setFailure]);
 	}
 	/** Tables come as text: the App copies what is in a panel's data, value by value, at each event. */
 	function useParsed(text) {

@@ -85,9 +85,9 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
   );
 }
 
-export function Bar({ kept, size, most }) {
+export function Bar({ kept, size, most, title }) {
   return (
-    <div className="drop-bar" style={{ width: `${Math.max(1, (100 * size) / most)}%` }}>
+    <div className="drop-bar" title={title} style={{ width: `${Math.max(1, (100 * size) / most)}%` }}>
       <div style={{ width: `${(100 * kept) / size}%` }} />
     </div>
   );

@@ -1,10 +1,10 @@
 import React, { useMemo, useState } from "react";
 import { Bar } from "./Classes.jsx";
-import { count, found as matching, fraction, PAGE_SIZE, pageOf, sorted, sum } from "./model.js";
+import { count, density, found as matching, fraction, PAGE_SIZE, pageOf, sorted, sum } from "./model.js";
 import { Button, Message, Pager, Search, Select, SortHeader } from "./ui.jsx";
 
 /** Two runs side by side: class densities, and what only one of them keeps. */
-export function Compare({ run, runs, found, call }) {
+export function Compare({ run, runs, found, ask, onShow }) {
   const others = runs.filter((key) => key !== run.key);
   const fits = found && found.version === run.version && others.includes(found.other) ? found : null;
   if (others.length === 0)
@@ -12,21 +12,21 @@ export function Compare({ run, runs, found, call }) {
   return (
     <section>
       <div className="drop-row">
-        <span>{run.key} against</span>
+        <span>{run.key}, at its own density {density(run.density)}, against</span>
         <Select
           label="The run to compare with"
           value={fits?.other ?? ""}
           options={fits ? others : ["", ...others]}
           words={(key) => key || "choose a run"}
-          onChange={(other) => other && call("compare", { key: run.key, other })}
+          onChange={(other) => other && ask("compare", { key: run.key, version: run.version, other })}
         />
       </div>
-      {fits && <Difference mine={run.key} found={fits} call={call} />}
+      {fits && <Difference mine={run.key} found={fits} onShow={onShow} />}
     </section>
   );
 }
 
-function Difference({ mine, found, call }) {
+function Difference({ mine, found, onShow }) {
   const [sort, setSort] = useState({ by: "changed", descending: true });
   const [text, setText] = useState("");
   const [page, setPage] = useState(0);
@@ -45,9 +45,9 @@ function Difference({ mine, found, call }) {
     [columns, sort, found, text],
   );
   const { pages, current, rows } = pageOf(order, page);
-  const show = (which) => call("show_difference", { key: mine, other: found.other, which });
+  const show = (which) => onShow(found.other, which);
   const header = (by, words, more) => (
-    <SortHeader by={by} sort={sort} onSort={setSort} {...more}>{words}</SortHeader>
+    <SortHeader by={by} sort={sort} onSort={(next) => (setSort(next), setPage(0))} {...more}>{words}</SortHeader>
   );
   return (
     <>
@@ -70,8 +70,8 @@ function Difference({ mine, found, call }) {
           <tr>
             {header("name", "Class", { className: "drop-name" })}
             {header("changed", "Class densities")}
-            {header("first", mine, { className: "drop-number" })}
-            {header("second", found.other, { className: "drop-number" })}
+            {header("first", mine, { className: "drop-number", title: mine })}
+            {header("second", found.other, { className: "drop-number", title: found.other })}
             <th className="drop-number" title="Samples that only one of the two runs keeps">Only in one</th>
           </tr>
         </thead>
@@ -80,8 +80,8 @@ function Difference({ mine, found, call }) {
             <tr key={k}>
               <td className="drop-name" title={found.names[k]}>{found.names[k]}</td>
               <td>
-                <Bar kept={first[k] ?? 0} size={1} most={1} />
-                <Bar kept={second[k] ?? 0} size={1} most={1} />
+                <Bar kept={first[k] ?? 0} size={1} most={1} title={mine} />
+                <Bar kept={second[k] ?? 0} size={1} most={1} title={found.other} />
               </td>
               <td className="drop-number">{first[k] === null ? "none" : fraction(first[k])}</td>
               <td className="drop-number">{second[k] === null ? "none" : fraction(second[k])}</td>
@@ -90,6 +90,7 @@ function Difference({ mine, found, call }) {
           ))}
         </tbody>
       </table>
+      {order.length === 0 && <p className="drop-quiet">No class has “{text}” in its name.</p>}
     </>
   );
 }

@@ -1,5 +1,5 @@
-import { useTriggerPanelEvent } from "@fiftyone/operators";
-import React, { useCallback, useMemo, useRef, useState } from "react";
+import React, { useMemo, useState } from "react";
+import { useEvents, useLatest } from "./events.js";
 import { Run } from "./Run.jsx";
 import { css } from "./style.js";
 import { Button, Message, Select } from "./ui.jsx";
@@ -13,6 +13,7 @@ export function DropPanel({ data, schema }) {
   const histogram = useParsed(data?.histogram);
   const report = useParsed(data?.report);
   const comparison = useParsed(data?.comparison);
+  const [isBusy, ask] = useLatest(call, page?.run?.version);
   if (!page) return <div className="drop-panel drop-quiet">Loading…</div>;
   const { run } = page;
   const message = failure ?? data.message;
@@ -38,7 +39,7 @@ export function DropPanel({ data, schema }) {
         <Button
           aria-label="Refresh"
           title="Refresh: look for runs, scores and evaluations anew"
-          onClick={() => call("refresh", {})}
+          onClick={() => call("refresh", { key: page.key })}
         >
           ↻
         </Button>
@@ -48,11 +49,12 @@ export function DropPanel({ data, schema }) {
         <Run
           key={run.version}
           page={page}
-          state={data}
           counted={{ histogram, report, comparison }}
           tab={tab}
           setTab={setTab}
           call={call}
+          ask={ask}
+          isBusy={isBusy}
         />
       ) : (
         <div className="drop-empty">
@@ -61,24 +63,6 @@ export function DropPanel({ data, schema }) {
         </div>
       )}
     </div>
-  );
-}
-
-/** A function that calls a method of the Python panel; what fails unexpectedly is shown. */
-function useEvents(uris, setFailure) {
-  const trigger = useTriggerPanelEvent();
-  const latest = useRef();
-  latest.current = { trigger, uris };
-  return useCallback(
-    (name, params, done) => {
-      const { trigger, uris } = latest.current;
-      trigger(uris[name], params, false, (result) => {
-        setFailure(result?.error ? String(result.errorMessage || result.error) : null);
-        done?.();
-        return false; // it is shown here, and needs no error of the App's
-      });
-    },
-    [setFailure],
   );
 }
 

@@ -1,16 +1,17 @@
 import React from "react";
-import { count, sum } from "./model.js";
+import { count, density, sum, value } from "./model.js";
 import { Button, Segments, Select } from "./ui.jsx";
 
 /** Which samples the grid shows. No part is pressed before one was asked for. */
-export function Grid({ run, kept, shown, scores, isBusy, onChange }) {
-  const { part, score, selected } = shown;
+export function Grid({ run, kept, shown, scores, at, isBusy, onChange }) {
+  const { part, score, selected, range } = shown;
   const chosen = (values) => (selected === null ? sum(values) : values[selected]);
   const all = chosen(run.sizes);
+  const many = (n) => (range ? "" : ` ${count(n)}`); // of a bin the histogram says how many
   const parts = {
-    kept: `Kept ${count(chosen(kept))}`,
-    pruned: `Pruned ${count(all - chosen(kept))}`,
-    all: `Both ${count(all)}`,
+    kept: `Kept${many(chosen(kept))}`,
+    pruned: `Pruned${many(all - chosen(kept))}`,
+    all: `Both${many(all)}`,
   };
   return (
     <section className="drop-row" aria-busy={isBusy} data-cy="drop-grid">
@@ -19,7 +20,7 @@ export function Grid({ run, kept, shown, scores, isBusy, onChange }) {
         label="Which samples the grid shows"
         options={parts}
         chosen={part}
-        onChange={(value) => onChange({ part: value })}
+        onChange={(part) => onChange({ part, range })}
       />
       {selected !== null && (
         <>
@@ -29,14 +30,29 @@ export function Grid({ run, kept, shown, scores, isBusy, onChange }) {
           <Button onClick={() => onChange({ selected: null })}>All classes</Button>
         </>
       )}
+      {range && (
+        <>
+          <span className="drop-chip" data-cy="drop-range">
+            with <b>{score}</b> from {range.score_range.map(value).join(" to ")}
+          </span>
+          <Button onClick={() => onChange({})}>All values</Button>
+        </>
+      )}
       {scores.length > 0 && (
         <Select
           label="Order of the grid"
           value={score ?? ""}
           options={["", ...scores]}
           words={(name) => (name === "" ? "in dataset order" : `hardest first: ${name}`)}
-          onChange={(value) => onChange({ score: value || null })}
+          onChange={(name) => onChange({ score: name || null })}
         />
+      )}
+      {part === "all" && (
+        <span className="drop-quiet" data-cy="drop-colours">
+          {at === run.density
+            ? `coloured by ${run.kept_field}`
+            : `kept are those whose ${run.keep_at_field} is at most ${density(at)}`}
+        </span>
       )}
       {isBusy && <span className="drop-quiet">Updating…</span>}
     </section>

@@ -1,17 +1,24 @@
-import React, { useEffect } from "react";
+import React, { useState } from "react";
+import { useAnswer } from "./events.js";
 import { count, fraction } from "./model.js";
-import { Message, Select } from "./ui.jsx";
+import { Button, Message, Select } from "./ui.jsx";
 
 /** How fair the run is, in words; with an evaluation of the trained model, before and after. */
-export function Report({ run, evaluations, found, call }) {
+export function Report({ run, evaluations, found, ask }) {
   const fits = found && found.version === run.version ? found.report : null;
-  const ask = (eval_key) => call("report", { key: run.key, eval_key });
-  useEffect(() => {
-    if (!fits) ask(null);
-  }, []);
-  if (!fits) return <p className="drop-quiet">Reading the run…</p>;
+  const [chosen, setChosen] = useState(fits?.eval_key ?? null);
+  const eval_key = evaluations.includes(chosen) ? chosen : null;
+  const params = { key: run.key, version: run.version, eval_key };
+  const again = useAnswer(ask, "report", params, fits?.eval_key === eval_key);
+  if (!fits)
+    return (
+      <div className="drop-row drop-quiet">
+        {again ? <>The run was not read. <Button onClick={again}>Read it again</Button></> : "Reading the run…"}
+      </div>
+    );
   return (
-    <section data-cy="drop-report">
+    <section data-cy="drop-report" aria-busy={fits.eval_key !== eval_key}>
+      <p className="drop-quiet">{fits.title}.</p>
       {fits.findings.map(({ level, text }) => (
         <Message key={text} level={level}>{text}</Message>
       ))}
@@ -20,10 +27,10 @@ export function Report({ run, evaluations, found, call }) {
         {evaluations.length > 0 ? (
           <Select
             label="The evaluation of the model that was trained on what is kept"
-            value={fits.eval_key ?? ""}
+            value={eval_key ?? ""}
             options={["", ...evaluations]}
             words={(key) => key || "choose its evaluation"}
-            onChange={(key) => ask(key || null)}
+            onChange={(key) => setChosen(key || null)}
           />
         ) : (
           <span className="drop-quiet">
@@ -31,6 +38,11 @@ export function Report({ run, evaluations, found, call }) {
           </span>
         )}
       </div>
+      {again && (
+        <div className="drop-row drop-quiet">
+          This evaluation was not read. <Button onClick={again}>Read it again</Button>
+        </div>
+      )}
       {fits.accuracy && <Accuracy {...fits.accuracy} />}
       <Changes words="Gained most" changes={fits.gained} />
       <Changes words="Lost most" changes={fits.lost} />

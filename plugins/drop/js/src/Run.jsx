@@ -1,48 +1,57 @@
-import React, { useCallback, useMemo, useRef, useState } from "react";
+import React, { useMemo, useState } from "react";
 import { Classes } from "./Classes.jsx";
 import { Compare } from "./Compare.jsx";
 import { Density } from "./Density.jsx";
 import { Grid } from "./Grid.jsx";
+import { leave, leftOf } from "./left.js";
 import { count, density, nearest, sum } from "./model.js";
 import { Report } from "./Report.jsx";
 import { Scatter } from "./Scatter.jsx";
 import { Score } from "./Score.jsx";
-import { Tabs } from "./ui.jsx";
+import { TabPanel, Tabs } from "./ui.jsx";
 
 const TABS = { classes: "Classes", recall: "Recall", score: "Score", report: "Fairness", compare: "Compare" };
 
 /** One run at the density of the slider. Moving it asks nobody: all counts are here already. */
-export function Run({ page, state, counted, tab, setTab, call }) {
-  const { run } = page;
-  const mine = state.key === run.key ? state : {}; // as it was left
+export function Run({ page, counted, tab, setTab, call, ask, isBusy }) {
+  const { run, scores } = page;
+  const { key, version } = run;
+  const [left] = useState(() => leftOf(version));
   const [index, setIndex] = useState(() =>
-    mine.density == null ? run.own : nearest(run.densities, mine.density),
+    left.density == null ? run.own : nearest(run.densities, left.density),
   );
   const [settled, setSettled] = useState(index); // where the slider was let go
-  const [shown, setShown] = useState({
-    part: mine.part ?? null,
-    score: page.scores.includes(mine.score) ? mine.score : null,
-    selected: indexOf(run.classes, mine.class_name),
+  const [chosen, setShown] = useState({
+    part: left.part ?? null,
+    score: left.score ?? null,
+    selected: indexOf(run.classes, left.class_name),
+    range: left.range ?? null, // a bin of the histogram
   });
-  const [isBusy, ask] = useLatest(useCallback((params, done) => call("show", params, done), [call]));
+  // Its field may have been deleted meanwhile
+  const shown = scores.includes(chosen.score) ? chosen : { ...chosen, score: null, range: null };
 
   const kept = run.counts[index];
   const columns = useMemo(() => tableColumns(run, settled), [run, settled]);
 
   /** Show what is chosen in the grid; `change` says what is chosen differently. */
-  const show = (change, at = index, range = {}) => {
-    const now = { ...shown, part: shown.part ?? "kept", ...change };
+  const show = (change, at = index) => {
+    const now = { ...shown, part: shown.part ?? "kept", range: null, ...change };
     setShown(now);
-    ask({
-      key: run.key,
+    const choice = {
       density: run.densities[at],
       part: now.part,
       score: now.score,
       class_name: now.selected === null ? null : run.classes[now.selected],
-      ...range,
-    });
+    };
+    leave({ version, ...choice, range: now.range });
+    ask("show", { key, version, ...choice, ...now.range });
   };
   const select = (k) => show({ selected: k === shown.selected ? null : k });
+  const showDifference = (other, which) => {
+    setShown({ part: null, score: null, selected: null, range: null }); // the grid has none of it
+    leave(null);
+    ask("show_difference", { key, version, other, which });
+  };
 
   return (
     <>
@@ -64,35 +73,43 @@ export function Run({ page, state, counted, tab, setTab, call }) {
         run={run}
         kept={kept}
         shown={shown}
-        scores={page.scores}
+        scores={scores}
+        at={run.densities[index]}
         isBusy={isBusy}
         onChange={show}
       />
       <Tabs tabs={TABS} chosen={tab} onChange={setTab} />
-      {tab === "classes" && (
-        <Classes run={run} kept={kept} columns={columns} selected={shown.selected} onSelect={select} />
-      )}
-      {tab === "recall" && (
-        <Scatter run={run} index={index} selected={shown.selected} onSelect={select} />
-      )}
-      {tab === "score" && (
-        <Score
-          run={run}
-          scores={page.scores}
-          found={counted.histogram}
-          density={run.densities[settled]}
-          call={call}
-          onRange={(score, range, isLast) =>
-            show({ score, selected: null }, settled, { score_range: range, is_last: isLast })
-          }
-        />
-      )}
-      {tab === "report" && (
-        <Report run={run} evaluations={page.evaluations} found={counted.report} call={call} />
-      )}
-      {tab === "compare" && (
-        <Compare run={run} runs={page.runs} found={counted.comparison} call={call} />
-      )}
+      <TabPanel of={tab}>
+        {tab === "classes" && (
+          <Classes run={run} kept={kept} columns={columns} selected={shown.selected} onSelect={select} />
+        )}
+        {tab === "recall" && (
+          <Scatter run={run} index={index} selected={shown.selected} onSelect={select} />
+        )}
+        {tab === "score" && (
+          <Score
+            run={run}
+            scores={scores}
+            found={counted.histogram}
+            density={run.densities[settled]}
+            call={call}
+            ask={ask}
+            onRange={(score, range) => show({ score, range, selected: null }, settled)}
+          />
+        )}
+        {tab === "report" && (
+          <Report run={run} evaluations={page.evaluations} found={counted.report} ask={ask} />
+        )}
+        {tab === "compare" && (
+          <Compare
+            run={run}
+            runs={page.runs}
+            found={counted.comparison}
+            ask={ask}
+            onShow={showDifference}
+          />
+        )}
+      </TabPanel>
     </>
   );
 }
@@ -124,30 +141,4 @@ function facts(run) {
     `density ${density(run.density)}`,
   ];
   return words.filter(Boolean).join(" · ");
-}
-
-/** One request at a time; of those made meanwhile the last one only is sent, so it wins. */
-function useLatest(send) {
-  const [isBusy, setBusy] = useState(false);
-  const waiting = useRef(null);
-  const flying = useRef(false);
-  const ask = useCallback(
-    (params) => {
-      if (flying.current) {
-        waiting.current = params;
-        return;
-      }
-      flying.current = true;
-      setBusy(true);
-      send(params, () => {
-        flying.current = false;
-        setBusy(false);
-        const next = waiting.current;
-        waiting.current = null;
-        if (next) ask(next);
-      });
-    },
-    [send],
-  );
-  return [isBusy, ask];
 }

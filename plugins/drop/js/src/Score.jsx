@@ -1,4 +1,5 @@
-import React, { useEffect, useState } from "react";
+import React, { useState } from "react";
+import { useAnswer } from "./events.js";
 import { count, density as words, linear, ticks, value } from "./model.js";
 import { Axes, useWidth } from "./plot.jsx";
 import { Button, Legend, Select } from "./ui.jsx";
@@ -6,39 +7,40 @@ import { Button, Legend, Select } from "./ui.jsx";
 const HEIGHT = 240;
 
 /** How a score is distributed among kept and pruned samples: counted in the data, so on demand. */
-export function Score({ run, scores, found, density, call, onRange }) {
-  const [score, setScore] = useState(scores[0]);
-  const fits = found && found.version === run.version && found.score === score ? found : null;
-  useEffect(() => {
-    if (score && !fits) call("count_score", { key: run.key, score, density });
-  }, [score]);
-  if (scores.length === 0)
-    return (
-      <div className="drop-empty">
-        <strong>No difficulty scores yet</strong>
-        <p>Compute some, or import your own with fod.import_scores, and choose Refresh.</p>
-        <Button onClick={() => call("open_form", { operator: "compute_scores" })}>
-          Compute scores…
-        </Button>
-      </div>
-    );
+export function Score({ scores, call, ...more }) {
+  const [chosen, setChosen] = useState(null);
+  const score = scores.includes(chosen) ? chosen : scores[0]; // scores come and go
+  if (scores.length > 0)
+    return <Histogram key={score} {...{ scores, score, ...more }} onChoose={setChosen} />;
   return (
-    <section>
+    <div className="drop-empty">
+      <strong>No difficulty scores yet</strong>
+      <p>Compute some, or import your own with fod.import_scores, and choose Refresh.</p>
+      <Button onClick={() => call("open_form", { operator: "compute_scores" })}>
+        Compute scores…
+      </Button>
+    </div>
+  );
+}
+
+function Histogram({ run, scores, score, found, density, ask, onChoose, onRange }) {
+  const counted = found && found.version === run.version && found.score === score ? found : null;
+  const fits = counted?.density === density;
+  const params = { key: run.key, version: run.version, score, density };
+  const again = useAnswer(ask, "count_score", params, fits);
+  return (
+    <section aria-busy={!fits}>
       <div className="drop-row">
-        <Select label="Score" value={score} options={scores} onChange={setScore} />
-        <span className="drop-quiet">
-          {fits ? `counted at density ${words(fits.density)}` : "Counting…"}
-          {fits?.missing > 0 && `, ${count(fits.missing)} samples have no score`}
+        <Select label="Score" value={score} options={scores} onChange={onChoose} />
+        <span className="drop-quiet" role="status">
+          {fits ? `counted at density ${words(density)}` : again ? "It was not counted." : "Counting…"}
+          {fits && found.missing > 0 && `, ${count(found.missing)} samples have no score`}
         </span>
-        {fits && fits.density !== density && (
-          <Button onClick={() => call("count_score", { key: run.key, score, density })}>
-            Count at {words(density)}
-          </Button>
-        )}
+        {again && <Button onClick={again}>Count again</Button>}
         <span className="drop-gap" />
         <Legend />
       </div>
-      {fits && <Bins found={fits} onRange={(...range) => onRange(score, ...range)} />}
+      {counted && <Bins found={counted} onRange={(range) => fits && onRange(score, range)} />}
     </section>
   );
 }
@@ -61,7 +63,7 @@ function Bins({ found, onRange }) {
   );
   return (
     <div ref={box} className="drop-plot">
-      <svg width={width} height={HEIGHT} role="img" aria-label={`Histogram of ${found.score}`} data-cy="drop-histogram">
+      <svg width={width} height={HEIGHT} role="group" aria-label={`Histogram of ${found.score}`} data-cy="drop-histogram">
         <defs>
           <pattern id="drop-hatch" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
             <rect className="drop-hatch-ground" width="4" height="4" />
@@ -77,23 +79,33 @@ function Bins({ found, onRange }) {
           xLabel={found.score}
           yLabel="samples"
         />
-        {kept.map((n, i) => (
-          <g
-            key={i}
-            className="drop-bin"
-            onClick={() => onRange([edges[i], edges[i + 1]], i === last)}
-            data-cy="drop-bin"
-          >
-            <title>
-              {`${value(edges[i])} to ${value(edges[i + 1])}: ${count(n)} kept, ${count(pruned[i])} pruned`}
-            </title>
-            <rect className="drop-bin-area" x={x(edges[i])} width={Math.max(0, x(edges[i + 1]) - x(edges[i]))} y={frame.top} height={HEIGHT - frame.top - frame.bottom} />
-            <g className="drop-kept">{bar(i, 0, n)}</g>
-            <g className="drop-hatched">{bar(i, n, n + pruned[i])}</g>
-          </g>
-        ))}
+        {kept.map((n, i) => {
+          const range = { score_range: [edges[i], edges[i + 1]], is_last: i === last };
+          const about = `${value(edges[i])} to ${value(edges[i + 1])}: ${count(n)} kept, ${count(pruned[i])} pruned`;
+          return (
+            <g
+              key={i}
+              className="drop-bin"
+              role="button"
+              tabIndex={0}
+              aria-label={about}
+              onClick={() => onRange(range)}
+              onKeyDown={(event) => {
+                if (event.key !== "Enter" && event.key !== " ") return;
+                event.preventDefault(); // the space bar would scroll
+                onRange(range);
+              }}
+              data-cy="drop-bin"
+            >
+              <title>{about}</title>
+              <rect className="drop-bin-area" x={x(edges[i])} width={Math.max(0, x(edges[i + 1]) - x(edges[i]))} y={frame.top} height={HEIGHT - frame.top - frame.bottom} />
+              <g className="drop-kept">{bar(i, 0, n)}</g>
+              <g className="drop-hatched">{bar(i, n, n + pruned[i])}</g>
+            </g>
+          );
+        })}
       </svg>
-      <p className="drop-quiet">Click a bar to see its samples.</p>
+      <p className="drop-quiet">Click a bar to see its samples: those of the part that is chosen above.</p>
     </div>
   );
 }

@@ -6,10 +6,15 @@ export const PAGE_SIZE = 25;
 
 export const count = (n) => n.toLocaleString("en-US");
 
-export const fraction = (x) => x.toFixed(3);
+/** Three digits; what is nearly nothing, or nearly all, is told from what is. */
+export function fraction(x) {
+  if (x > 0 && x < 0.0005) return "<0.001";
+  return x < 1 && x >= 0.9995 ? ">0.999" : x.toFixed(3);
+}
 
-// Steps of a hundredth, but the run's own density may have more digits
-export const density = (d) => (Math.abs(d * 100 - Math.round(d * 100)) < 1e-9 ? d.toFixed(2) : String(d));
+/** Steps of a hundredth, but the run's own density may have more digits. */
+export const density = (d) =>
+  Math.abs(d * 100 - Math.round(d * 100)) < 1e-9 ? d.toFixed(2) : String(Number(d.toPrecision(6)));
 
 export const value = (x) =>
   x === 0 || (Math.abs(x) >= 0.001 && Math.abs(x) < 1e5)

@@ -12,7 +12,7 @@ export const css = `
 .drop-panel { container-type: inline-size; box-sizing: border-box; height: 100%; overflow: auto; padding: 12px 16px 24px;
   color: ${text}; font: 13px/1.45 var(--fo-fontFamily-body, sans-serif); display: flex; flex-direction: column; gap: 10px; }
 .drop-panel *, .drop-panel *::before { box-sizing: border-box; }
-.drop-panel p { margin: 0; }
+.drop-panel p { margin: 0; overflow-wrap: anywhere; }
 .drop-panel section { display: flex; flex-direction: column; gap: 8px; }
 .drop-panel .drop-row { display: flex; flex-direction: row; flex-wrap: wrap; align-items: center; gap: 6px 8px; }
 .drop-gap { flex: 1; }

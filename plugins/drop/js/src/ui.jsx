@@ -45,20 +45,44 @@ export function Segments({ label, options, chosen, onChange }) {
   );
 }
 
+const STEPS = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
+
+/** Tabs, of which arrow keys choose another one. */
 export function Tabs({ tabs, chosen, onChange }) {
+  const names = Object.keys(tabs);
+  const onKeyDown = (event) => {
+    const step = STEPS[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const next = names.indexOf(chosen) + step;
+    const name = names[Number.isFinite(step) ? (next + names.length) % names.length : step < 0 ? 0 : names.length - 1];
+    onChange(name);
+    event.currentTarget.children[names.indexOf(name)].focus();
+  };
   return (
-    <div className="drop-tabs" role="tablist">
-      {Object.entries(tabs).map(([value, words]) => (
+    <div className="drop-tabs" role="tablist" onKeyDown={onKeyDown}>
+      {names.map((name) => (
         <button
-          key={value}
+          key={name}
           type="button"
           role="tab"
-          aria-selected={value === chosen}
-          onClick={() => onChange(value)}
+          id={`drop-tab-${name}`}
+          aria-controls="drop-tabpanel"
+          aria-selected={name === chosen}
+          tabIndex={name === chosen ? 0 : -1}
+          onClick={() => onChange(name)}
         >
-          {words}
+          {tabs[name]}
         </button>
       ))}
+    </div>
+  );
+}
+
+export function TabPanel({ of, children }) {
+  return (
+    <div role="tabpanel" id="drop-tabpanel" aria-labelledby={`drop-tab-${of}`}>
+      {children}
     </div>
   );
 }

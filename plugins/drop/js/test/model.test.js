@@ -48,6 +48,13 @@ test("a density shows the digits it has", () => {
   assert.equal(model.density(0.5), "0.50");
   assert.equal(model.density(0.29), "0.29");
   assert.equal(model.density(0.333), "0.333");
+  assert.equal(model.density(1 / 3), "0.333333");
+});
+
+test("a class of which next to nothing is pruned or kept looks unlike one that is whole or empty", () => {
+  assert.deepEqual([0, 0.0001, 0.0005, 0.9994, 0.9999, 1].map(model.fraction), [
+    "0.000", "<0.001", "0.001", "0.999", ">0.999", "1.000",
+  ]);
 });
 
 test("bars reach from the bottom to their share of the height", () => {
