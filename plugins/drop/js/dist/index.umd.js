@@ -271,7 +271,7 @@
 		});
 	}
 	function Pager({ pages, current, total, onChange, what }) {
-		return /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, /* @__PURE__ */ react.default.createElement("span", null, count(total), " ", what, ", page ", current + 1, " of ", pages), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Button, {
+		return /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, /* @__PURE__ */ react.default.createElement("span", null, count(total), " ", total === 1 ? what[0] : what[1], ", page ", current + 1, " of ", pages), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Button, {
 			disabled: current === 0,
 			onClick: () => onChange(current - 1)
 		}, "Previous"), /* @__PURE__ */ react.default.createElement(Button, {
@@ -305,6 +305,7 @@
 		}, /* @__PURE__ */ react.default.createElement("span", { "aria-hidden": "true" }, level === "warning" ? "!" : "i"), /* @__PURE__ */ react.default.createElement("span", null, children));
 	}
 	// src/Classes.jsx
+	var CLASSES = ["class", "classes"];
 	var OVERVIEW_HEIGHT = 100;
 	/** Bars and numbers per class; above them, where there are many, all classes as one picture. */
 	function Classes({ run, kept, columns, selected, onSelect }) {
@@ -338,7 +339,7 @@
 		return /* @__PURE__ */ react.default.createElement("section", null, /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, isMany && /* @__PURE__ */ react.default.createElement(Search, {
 			value: text,
 			onChange: (words) => (setText(words), setPage(0))
-		}), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), isMany && order.length > 0 && /* @__PURE__ */ react.default.createElement(Overview, {
+		}), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), order.length > 25 && /* @__PURE__ */ react.default.createElement(Overview, {
 			run,
 			kept,
 			order,
@@ -351,7 +352,7 @@
 			current,
 			total: order.length,
 			onChange: setPage,
-			what: "classes"
+			what: CLASSES
 		}), /* @__PURE__ */ react.default.createElement("table", {
 			className: "drop-table",
 			"data-cy": "drop-classes"
@@ -473,7 +474,7 @@
 			current,
 			total: order.length,
 			onChange: setPage,
-			what: "classes"
+			what: CLASSES
 		})), /* @__PURE__ */ react.default.createElement("table", {
 			className: "drop-table",
 			"data-cy": "drop-comparison"
