@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 
 import fiftyone.operators as foo
@@ -294,7 +295,10 @@ class DeleteDrop(DropOperator):
         # page that is still at a saved view that is gone
         request = form.ctx.request_params
         shown = json.dumps([request.get("view"), request.get("view_name")], default=str)
-        if any(name in shown for name in [*result["fields"], *result["views"]]):
+        gone = map(re.escape, [*result["fields"], *result["views"]])
+        if re.search(
+            rf'"\$?({"|".join(gone)})[".]', shown
+        ):  # whole names: "a_kept" is in "data_kept"
             yield form.ctx.ops.clear_view()
             time.sleep(SECONDS_TO_RELOAD)
         yield form.ctx.ops.reload_dataset()

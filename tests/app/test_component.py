@@ -252,6 +252,9 @@ def test_a_thousand_classes_come_in_pages_worst_first_and_are_found_by_name(comp
     assert component.rows() == [f"class {k:04d}" for k in range(129, 119, -1)]
     component.page.get_by_role("button", name="Class", exact=True).click()
     assert component.rows()[0] == "class 0120"
+    component.page.get_by_label("Find a class").fill("class 0999")
+    expect(component.page.get_by_text("1 class, page 1 of 1")).to_be_visible()
+    expect(component.page.locator('[data-cy="drop-overview"]')).to_have_count(0)
 
 
 def test_rows_keep_their_places_until_the_slider_is_let_go(component):

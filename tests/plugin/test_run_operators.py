@@ -255,6 +255,13 @@ def test_a_view_that_has_nothing_to_do_with_the_run_stays(run_in_app, two_runs):
     assert names(invocations) == ["set_progress", "show_output", "reload_dataset"]
 
 
+def test_the_view_of_a_run_whose_key_ends_alike_stays(run_in_app, run):
+    run.apply_drop(0.5, rule="proportional", key="st")
+    shown = run.load_saved_view("first-kept")
+    invocations = run_in_app(shown, {"key": "st"}, operator="delete_drop", view_name="first-kept")
+    assert "clear_view" not in names(invocations)
+
+
 def test_deleting_from_a_script_says_what_went(run):
     found = foo.get_operator(f"{PLUGIN}/delete_drop")(run, "first").result
     assert found["fields"] == ["first_keep_at", "first_kept"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -209,13 +210,15 @@ class Form:
 def recently(what: object, read: Callable[[], Any]) -> Any:
     """What ``read()`` returned not long ago; for longer what took long, as it queries samples."""
     key, now = json.dumps(what, default=str, sort_keys=True), time.monotonic()
-    for old in [key for key, (until, _) in _recent.items() if now > until]:
-        _recent.pop(old, None)
-    if key not in _recent:
+    until, value = _recent.get(key, (-math.inf, None))
+    if now > until:
         value = read()
         done = time.monotonic()
         _recent[key] = done + max(RECENT_SECONDS, 20 * (done - now)), value
-    return _recent[key][1]
+    # Several forms may be drawn at once, each in a thread of its own
+    for old in [old for old, (end, _) in list(_recent.items()) if now > end]:
+        _recent.pop(old, None)
+    return value
 
 
 def _problem(check: Callable[[bool], Any], overwrite: bool) -> fod.DropError | None:

@@ -271,7 +271,7 @@
 		});
 	}
 	function Pager({ pages, current, total, onChange, what }) {
-		return /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, /* @__PURE__ */ react.default.createElement("span", null, count(total), " ", what, ", page ", current + 1, " of ", pages), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Button, {
+		return /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, /* @__PURE__ */ react.default.createElement("span", null, count(total), " ", total === 1 ? what[0] : what[1], ", page ", current + 1, " of ", pages), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Button, {
 			disabled: current === 0,
 			onClick: () => onChange(current - 1)
 		}, "Previous"), /* @__PURE__ */ react.default.createElement(Button, {
@@ -305,6 +305,7 @@
 		}, /* @__PURE__ */ react.default.createElement("span", { "aria-hidden": "true" }, level === "warning" ? "!" : "i"), /* @__PURE__ */ react.default.createElement("span", null, children));
 	}
 	// src/Classes.jsx
+	var CLASSES = ["class", "classes"];
 	var OVERVIEW_HEIGHT = 100;
 	/** Bars and numbers per class; above them, where there are many, all classes as one picture. */
 	function Classes({ run, kept, columns, selected, onSelect }) {
@@ -338,7 +339,7 @@
 		return /* @__PURE__ */ react.default.createElement("section", null, /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, isMany && /* @__PURE__ */ react.default.createElement(Search, {
 			value: text,
 			onChange: (words) => (setText(words), setPage(0))
-		}), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), isMany && order.length > 0 && /* @__PURE__ */ react.default.createElement(Overview, {
+		}), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), order.length > 25 && /* @__PURE__ */ react.default.createElement(Overview, {
 			run,
 			kept,
 			order,
@@ -351,7 +352,7 @@
 			current,
 			total: order.length,
 			onChange: setPage,
-			what: "classes"
+			what: CLASSES
 		}), /* @__PURE__ */ react.default.createElement("table", {
 			className: "drop-table",
 			"data-cy": "drop-classes"
@@ -473,7 +474,7 @@
 			current,
 			total: order.length,
 			onChange: setPage,
-			what: "classes"
+			what: CLASSES
 		})), /* @__PURE__ */ react.default.createElement("table", {
 			className: "drop-table",
 			"data-cy": "drop-comparison"
@@ -623,22 +624,16 @@
 		return /* @__PURE__ */ react.default.createElement("section", {
 			"data-cy": "drop-report",
 			"aria-busy": fits.eval_key !== eval_key
-		}, /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, fits.title, "."), fits.findings.map(({ level, text }) => /* @__PURE__ */ react.default.createElement(Message, {
-			key: text,
-			level
-		}, text)), /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement("span", null, "After training on what is kept:"), evaluations.length > 0 ? /* @__PURE__ */ react.default.createElement(Select, {
+		}, /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, fits.title, "."), /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement("span", null, "After training on what is kept:"), evaluations.length > 0 ? /* @__PURE__ */ react.default.createElement(Select, {
 			label: "The evaluation of the model that was trained on what is kept",
 			value: eval_key ?? "",
 			options: ["", ...evaluations],
 			words: (key) => key || "choose its evaluation",
 			onChange: (key) => setChosen(key || null)
-		}) : /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, "evaluate that model with evaluate_classifications, and choose Refresh.")), again && /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, "This evaluation was not read. ", /* @__PURE__ */ react.default.createElement(Button, { onClick: again }, "Read it again")), fits.accuracy && /* @__PURE__ */ react.default.createElement(Accuracy, fits.accuracy), /* @__PURE__ */ react.default.createElement(Changes, {
-			words: "Gained most",
-			changes: fits.gained
-		}), /* @__PURE__ */ react.default.createElement(Changes, {
-			words: "Lost most",
-			changes: fits.lost
-		}));
+		}) : /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, "evaluate that model with evaluate_classifications, and choose Refresh.")), again && /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, "This evaluation was not read. ", /* @__PURE__ */ react.default.createElement(Button, { onClick: again }, "Read it again")), fits.accuracy && /* @__PURE__ */ react.default.createElement(Accuracy, fits.accuracy), fits.findings.map(({ level, text }) => /* @__PURE__ */ react.default.createElement(Message, {
+			key: text,
+			level
+		}, text)));
 	}
 	var ROWS = {
 		average: "average over classes",
@@ -668,10 +663,6 @@
 			key: name,
 			className: "drop-number"
 		}, column.samples === null ? "given" : count(column.samples))))));
-	}
-	function Changes({ words, changes }) {
-		if (changes.length === 0) return null;
-		return /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, words, ":", " ", changes.map((change, i) => /* @__PURE__ */ react.default.createElement("span", { key: change.class_name }, i > 0 && ", ", /* @__PURE__ */ react.default.createElement("b", null, change.class_name), " ", fraction(change.before), " to ", fraction(change.after), !change.clear && " (within noise)")));
 	}
 	// src/plot.jsx
 	/** The width of an element in pixels, and the ref that goes on it. */
@@ -1166,7 +1157,8 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 .drop-whiskers.drop-marked { stroke: ${text}; stroke-width: 2; opacity: 1; }
 .drop-dots.drop-many { stroke-width: 4; }
 .drop-dots.drop-marked { stroke: ${text}; stroke-width: 10; }
-.drop-bin { cursor: pointer; }
+.drop-bin { cursor: pointer; outline: none; }
+.drop-bin:focus-visible .drop-bin-area { stroke: ${kept}; stroke-width: 2; }
 .drop-bin-area { fill: transparent; }
 .drop-bin:hover .drop-bin-area { fill: ${raised}; }
 .drop-hatched { fill: url(#drop-hatch); stroke: ${quiet}; stroke-width: 0.75; }

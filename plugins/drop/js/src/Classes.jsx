@@ -2,6 +2,7 @@ import React, { useMemo, useState } from "react";
 import { barsPath, count, found, fraction, PAGE_SIZE, pageOf, sorted } from "./model.js";
 import { Legend, Pager, Search, SortHeader } from "./ui.jsx";
 
+export const CLASSES = ["class", "classes"]; // one, many
 const OVERVIEW_HEIGHT = 100; // in the units of its view box
 
 /** Bars and numbers per class; above them, where there are many, all classes as one picture. */
@@ -30,7 +31,7 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
         <span className="drop-gap" />
         <Legend />
       </div>
-      {isMany && order.length > 0 && (
+      {order.length > PAGE_SIZE && (
         <Overview
           run={run}
           kept={kept}
@@ -42,7 +43,7 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
         />
       )}
       {isMany && (
-        <Pager pages={pages} current={current} total={order.length} onChange={setPage} what="classes" />
+        <Pager pages={pages} current={current} total={order.length} onChange={setPage} what={CLASSES} />
       )}
       <table className="drop-table" data-cy="drop-classes">
         <thead>

@@ -1,5 +1,5 @@
 import React, { useMemo, useState } from "react";
-import { Bar } from "./Classes.jsx";
+import { Bar, CLASSES } from "./Classes.jsx";
 import { count, density, found as matching, fraction, PAGE_SIZE, pageOf, sorted, sum } from "./model.js";
 import { Button, Message, Pager, Search, Select, SortHeader } from "./ui.jsx";
 
@@ -62,7 +62,7 @@ function Difference({ mine, found, onShow }) {
       {found.names.length > PAGE_SIZE && (
         <>
           <Search value={text} onChange={(words) => (setText(words), setPage(0))} />
-          <Pager pages={pages} current={current} total={order.length} onChange={setPage} what="classes" />
+          <Pager pages={pages} current={current} total={order.length} onChange={setPage} what={CLASSES} />
         </>
       )}
       <table className="drop-table" data-cy="drop-comparison">

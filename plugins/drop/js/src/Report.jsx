@@ -19,9 +19,6 @@ export function Report({ run, evaluations, found, ask }) {
   return (
     <section data-cy="drop-report" aria-busy={fits.eval_key !== eval_key}>
       <p className="drop-quiet">{fits.title}.</p>
-      {fits.findings.map(({ level, text }) => (
-        <Message key={text} level={level}>{text}</Message>
-      ))}
       <div className="drop-row">
         <span>After training on what is kept:</span>
         {evaluations.length > 0 ? (
@@ -44,8 +41,9 @@ export function Report({ run, evaluations, found, ask }) {
         </div>
       )}
       {fits.accuracy && <Accuracy {...fits.accuracy} />}
-      <Changes words="Gained most" changes={fits.gained} />
-      <Changes words="Lost most" changes={fits.lost} />
+      {fits.findings.map(({ level, text }) => (
+        <Message key={text} level={level}>{text}</Message>
+      ))}
     </section>
   );
 }
@@ -96,21 +94,5 @@ function Accuracy({ before, after }) {
         </tr>
       </tbody>
     </table>
-  );
-}
-
-function Changes({ words, changes }) {
-  if (changes.length === 0) return null;
-  return (
-    <p className="drop-quiet">
-      {words}:{" "}
-      {changes.map((change, i) => (
-        <span key={change.class_name}>
-          {i > 0 && ", "}
-          <b>{change.class_name}</b> {fraction(change.before)} to {fraction(change.after)}
-          {!change.clear && " (within noise)"}
-        </span>
-      ))}
-    </p>
   );
 }

@@ -89,7 +89,8 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 .drop-whiskers.drop-marked { stroke: ${text}; stroke-width: 2; opacity: 1; }
 .drop-dots.drop-many { stroke-width: 4; }
 .drop-dots.drop-marked { stroke: ${text}; stroke-width: 10; }
-.drop-bin { cursor: pointer; }
+.drop-bin { cursor: pointer; outline: none; }
+.drop-bin:focus-visible .drop-bin-area { stroke: ${kept}; stroke-width: 2; }
 .drop-bin-area { fill: transparent; }
 .drop-bin:hover .drop-bin-area { fill: ${raised}; }
 .drop-hatched { fill: url(#drop-hatch); stroke: ${quiet}; stroke-width: 0.75; }

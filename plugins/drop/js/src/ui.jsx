@@ -104,7 +104,7 @@ export function Pager({ pages, current, total, onChange, what }) {
   return (
     <div className="drop-row drop-quiet">
       <span>
-        {count(total)} {what}, page {current + 1} of {pages}
+        {count(total)} {total === 1 ? what[0] : what[1]}, page {current + 1} of {pages}
       </span>
       <span className="drop-gap" />
       <Button disabled={current === 0} onClick={() => onChange(current - 1)}>
