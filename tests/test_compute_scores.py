@@ -277,6 +277,9 @@ def test_an_ensemble_averages_scores_and_keeps_their_spread(small, score):
     np.testing.assert_allclose(found["e_el2n_std"], table.std(0), rtol=1e-5, atol=1e-7)
     assert "e_random_std" not in found
     assert small.get_field("e_el2n").info["model"].startswith("an ensemble of 3: 2 x Sequential")
+    assert small.get_field("e_el2n").info["out_of_sample"] is False
+    assert small.get_field("e_random").info["out_of_sample"] is True
+    assert small.get_field("e_random").info["model"] == "none"
     assert small.get_field("e_el2n_std").info == {"spread_of": "e_el2n", "models": 3}
 
 
