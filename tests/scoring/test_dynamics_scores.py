@@ -221,6 +221,12 @@ def test_the_state_of_another_recording_is_refused(other):
         DynamicsRecorder(N, labels(), **other).load_state_dict(record(regular(1)).state_dict())
 
 
+@pytest.mark.parametrize("given", [np.roll(labels(), 1), labels()[:-1]])
+def test_the_state_of_other_samples_is_refused(given):
+    with pytest.raises(DropError, match="construct the recorder in the same way"):
+        DynamicsRecorder(len(given), given).load_state_dict(record(regular(1)).state_dict())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
