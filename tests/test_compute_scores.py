@@ -4,6 +4,7 @@ The scores themselves are tested in tests/scoring; here they must come out of im
 """
 
 import collections
+import contextlib
 import errno
 import functools
 import os
@@ -29,7 +30,7 @@ from torchvision.transforms import v2
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, DropWarning, store
 from fiftyone_drop.models import checkpoint as score_checkpoint
-from fiftyone_drop.models import image_reader
+from fiftyone_drop.models import image_pass, image_reader
 from fiftyone_drop.models.forward_pass import ImageModel, Scorer
 from fiftyone_drop.models.image_reader import Transformed
 from fiftyone_drop.scoring import (
@@ -276,6 +277,9 @@ def test_an_ensemble_averages_scores_and_keeps_their_spread(small, score):
     np.testing.assert_allclose(found["e_el2n_std"], table.std(0), rtol=1e-5, atol=1e-7)
     assert "e_random_std" not in found
     assert small.get_field("e_el2n").info["model"].startswith("an ensemble of 3: 2 x Sequential")
+    assert small.get_field("e_el2n").info["out_of_sample"] is False
+    assert small.get_field("e_random").info["out_of_sample"] is True
+    assert small.get_field("e_random").info["model"] == "none"
     assert small.get_field("e_el2n_std").info == {"spread_of": "e_el2n", "models": 3}
 
 
@@ -285,6 +289,42 @@ def test_without_a_model_every_score_of_logits_is_out_of_sample(small):
     margin, confidence = (np.array(small.values(n)) for n in ("q_margin", "q_least_confidence"))
     assert np.all(margin <= 1 - confidence + 1e-6)
     assert len(set(margin)) > 50
+
+
+def test_query_models_are_averaged_over_several_cross_validations(small, cache):
+    fod.compute_scores(small, scores=["entropy"], folds=2, prefix="one_")
+    fod.compute_scores(small, scores=["entropy"], folds=2, prefix="two_", models=2, spread=True)
+    one, two = (np.array(small.values(f"{n}_entropy")) for n in ("one", "two"))
+    spread = np.array(small.values("two_entropy_std"))
+    np.testing.assert_allclose(np.abs(one - two), spread, atol=1e-6)  # the first of the two
+    assert (spread > 0).all()
+    info = small.get_field("two_entropy").info
+    assert info["model"] == "2 times 2 cross-validated query models"
+    assert info["out_of_sample"] is True
+    assert small.get_field("two_entropy_std").info["models"] == 2
+    assert list(cache.glob("*")) == []
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_deterministic_algorithms_are_on_for_the_whole_pass(small, score, monkeypatch, wanted):
+    seen, on = [], []
+
+    @contextlib.contextmanager
+    def algorithms(device, wanted):
+        on.append(wanted)
+        yield
+        on.clear()
+
+    class Watching(Restless):
+        def forward(self, images):
+            seen.append(list(on))
+            return super().forward(images)
+
+    monkeypatch.setattr(image_pass, "deterministic_algorithms", algorithms)
+    score(small, ["el2n", "grand"], Watching(), deterministic=wanted)
+    assert seen
+    assert all(now == [wanted] for now in seen)
+    assert on == []
 
 
 def test_a_score_of_ones_own_gets_its_switches(small, score):
@@ -737,6 +777,9 @@ def no_linear():
         ({"transform": v2.RGB()}, r"transform: must return a tensor"),
         ({"model": no_linear(), "scores": ["grand_last_layer"]}, r"need the inputs of a last lin"),
         ({"spread": True}, r"spread: several models"),
+        ({"spread": True, "model": None}, r"spread: several models .* models=5"),
+        ({"models": 2}, r"models: must be 1 with model=, but got 2; pass a list"),
+        ({"models": 0, "model": None}, r"models: must be an integer >= 1"),
         ({"on_error": "ignore"}, r"on_error: must be 'skip' or 'raise'"),
         ({"batch_size": 0}, r"batch_size: must be an integer >= 1"),
         ({"workers": 1.5}, r"workers: must be an integer >= 1"),

@@ -89,6 +89,11 @@ def test_globals_that_a_function_reads_count(monkeypatch):
     assert identity(of_globals()) != before
 
 
+def test_a_global_of_the_name_of_an_attribute_does_not_count(monkeypatch):
+    monkeypatch.setitem(globals(), "real", threading.Lock())
+    assert identity(lambda image: image.real) is not None
+
+
 def test_a_function_may_call_itself():
     def countdown(n):
         return countdown(n - 1) if n else 0

@@ -6,8 +6,8 @@ anything may be defined; here they count by their code and by what it refers to.
 
 from __future__ import annotations
 
+import dis
 import hashlib
-import io
 import pickle
 import sys
 import sysconfig
@@ -25,18 +25,29 @@ def identity(value: object) -> bytes | None:
     Returns:
         None where that cannot be found out. Equal values may differ, but not the other way round
     """
-    content = io.BytesIO()
+    content = _Hash()
     try:
         _Parts(content).dump(value)
     except Exception:  # pickle raises whatever the objects do
         return None
-    return hashlib.blake2b(content.getbuffer(), digest_size=16).digest()
+    return content.digest.digest()
+
+
+class _Hash:
+    """A file that keeps nothing but the hash of what is written."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.blake2b(digest_size=16)
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        return memoryview(data).nbytes
 
 
 class _Parts(pickle.Pickler):
     """Writes what a value consists of. Nobody reads it back."""
 
-    def __init__(self, file: io.BytesIO) -> None:
+    def __init__(self, file: _Hash) -> None:
         super().__init__(file, protocol=4)
         self.fast = True  # no references, which depend on what happens to be the same object
         self._seen: dict[int, object] = {}  # holds on to them, so that ids stay theirs
@@ -77,9 +88,11 @@ def _of_function(function: FunctionType) -> tuple[object, ...]:
 
 
 def _names(code: CodeType) -> list[str]:
-    """What a function, and those defined inside it, may look up."""
+    """The globals that a function, and those defined inside it, look up."""
     inner = (name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part))
-    return sorted({*code.co_names, *inner})
+    steps = dis.get_instructions(code)  # co_names would add attributes, whose names may be taken
+    own = (step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+    return sorted({*own, *inner})
 
 
 def _installed(kind: type) -> bool:

@@ -27,6 +27,7 @@ from fiftyone_drop.models.forward_pass import (
 from fiftyone_drop.models.image_reader import Batch, ImageReader, Read
 from fiftyone_drop.scoring import get_score
 from fiftyone_drop.training.options import SMALL_IMAGE, default_workers
+from fiftyone_drop.training.randomness import deterministic_algorithms
 
 NOT_FINITE = "the model's output is not finite"  # why an image that can be read has no scores
 PROBED = 2  # images that a model is tried on: batch norm and broadcasting show with two
@@ -58,6 +59,7 @@ class ImagePass:
         batch_size: images at once; None for a start that suits device and image size. Halved when
             CUDA runs out of memory
         workers: threads that read images; None for one per core, at most 16
+        deterministic: whether CUDA shall give the same every time
         strict: whether an image that cannot be read, or whose output is not finite, is an error
 
     Attributes:
@@ -76,6 +78,7 @@ class ImagePass:
         *,
         batch_size: int | None = None,
         workers: int | None = None,
+        deterministic: bool = False,
         strict: bool = False,
     ) -> None:
         self.names = batch_scores(switches)
@@ -85,6 +88,7 @@ class ImagePass:
         self._images = images
         self._strict = strict
         self._batch_size = batch_size
+        self._deterministic = deterministic
         self._checkpoint = checkpoint
         self._scorers = [Scorer(model, switches) for model in models]
         # Models that read alike share what is read
@@ -108,6 +112,8 @@ class ImagePass:
             stack.enter_context(torch.inference_mode(False))
             for scorer in self._scorers:
                 stack.enter_context(scorer.ready())
+                wanted_algorithms = deterministic_algorithms(scorer.device, self._deterministic)
+                stack.enter_context(wanted_algorithms)
             shape = (len(self._scorers), len(self.names), len(self._images.paths))
             found = self._checkpoint.load(shape)
             widths = self._probe(found[1].done if found else 0)

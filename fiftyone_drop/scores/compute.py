@@ -24,6 +24,7 @@ from fiftyone_drop.scores.fields import (
 )
 from fiftyone_drop.scores.sources import Computed, Settings, Target, by_models, by_query_models
 from fiftyone_drop.scoring import get_score
+from fiftyone_drop.training import TrainingOptions
 
 
 def compute_scores(
@@ -38,11 +39,13 @@ def compute_scores(
     spread: bool = False,
     prefix: str = "",
     folds: int = 5,
+    models: int = 1,
     seed: int = 51,
     on_error: str = "skip",
     batch_size: int | None = None,
     workers: int | None = None,
     device: str | None = None,
+    deterministic: bool = False,
     checkpoint_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: Any = None,
@@ -76,11 +79,13 @@ def compute_scores(
         classes (None): the names of the model's outputs, in their order; by default a module's own
             ``classes`` attribute
         checkpoint (None): a file of weights for a torchvision architecture
-        spread (False): with several models, whether to write their standard deviation too, as
-            ``<field>_std``
+        spread (False): where several models are averaged, whether to write their standard
+            deviation too, as ``<field>_std``
         prefix (""): the fields are named ``prefix`` + score; the score ``random`` needs one, since
             ``select="random"`` means at random
         folds (5): the number of query models that cross-validation trains
+        models (1): without ``model``, the number of query models whose scores of a sample are
+            averaged; the paper averages 5. So many cross-validations are trained
         seed (51): decides the folds, the query models, and the scores ``random`` and ``zcore``
         on_error ("skip"): what to do about images that cannot be read, or for which the model's
             output is not finite: ``"skip"`` leaves their scores empty and warns at the end,
@@ -89,6 +94,8 @@ def compute_scores(
             out of memory
         workers (None): threads that read images; by default one per core, at most 16
         device (None): a PyTorch device; by default where the model is
+        deterministic (False): whether CUDA shall give the same bit for bit every time, by slower
+            algorithms; so an interrupted call ends as one that was not. The CPU does anyway
         checkpoint_dir (None): where an interrupted call leaves what it has; by default in the
             user's cache
         overwrite (False): whether to replace fields that exist and are no scores of that name
@@ -105,7 +112,7 @@ def compute_scores(
     """
     check_collection(samples)
     dataset = samples._root_dataset
-    _check_numbers(on_error, folds, batch_size, workers)
+    _check_numbers(on_error, folds=folds, models=models, batch_size=batch_size, workers=workers)
     chosen = _deal(scores, seed, switches)
     for name in chosen:
         check_field_free(dataset, prefix + name, "score", name, overwrite)
@@ -115,16 +122,30 @@ def compute_scores(
     sources: list[Source] = []
     if model is not None and set(wanted(chosen, "nothing")) != set(chosen):
         sources = resolve(model, samples, Extras(transform, classes, checkpoint, device))
-    _check_sources(chosen, sources, model is None, spread)
+    _check_sources(chosen, sources, None if model is not None else models, spread)
+    if model is not None and models > 1:
+        raise DropError(
+            f"models: must be 1 with model=, but got {models}; pass a list of models as model="
+        )
     label_field, population = read_labelled(samples, label_field, filepaths=True)
     target = Target(samples, population, on_error == "raise", progress)
     if sources:
         needed = any(get_score(name).uses_labels for name in chosen)
         labels = [label_codes(s, population, label_field, needed=needed) for s in sources]
-        settings = Settings(batch_size, workers, checkpoint_dir)
+        settings = Settings(batch_size, workers, checkpoint_dir, deterministic)
         computed = by_models(target, sources, labels, chosen, settings)
     else:
-        computed = by_query_models(target, chosen, folds, seed, checkpoint_dir)
+        computed = by_query_models(
+            target,
+            chosen,
+            folds,
+            [
+                TrainingOptions(seed=(seed + i) % 2**32, deterministic=deterministic)
+                for i in range(models)
+            ],
+            seed,
+            checkpoint_dir,
+        )
     fields = _fields(computed, chosen, prefix, spread)
     names = write(dataset, population.ids, fields, progress)
     computed.written()
@@ -193,20 +214,22 @@ def _deal(scores: Sequence[str], seed: int, given: Mapping[str, Any]) -> dict[st
 
 
 def _check_sources(
-    switches: Switches, sources: Sequence[Source], trains: bool, spread: bool
+    switches: Switches, sources: Sequence[Source], trained: int | None, spread: bool
 ) -> None:
-    """Check that the models can give the scores.
+    """Check that the models, or so many query models per sample, can give the scores.
 
     Raises:
         DropError: if one cannot
     """
-    if spread and len(sources) < 2:
-        raise DropError("spread: several models have a spread; pass a list of them as model=")
+    if spread and (len(sources) if trained is None else trained) < 2:
+        raise DropError(
+            "spread: several models have a spread; pass a list of them as model=, or models=5"
+        )
     needy = wanted(switches, "features", "model", "embeddings")
     if not needy:
         return
     remedy = "pass a model that reads images, such as fiftyone_drop.train_query_model(...)"
-    if trains:
+    if trained is not None:
         raise DropError(
             f"model: {needy} need one model for all samples, since activations and gradients of "
             f"cross-validated query models do not compare; {remedy}"
@@ -218,15 +241,12 @@ def _check_sources(
             )
 
 
-def _check_numbers(on_error: object, folds: object, batch_size: object, workers: object) -> None:
+def _check_numbers(on_error: object, **numbers: object) -> None:
     if on_error not in ("skip", "raise"):
         raise DropError(f"on_error: must be 'skip' or 'raise', but got {on_error!r}")
-    for name, value, least in (
-        ("folds", folds, 2),
-        ("batch_size", batch_size, 1),
-        ("workers", workers, 1),
-    ):
-        if value is None and name != "folds":
+    for name, value in numbers.items():
+        least = 2 if name == "folds" else 1
+        if value is None and name in ("batch_size", "workers"):
             continue
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise DropError(f"{name}: must be an integer >= {least}, but got {value!r}")

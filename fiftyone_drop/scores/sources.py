@@ -27,7 +27,7 @@ from fiftyone_drop.models.stored_logits import StoredLogits
 from fiftyone_drop.population import Population
 from fiftyone_drop.query import cross_predict
 from fiftyone_drop.scoring import get_score
-from fiftyone_drop.training import Checkpoints
+from fiftyone_drop.training import Checkpoints, TrainingOptions
 from fiftyone_drop.training.checkpoint import file_states
 from fiftyone_drop.training.images import MIN_SIZE
 from fiftyone_drop.training.options import default_workers
@@ -65,6 +65,7 @@ class Settings:
     batch_size: int | None = None
     workers: int | None = None
     checkpoint_dir: str | os.PathLike[str] | None = None
+    deterministic: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,29 +77,39 @@ class Computed:
         source: words for the record
         out_of_sample: whether every sample was scored by a model that has not seen it
         missing: sentences on samples that have no scores
-        checkpoint: what to remove when the scores are in the database
+        checkpoints: what to remove when the scores are in the database
     """
 
     values: Mapping[str, Values]
     source: str
     out_of_sample: bool
     missing: list[str] = field(default_factory=list)
-    checkpoint: Checkpoint | Checkpoints | None = None
+    checkpoints: Sequence[Checkpoint | Checkpoints] = ()
 
     def written(self) -> None:
         """Say that the scores are in the database."""
-        if self.checkpoint is not None:
-            self.checkpoint.remove()
+        for checkpoint in self.checkpoints:
+            checkpoint.remove()
 
 
 def by_query_models(
     target: Target,
     switches: Switches,
     folds: int,
+    options: Sequence[TrainingOptions],
     seed: int,
     checkpoint_dir: str | os.PathLike[str] | None,
 ) -> Computed:
-    """Scores of query models that have not seen the sample; none are trained for nothing."""
+    """Scores of query models that have not seen the sample; none are trained for nothing.
+
+    Args:
+        target: the samples
+        switches: score -> its switches
+        folds: how many parts a cross-validation has
+        options: of each of M cross-validations
+        seed: decides the folds
+        checkpoint_dir: the argument of ``compute_scores``
+    """
     names = wanted(switches, "logits")
     keyed = _by_keys(target.population, switches)
     if not names:
@@ -108,21 +119,26 @@ def by_query_models(
     check_failures(target.population.ids, target.filepaths, failed, target.strict)
     readable = np.ones(len(target.population), bool)
     readable[list(failed)] = False
-    found = cross_predict(
-        target.population if readable.all() else target.population.select(readable),
-        folds,
-        None,
-        seed,
-        target.progress,
-        scores={name: switches[name] for name in names},
-        checkpoint_dir=checkpoint_dir,
-    )
+    found = [
+        cross_predict(
+            target.population if readable.all() else target.population.select(readable),
+            folds,
+            None,
+            seed,
+            target.progress,
+            chosen,
+            scores={name: switches[name] for name in names},
+            checkpoint_dir=checkpoint_dir,
+        )
+        for chosen in options
+    ]
     values: dict[str, Values] = {}
     for name in names:
-        values[name] = np.full((1, len(readable)), np.nan)
-        values[name][0, readable] = found.scores[name]
-    missing = _unreadable(target, failed)
-    return Computed(values | keyed, found.source, True, missing, found.checkpoints)
+        values[name] = np.full((len(found), len(readable)), np.nan)
+        values[name][:, readable] = [predictions.scores[name] for predictions in found]
+    source = found[0].source if len(found) == 1 else f"{len(found)} times {found[0].source}"
+    checkpoints = [one.checkpoints for one in found if one.checkpoints is not None]
+    return Computed(values | keyed, source, True, _unreadable(target, failed), checkpoints)
 
 
 def by_models(
@@ -151,11 +167,12 @@ def by_models(
             parts[m] = dict(table)
             missing += _without_logits(target, source, found, finite)
     images = [m for m, source in enumerate(sources) if isinstance(source, ImageModel)]
-    checkpoint = None
+    checkpoints = []
     if images:
         models = [source for source in sources if isinstance(source, ImageModel)]
         chosen = Images(target.population.ids, target.filepaths, [labels[m] for m in images])
         passed, checkpoint = _by_images(target, models, chosen, switches, settings)
+        checkpoints.append(checkpoint)
         missing += _unreadable(target, passed.state.failed)
         tables = _tables(passed, switches)
         for i, m in enumerate(images):
@@ -164,7 +181,7 @@ def by_models(
         name: np.stack([part[name] for part in parts]) for name in parts[0]
     }
     values |= _by_keys(target.population, switches)
-    return Computed(values, words_of(sources), False, missing, checkpoint)
+    return Computed(values, words_of(sources), False, missing, checkpoints)
 
 
 def _by_keys(population: Population, switches: Switches) -> dict[str, Values]:
@@ -207,6 +224,7 @@ def _by_images(
         images.ids.tobytes(),
         "\n".join(file_states(images.paths)).encode(),
         settings.batch_size,
+        settings.deterministic,
         switches,
         *facts,
         resumable=None not in facts,
@@ -218,6 +236,7 @@ def _by_images(
         checkpoint,
         batch_size=settings.batch_size,
         workers=settings.workers,
+        deterministic=settings.deterministic,
         strict=target.strict,
     )
     with fou.ProgressBar(

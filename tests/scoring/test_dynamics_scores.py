@@ -110,6 +110,17 @@ def test_all_but_tdds_are_recorded_unless_told_otherwise():
     assert list(record(regular()).finish()) == list(DYNAMICS)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_hard_end_is_where_the_registry_says(name):
+    recorder = DynamicsRecorder(2, [0, 0], scores=[name])
+    for epoch in range(EPOCHS):
+        recorder.update([0, 1], torch.tensor([[9.0, 0.0], [min(epoch % 3, 1) - 0.5, 0.0]]))
+        recorder.end_epoch()
+    easy, hard = recorder.finish()[name]
+    assert (hard > easy) == (SCORES[name].hard == "high")
+    assert hard != easy
+
+
 @pytest.mark.parametrize("stop", [(0, 0), (4, 2), (11, 0), (13, 3)])
 def test_a_resumed_recording_equals_an_uninterrupted_one_bit_for_bit(tmp_path, stop):
     history = irregular()
@@ -208,6 +219,12 @@ def test_saved_scores_come_back_with_their_conventions(tmp_path):
 def test_the_state_of_another_recording_is_refused(other):
     with pytest.raises(DropError, match="construct the recorder in the same way"):
         DynamicsRecorder(N, labels(), **other).load_state_dict(record(regular(1)).state_dict())
+
+
+@pytest.mark.parametrize("given", [np.roll(labels(), 1), labels()[:-1]])
+def test_the_state_of_other_samples_is_refused(given):
+    with pytest.raises(DropError, match="construct the recorder in the same way"):
+        DynamicsRecorder(len(given), given).load_state_dict(record(regular(1)).state_dict())
 
 
 @pytest.mark.parametrize(

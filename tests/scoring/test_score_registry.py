@@ -1,5 +1,7 @@
 """The registry: nothing can be added to it without a reference, a direction and a source."""
 
+import inspect
+
 import pytest
 import torch
 from score_references import REFERENCES
@@ -30,6 +32,24 @@ def test_every_score_says_what_it_is(score):
     assert "\n" not in score.description
     assert score.function.__doc__
     assert score.switches({}) == score.defaults
+
+
+KEPT_FIRST = {
+    "high": "el2n grand grand_last_layer loss entropy least_confidence forgetting first_learned "
+    "el2n_mean dynamic_uncertainty dual tdds class_mean_distance zcore",
+    "low": "margin aum k_center herding random",
+}
+
+
+def test_every_score_keeps_the_end_that_its_authors_keep():
+    expected = {name: end for end, names in KEPT_FIRST.items() for name in names.split()}
+    assert {score.name: score.kept_first for score in SCORES.values()} == expected
+
+
+@pytest.mark.parametrize("score", SCORES.values(), ids=SCORES)
+def test_a_function_called_by_itself_has_the_defaults_of_the_registry(score):
+    parameters = inspect.signature(score.function).parameters
+    assert {name: parameters[name].default for name in score.conventions} == score.defaults
 
 
 def test_only_scores_that_are_not_about_difficulty_have_no_hard_end():
