@@ -55,23 +55,19 @@ class Checkpoint:
     Args:
         folder: where checkpoints lie; None for the user's cache
         facts: whatever the result follows from: text, numbers, bytes and lists of these
-        resumable: whether these are all; else nothing is saved
 
     Raises:
         DropError: the folder cannot be written to
     """
 
-    def __init__(
-        self, folder: str | os.PathLike[str] | None, *facts: object, resumable: bool = True
-    ) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None, *facts: object) -> None:
         digest = hashlib.blake2b(digest_size=16)
         for fact in facts:
             data = fact if isinstance(fact, bytes) else repr(fact).encode()
             digest.update(len(data).to_bytes(8, "little") + data)
         self._folder = _writable(folder)
-        self._resumable = resumable
-        name = digest.hexdigest() if resumable else os.urandom(16).hex()
-        self._stem = f"scores-{name}"
+        self._gave_up = False
+        self._stem = f"scores-{digest.hexdigest()}"
         self._path = self._folder / f"{self._stem}.npz"
         self._saved = time.monotonic()
 
@@ -99,7 +95,7 @@ class Checkpoint:
         Warns:
             DropWarning: that is not possible; it is not tried again
         """
-        if not self._resumable or (not now and time.monotonic() - self._saved < SECONDS):
+        if self._gave_up or (not now and time.monotonic() - self._saved < SECONDS):
             return
         try:
             for array in mapped:
@@ -156,7 +152,7 @@ class Checkpoint:
         return True
 
     def _give_up(self, error: OSError) -> None:
-        self._resumable = False
+        self._gave_up = True
         warnings.warn(
             f"Cannot write the checkpoint {self._path} ({error}), so that an interruption would "
             "cost the whole pass; make room, or pass another `checkpoint_dir`",

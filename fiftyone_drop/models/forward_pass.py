@@ -5,8 +5,8 @@ Whatever the model is put into for that (evaluation mode, another device, hooks)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.nn.functional import linear
 
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.models.image_reader import Read
+from fiftyone_drop.models.image_reader import Read, UnreadableImageError
 from fiftyone_drop.scoring import (
     GradientNorms,
     forward_scores,
@@ -53,6 +53,19 @@ class ImageModel:
     read: Read
     prepare: Callable[[Tensor], Tensor] | None = None
     device: torch.device | None = None
+
+    def reading(self, paths: Sequence[str]) -> bytes:
+        """What some of the files are to the model; one that reads otherwise has other bytes.
+
+        The transform's code would not tell, for that may call anything.
+        """
+        found: list[bytes] = []
+        for path in paths:
+            with suppress(UnreadableImageError):
+                image = self.read(path)[None]
+                inputs = image if self.prepare is None else self.prepare(image)
+                found.append(inputs.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return b"".join(found)
 
 
 def wanted(switches: Switches, *needs: str) -> list[str]:

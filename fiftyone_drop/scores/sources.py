@@ -19,7 +19,6 @@ from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.models.checkpoint import Checkpoint, fingerprint
 from fiftyone_drop.models.forward_pass import ImageModel, Switches, wanted
-from fiftyone_drop.models.identity import identity
 from fiftyone_drop.models.image_pass import NOT_FINITE, ImagePass, Images, check_failures
 from fiftyone_drop.models.image_reader import Square, find_unreadable
 from fiftyone_drop.models.resolve import Source, words_of
@@ -33,6 +32,8 @@ from fiftyone_drop.training.images import MIN_SIZE
 from fiftyone_drop.training.options import default_workers
 
 Values = NDArray[np.floating[Any]]
+
+READ_TWICE = 8  # images by which a checkpoint knows a transform
 
 
 @dataclass(frozen=True)
@@ -212,12 +213,6 @@ def _by_images(
     switches: Switches,
     settings: Settings,
 ) -> tuple[ImagePass, Checkpoint]:
-    facts: list[object] = []
-    for m, model in enumerate(models):
-        reads = identity(model.read), identity(model.prepare)
-        facts += [fingerprint(model.module), images.labels[m].tobytes(), model.classes, *reads]
-    if None in facts:
-        logger.info("Not resumable, since nobody can tell what the transform consists of")
     checkpoint = Checkpoint(
         settings.checkpoint_dir,
         "2",  # of this format; a change of it must not meet old files
@@ -226,8 +221,16 @@ def _by_images(
         settings.batch_size,
         settings.deterministic,
         switches,
-        *facts,
-        resumable=None not in facts,
+        *(
+            fact
+            for model, labels in zip(models, images.labels, strict=True)
+            for fact in (
+                fingerprint(model.module),
+                model.classes,
+                model.reading(images.paths[:READ_TWICE]),
+                labels.tobytes(),
+            )
+        ),
     )
     passed = ImagePass(
         models,
