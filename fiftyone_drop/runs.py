@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError
 
 METHOD = "drop"
+# FiftyOne reads results through a file position that all threads of a server share
+_READING = threading.Lock()
 MAX_VIEW_BYTES = 4_000_000  # a document holds 16 MB; a target view may be a selection of ids
 
 
@@ -207,7 +210,8 @@ def load_drop(dataset: fo.Dataset, key: str) -> DropResults:
     """
     config = get_config(dataset, key)
     root = dataset._root_dataset
-    results = root.load_run_results(key, cache=False, load_view=False)
+    with _READING:
+        results = root.load_run_results(key, cache=False, load_view=False)
     results._config = config
     return results  # type: ignore[no-any-return]
 

@@ -206,7 +206,11 @@ class AppPage:
         return form
 
     def execute(self, form: Locator) -> None:
-        """Execute what a form says, once it is valid."""
+        """Execute what a form says, once the server has said that it is valid.
+
+        Until then the App takes the click for nothing.
+        """
+        self.settle()
         form.get_by_role("button", name="Execute").click()
 
     # -- panels --

@@ -1,5 +1,7 @@
 """Drop runs: what is recorded, several side by side, renamed, moved, deleted."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
@@ -121,6 +123,13 @@ def test_another_process_sees_the_run(dataset, recalls):
     dataset.clear_cache()
     assert fod.load_drop(dataset, "drop").recalls == recalls
     assert fod.load_drop(dataset.view(), "drop").density == 0.5
+
+
+def test_threads_of_a_server_load_a_run_at_once(dataset, recalls):
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(lambda _: fod.load_drop(dataset, "drop"), range(100)))
+    assert all(run.recalls == recalls for run in runs)
 
 
 @pytest.mark.parametrize("call", [fod.load_drop, fod.delete_drop])
