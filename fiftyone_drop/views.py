@@ -38,7 +38,8 @@ def drop_view(
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
         key: the run key
         density (None): the dataset density, in (0, 1]; by default the run's own
-        part ("kept"): ``"kept"``, ``"pruned"``, or ``"all"`` samples of the run
+        part ("kept"): ``"kept"``, ``"pruned"``, or ``"all"`` samples of the run; these have in the
+            view a ``<key>_kept`` that is right at the density of the view
         class_name (None): a class of the run, to show that one only; with ``group_by`` a cell,
             as (class, value) or in words, as the class table prints it
         score (None): a number field: the hardest samples come first (the highest values, where the
@@ -69,6 +70,8 @@ def drop_view(
         low, high = _check_range(score, score_range)
         shown &= (F(score) >= low) & (F(score) < high)
     view = root.match(shown)
+    if part == "all" and density != results.density and root.has_field(config.kept_field):
+        view = view.set_field(config.kept_field, F(config.keep_at_field) <= density)
     if score is None:
         return view
     return view.sort_by(score, reverse=first_end(root.get_field(score)) != "low")

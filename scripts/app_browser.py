@@ -206,12 +206,17 @@ class AppPage:
         return form
 
     def execute(self, form: Locator) -> None:
-        """Execute what a form says, once the server has said that it is valid.
+        """Execute what a form says, once it is valid.
 
-        Until then the App takes the click for nothing.
+        While the App validates, now and then, it takes a click for nothing: then click again.
         """
         self.settle()
-        form.get_by_role("button", name="Execute").click()
+        button = form.get_by_role("button", name="Execute")
+        button.click()
+        try:
+            expect(button).to_be_hidden(timeout=10_000)
+        except AssertionError:
+            button.click()
 
     # -- panels --
 

@@ -34,6 +34,8 @@ def test_the_parts_of_a_run_are_those_of_the_stored_densities(dataset, recalls, 
     }
     for part, members in expected.items():
         assert ids(fod.drop_view(dataset, "drop", density, part=part)) == members
+    everything = fod.drop_view(dataset, "drop", density, part="all")
+    assert ids(everything.match(F("drop_kept"))) == expected["kept"]
 
 
 @pytest.mark.parametrize("rule", ["drop", "none"])

@@ -168,9 +168,9 @@ class DropPanel(foo.Panel):
             score_range=score_range,
         )
         ctx.ops.set_view(view)
-        self._colour_kept(ctx, key, density, wanted=part == "all")
+        self._colour_kept(ctx, key, wanted=part == "all")
 
-    def _colour_kept(self, ctx, key, density, wanted):
+    def _colour_kept(self, ctx, key, wanted):
         """Where kept and pruned samples are shown together, tell which is which.
 
         In this session of the App only, and taken back when one part is shown again.
@@ -184,10 +184,7 @@ class DropPanel(foo.Panel):
             ctx.ops.set_active_fields(others)
             ctx.trigger("reset_color_scheme")
             return
-        config = get_config(ctx.dataset, key)
-        # The flag is that of the run's own density; keep_at is right at any other
-        flagged = density == config.density and ctx.dataset.has_field(config.kept_field)
-        field = config.kept_field if flagged else config.keep_at_field
+        field = get_config(ctx.dataset, key).kept_field
         if field != coloured:
             ctx.panel.set_state("coloured", field)
         ctx.ops.set_active_fields([*others, field])

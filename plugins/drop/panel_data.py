@@ -111,7 +111,6 @@ def _run(name: str, key: str, as_of: str) -> str:
             "classes": table.classes,
             "names": shown(table.names),
             "kept_field": config.kept_field,
-            "keep_at_field": config.keep_at_field,
             "sizes": table.sizes.tolist(),
             "recalls": None if table.recalls is None else table.recalls.tolist(),
             "intervals": None if table.intervals is None else table.intervals.tolist(),

@@ -47,7 +47,6 @@ def page_of(names, **more):
         "classes": names,
         "names": names,
         "kept_field": "drop_kept",
-        "keep_at_field": "drop_keep_at",
         "sizes": sizes,
         "recalls": [1 - (k + 1) / (2 * len(names)) for k in range(len(names))],
         "intervals": None,
@@ -397,8 +396,6 @@ def test_both_parts_together_say_how_to_tell_them(component):
     component.page.get_by_role("button", name="Both").click()
     words = component.page.locator('[data-cy="drop-colours"]')
     expect(words).to_have_text("coloured by drop_kept")
-    component.press("ArrowRight")
-    expect(words).to_have_text("kept are those whose drop_keep_at is at most 0.60")
 
 
 def test_an_empty_page_says_what_to_do_and_opens_the_form(component):

@@ -554,7 +554,7 @@
 	}
 	// src/Grid.jsx
 	/** Which samples the grid shows. No part is pressed before one was asked for. */
-	function Grid({ run, kept, shown, scores, at, isBusy, onChange }) {
+	function Grid({ run, kept, shown, scores, isBusy, onChange }) {
 		const { part, score, selected, range } = shown;
 		const chosen = (values) => selected === null ? sum(values) : values[selected];
 		const all = chosen(run.sizes);
@@ -591,7 +591,7 @@
 		}), part === "all" && /* @__PURE__ */ react.default.createElement("span", {
 			className: "drop-quiet",
 			"data-cy": "drop-colours"
-		}, at === run.density ? `coloured by ${run.kept_field}` : `kept are those whose ${run.keep_at_field} is at most ${density(at)}`), isBusy && /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, "Updating…"));
+		}, "coloured by ", run.kept_field), isBusy && /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, "Updating…"));
 	}
 	// src/left.js
 	var NAME = "fiftyone-drop";
@@ -1000,7 +1000,6 @@
 			kept,
 			shown,
 			scores,
-			at: run.densities[index],
 			isBusy,
 			onChange: show
 		}), /* @__PURE__ */ react.default.createElement(Tabs, {

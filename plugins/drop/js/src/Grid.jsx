@@ -1,9 +1,9 @@
 import React from "react";
-import { count, density, sum, value } from "./model.js";
+import { count, sum, value } from "./model.js";
 import { Button, Segments, Select } from "./ui.jsx";
 
 /** Which samples the grid shows. No part is pressed before one was asked for. */
-export function Grid({ run, kept, shown, scores, at, isBusy, onChange }) {
+export function Grid({ run, kept, shown, scores, isBusy, onChange }) {
   const { part, score, selected, range } = shown;
   const chosen = (values) => (selected === null ? sum(values) : values[selected]);
   const all = chosen(run.sizes);
@@ -49,9 +49,7 @@ export function Grid({ run, kept, shown, scores, at, isBusy, onChange }) {
       )}
       {part === "all" && (
         <span className="drop-quiet" data-cy="drop-colours">
-          {at === run.density
-            ? `coloured by ${run.kept_field}`
-            : `kept are those whose ${run.keep_at_field} is at most ${density(at)}`}
+          coloured by {run.kept_field}
         </span>
       )}
       {isBusy && <span className="drop-quiet">Updating…</span>}

@@ -74,7 +74,6 @@ export function Run({ page, counted, tab, setTab, call, ask, isBusy }) {
         kept={kept}
         shown={shown}
         scores={scores}
-        at={run.densities[index]}
         isBusy={isBusy}
         onChange={show}
       />
