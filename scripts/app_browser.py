@@ -169,12 +169,17 @@ class AppPage:
         """Load the page of a dataset, for example ``open(name, view="drop-kept")``."""
         address = f"{self.server.url}/datasets/{quote(dataset)}"
         self.page.goto(f"{address}?{urlencode(query)}" if query else address)
-        self.page.locator('[data-cy="looker"]').first.wait_for(timeout=3 * PATIENCE_S * 1000)
+        self.samples.first.wait_for(timeout=3 * PATIENCE_S * 1000)
 
     def expect_count(self, count: int) -> None:
         """Wait until the grid says that it shows so many samples."""
         words = "sample" if count == 1 else "samples"
         expect(self.counts).to_have_text(re.compile(rf"^\D*{count:,}( of [\d,]+)? {words}\D*$"))
+
+    @property
+    def samples(self) -> Locator:
+        """The samples that the grid shows."""
+        return self.page.locator('[data-cy="looker"]')
 
     @property
     def counts(self) -> Locator:

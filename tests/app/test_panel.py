@@ -143,9 +143,10 @@ def test_a_click_on_a_bar_of_the_histogram_shows_its_samples(app, panel, dataset
     bins = part(opened, "bin")
     expect(bins).to_have_count(30)
     most, last = int(np.argmax(counted.kept)), int(np.flatnonzero(counted.kept)[-1])
-    for i in {most, last}:
+    for i in (last, most):
         bins.nth(i).click()
         app.expect_count(int(counted.kept[i]))
+    app.samples.first.wait_for()
     picture("panel-score", for_docs=True)
 
 

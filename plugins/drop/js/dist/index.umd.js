@@ -487,7 +487,7 @@
 		}), /* @__PURE__ */ react.default.createElement("th", {
 			className: "drop-number",
 			title: "Samples that only one of the two runs keeps"
-		}, "Only in one"))), /* @__PURE__ */ react.default.createElement("tbody", null, rows.map((k) => /* @__PURE__ */ react.default.createElement("tr", { key: k }, /* @__PURE__ */ react.default.createElement("td", {
+		}, "Only"))), /* @__PURE__ */ react.default.createElement("tbody", null, rows.map((k) => /* @__PURE__ */ react.default.createElement("tr", { key: k }, /* @__PURE__ */ react.default.createElement("td", {
 			className: "drop-name",
 			title: found$1.names[k]
 		}, found$1.names[k]), /* @__PURE__ */ react.default.createElement("td", null, /* @__PURE__ */ react.default.createElement(Bar, {

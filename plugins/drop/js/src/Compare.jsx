@@ -72,7 +72,7 @@ function Difference({ mine, found, onShow }) {
             {header("changed", "Class densities")}
             {header("first", mine, { className: "drop-number", title: mine })}
             {header("second", found.other, { className: "drop-number", title: found.other })}
-            <th className="drop-number" title="Samples that only one of the two runs keeps">Only in one</th>
+            <th className="drop-number" title="Samples that only one of the two runs keeps">Only</th>
           </tr>
         </thead>
         <tbody>
