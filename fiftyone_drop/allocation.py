@@ -166,7 +166,8 @@ def _merge(tier: Tier, n: int) -> IntArray:
         j = np.floor(bound * weights + 0.5)
         j -= (j - 0.5) / weights > bound
         j += (j + 0.5) / weights <= bound
-        return np.clip(j.astype(np.int64), first, last)
+        # Clipped before it is cast: beside a class of next to no weight it is beyond all integers
+        return np.clip(j, first, last).astype(np.int64)
 
     low, high = 0.0, float(((last - 0.5) / weights)[last > first].max())
     below, above = count(low), count(high)

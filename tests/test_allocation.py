@@ -22,7 +22,9 @@ densities = st.floats(min_value=1e-6, max_value=1.0, exclude_min=True)
 class_tables = st.lists(
     st.tuples(
         st.integers(1, 400),
-        st.one_of(st.just(1.0), st.just(0.0), st.floats(0, 1), st.sampled_from([0.5, 0.9, 0.99])),
+        st.one_of(
+            st.sampled_from([0.0, 1.0, math.nextafter(1, 0), 0.5, 0.9, 0.99]), st.floats(0, 1)
+        ),
     ),
     min_size=1,
     max_size=15,
@@ -42,6 +44,14 @@ def test_the_kept_size_is_the_number_of_positions_at_or_below_the_density(n, den
     assert abs(size - density * n) <= 0.5 * (1 + 1e-9)
     assert size == n or keep_at(size, n) > density
     assert size == 0 or keep_at(size - 1, n) <= density
+
+
+@pytest.mark.parametrize("n", [500, 1500, 2500])
+def test_a_class_of_next_to_no_weight_takes_nothing_from_the_others(n):
+    sizes = np.array([1000, 1000, 1000])
+    quotas = quotas_of_size(sizes, np.array([500.0, 300.0, 1e-17]), n)
+    expected = quotas_of_size(sizes, np.array([500.0, 300.0, 1e-3]), n)
+    np.testing.assert_array_equal(quotas, expected)
 
 
 def test_half_of_the_1797_digits_are_899():
