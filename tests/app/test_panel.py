@@ -133,6 +133,18 @@ def test_the_run_moves_to_the_density_of_the_slider(app, panel, pruned):
     assert fod.load_drop(pruned, "drop").density == 0.3
 
 
+def test_both_parts_are_told_apart_at_the_density_of_the_slider(app, panel, pruned, picture):
+    opened = panel(pruned)
+    move_to(part(opened, "slider"), 29)
+    let_go(part(opened, "slider"))
+    app.expect_count(90)
+    opened.get_by_role("button", name="Both 300").click()
+    app.expect_count(300)
+    first = fod.drop_view(pruned, "drop", 0.3, part="all").first()
+    expect(app.samples.first.get_by_text(str(first["drop_kept"]))).to_be_visible()
+    picture("panel-both", for_docs=True)
+
+
 def test_a_click_on_a_bar_of_the_histogram_shows_its_samples(app, panel, dataset, recalls, picture):
     scores = dict(zip(dataset.values("id"), np.random.default_rng(0).normal(size=300), strict=True))
     fod.import_scores(dataset, scores, name="el2n", progress=False)
