@@ -168,9 +168,10 @@ class DropPanel(foo.Panel):
             score_range=score_range,
         )
         ctx.ops.set_view(view)
-        self._colour_kept(ctx, key, wanted=part == "all")
+        flag = get_config(ctx.dataset, key).kept_field
+        self._colour(ctx, flag, wanted=part == "all" and ctx.dataset.has_field(flag))
 
-    def _colour_kept(self, ctx, key, wanted):
+    def _colour(self, ctx, field, wanted):
         """Where kept and pruned samples are shown together, tell which is which.
 
         In this session of the App only, and taken back when one part is shown again.
@@ -184,7 +185,6 @@ class DropPanel(foo.Panel):
             ctx.ops.set_active_fields(others)
             ctx.trigger("reset_color_scheme")
             return
-        field = get_config(ctx.dataset, key).kept_field
         if field != coloured:
             ctx.panel.set_state("coloured", field)
         ctx.ops.set_active_fields([*others, field])

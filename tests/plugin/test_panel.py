@@ -237,6 +237,9 @@ def test_both_parts_together_are_told_apart_until_one_is_shown_alone(pruned):
     assert panel.asked_for("reset_color_scheme") is None
     pruned.reload()
     assert pruned.app_config.color_scheme is None
+    pruned.delete_sample_field("drop_kept")
+    assert len(panel.call("show", key="drop", density=0.4, part="all").view) == 300
+    assert panel.asked_for("set_color_scheme") is None
 
 
 # -- report, comparison, forms --------------------------------------------------------------------
