@@ -106,7 +106,7 @@ def score_histogram(
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
         raise DropError(f"bins: must be a whole number >= 1, but got {bins!r}")
     root = dataset._root_dataset
-    config = runs.load_order(dataset, key).config
+    config = runs.check_order(dataset, key)
     density = float(config.density) if density is None else check_density(density)
     check_score(root, score)
     in_run = in_part(config.keep_at_field, density, "all")

@@ -216,20 +216,26 @@ def load_drop(dataset: fo.Dataset, key: str) -> DropResults:
     return results  # type: ignore[no-any-return]
 
 
-def load_order(dataset: fo.Dataset, key: str) -> DropResults:
-    """:func:`load_drop` for whoever reads the order that it has given the samples.
+def check_order(dataset: fo.Dataset, key: str) -> DropConfig:
+    """The config of a run that still has the order that it has given the samples.
 
     Raises:
         DropError: if there is no such run, or its order was deleted
     """
-    results = load_drop(dataset, key)
-    name = results.config.keep_at_field
+    config = get_config(dataset, key)
+    name = config.keep_at_field
     if not dataset._root_dataset.has_field(name):
         raise DropError(
             f"key: the field '{name}' of the drop run '{key}' was deleted, so what it keeps is not "
             "known; delete the run, or make it again"
         )
-    return results
+    return config
+
+
+def load_order(dataset: fo.Dataset, key: str) -> DropResults:
+    """:func:`load_drop` for whoever reads the run's order: see :func:`check_order`."""
+    check_order(dataset, key)
+    return load_drop(dataset, key)
 
 
 # -- writing runs ---------------------------------------------------------------------------------

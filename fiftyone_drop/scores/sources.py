@@ -120,9 +120,10 @@ def by_query_models(
     check_failures(target.population.ids, target.filepaths, failed, target.strict)
     readable = np.ones(len(target.population), bool)
     readable[list(failed)] = False
+    population = target.population if readable.all() else target.population.select(readable)
     found = [
         cross_predict(
-            target.population if readable.all() else target.population.select(readable),
+            population,
             folds,
             None,
             seed,
@@ -258,11 +259,14 @@ def _tables(passed: ImagePass, switches: Switches) -> dict[str, Values]:
 def _unreadable(target: Target, failed: Mapping[int, str]) -> list[str]:
     """A sentence for each kind of failure that there is."""
     sentences = []
-    for problem in ("cannot be read", f"have no scores, since {NOT_FINITE}"):
+    for is_read, problem in (
+        (False, "cannot be read"),
+        (True, f"have no scores, since {NOT_FINITE}"),
+    ):
         names = [
             f"{target.population.ids[row].decode()} ({target.filepaths[row]}: {why})"
             for row, why in sorted(failed.items())
-            if (why == NOT_FINITE) == problem.endswith(NOT_FINITE)
+            if (why == NOT_FINITE) == is_read
         ]
         if not names:
             continue

@@ -295,10 +295,8 @@ class DeleteDrop(DropOperator):
         # page that is still at a saved view that is gone
         request = form.ctx.request_params
         shown = json.dumps([request.get("view"), request.get("view_name")], default=str)
-        gone = map(re.escape, [*result["fields"], *result["views"]])
-        if re.search(
-            rf'"\$?({"|".join(gone)})[".]', shown
-        ):  # whole names: "a_kept" is in "data_kept"
+        names = "|".join(map(re.escape, [*result["fields"], *result["views"]]))
+        if re.search(rf'"\$?({names})[".]', shown):  # whole names: "a_kept" is in "data_kept"
             yield form.ctx.ops.clear_view()
             time.sleep(SECONDS_TO_RELOAD)
         yield form.ctx.ops.reload_dataset()

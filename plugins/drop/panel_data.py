@@ -18,7 +18,7 @@ from fiftyone_drop.allocation import class_densities
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.plan import first_end
 from fiftyone_drop.population import class_label_fields
-from fiftyone_drop.runs import get_config, load_order
+from fiftyone_drop.runs import check_order, get_config
 
 STEPS = 100  # of the density slider
 BINS = 30
@@ -51,7 +51,7 @@ def page(dataset: fo.Dataset, key: str | None) -> str:
         return json.dumps(sent | {"title": title, "text": text})
     config = dataset.get_run_info(key).config
     try:
-        load_order(dataset, key)
+        check_order(dataset, key)
         tables = run(dataset, key)
     except fod.DropError as error:
         return json.dumps(sent | {"title": "This run cannot be shown", "text": str(error)})
@@ -195,7 +195,7 @@ def comparison(dataset: fo.Dataset, key: str, other: str) -> str:
 def compared(dataset: fo.Dataset, key: str, other: str) -> Any:
     """:func:`fiftyone_drop.compare_drops`, counted anew when a run has changed only."""
     for one in (key, other):
-        load_order(dataset, one)
+        check_order(dataset, one)
     return _compared(dataset.name, key, version(dataset, key), other, version(dataset, other))
 
 
