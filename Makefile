@@ -22,6 +22,7 @@ readme: $(VENV)/.ready
 docs: $(VENV)/.ready
 	$(BIN)/python scripts/docs_scores.py
 	$(BIN)/python scripts/docs_benchmarks.py
+	$(BIN)/python scripts/docs_map.py
 
 screenshots: $(VENV)/.ready
 	DROP_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/app
@@ -34,13 +35,15 @@ js-check: js
 	cd plugins/drop/js && npm run --silent test
 	git diff --exit-code plugins/drop/js/dist
 
+# Two processes of tests; the one that is done first takes over half of what is left to the other
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 check: lint test
 

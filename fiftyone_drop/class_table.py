@@ -6,19 +6,15 @@ NumPy only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
-from fiftyone_drop.allocation import (
-    checked_size,
-    floor_size,
-    kept_size,
-    quotas_of_size,
-)
+from fiftyone_drop.density import checked_size, floor_size, kept_size
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.recall import recall_intervals
 
 MOST_ROWS = 40
@@ -31,7 +27,7 @@ def class_words(name: ClassName) -> str:
 
 @dataclass(frozen=True)
 class ClassTable:
-    """What is kept of each class at one density, and why.
+    """How much of each class is kept at one density, and why.
 
     Attributes:
         classes: the K classes in sorted order; with ``group_by`` the cells (class, value)
@@ -44,6 +40,7 @@ class ClassTable:
         recalls: (K,) float in [0, 1]; None if the rule needs none
         correct: (K,) int, correct predictions that the recalls come from; None if they were given
         support: (K,) int, validation samples that they come from; None if they were given
+        columns: what else the rule asked for: column -> (K,) float
     """
 
     classes: tuple[ClassName, ...]
@@ -55,6 +52,7 @@ class ClassTable:
     recalls: FloatArray | None = None
     correct: IntArray | None = None
     support: IntArray | None = None
+    columns: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -83,7 +81,11 @@ class ClassTable:
         return int(self.sizes.sum())
 
     def check_density(self, density: float) -> None:
-        """Raise a :class:`DropError` if ``density`` keeps nothing, or less than the floors."""
+        """Check that a density keeps a sample, and no less than the floors.
+
+        Raises:
+            DropError: if not
+        """
         checked_size(self.size, density, floor_size(self.sizes, self.min_per_class))
 
     def at(self, density: float, quotas: IntArray | None = None) -> ClassTable:
@@ -117,7 +119,9 @@ class ClassTable:
             DropError: if the rule sets no quotas
         """
         if self.weights is None:
-            raise DropError("rule: 'none' sets no quotas; use kept_counts(dataset, key, densities)")
+            raise DropError(
+                "rule", "'none' sets no quotas; use kept_counts(dataset, key, densities)"
+            )
         quotas = [
             quotas_of_size(
                 self.sizes, self.weights, kept_size(self.size, float(d)), self.min_per_class
@@ -130,18 +134,18 @@ class ClassTable:
         """The class of that name: a class, a cell as (class, value), or a cell in words.
 
         Raises:
-            DropError: if there is none, or the words fit several cells
+            DropError: if there is no such class, or the words fit several cells
         """
-        wanted = tuple(name) if isinstance(name, list) else name
-        found = [c for c in self.classes if c == wanted]
-        found = found or [c for c, w in zip(self.classes, self.names, strict=True) if w == wanted]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise DropError(f"class_name: {name!r} may be any of {listing(found)}; pass the tuple")
+        wanted = tuple(map(str, name)) if isinstance(name, list | tuple) else str(name)
+        fits = [c for c in self.classes if c == wanted]
+        fits = fits or [c for c, w in zip(self.classes, self.names, strict=True) if w == wanted]
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            raise DropError("class_name", f"{name!r} may be any of {listing(fits)}; pass the tuple")
         raise DropError(
-            f"class_name: {name!r} is no class of the run, whose classes are "
-            f"{listing(list(self.classes))}"
+            "class_name",
+            f"{name!r} is no class of the run, whose classes are {listing(list(self.classes))}",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,6 +160,7 @@ class ClassTable:
             "classes": names,
             "density": self.density,
             "min_per_class": self.min_per_class,
+            "columns": {name: np.asarray(c).tolist() for name, c in self.columns.items()},
         }
 
     @classmethod
@@ -175,6 +180,10 @@ class ClassTable:
             recalls=column("recalls", np.float64),
             correct=column("correct", np.int64),
             support=column("support", np.int64),
+            columns={
+                name: np.array(column, dtype=np.float64)
+                for name, column in values.get("columns", {}).items()
+            },
         )
 
     def __str__(self) -> str:
@@ -200,6 +209,7 @@ class ClassTable:
         if self.intervals is not None and self.support is not None:
             columns["95 % interval"] = [f"{low:.3f} to {high:.3f}" for low, high in self.intervals]
             columns["measured on"] = [f"{n:,}" for n in self.support]
+        columns |= {name: [f"{v:.4g}" for v in column] for name, column in self.columns.items()}
         columns["density"] = [f"{d:.3f}" for d in self.densities]
         columns["quota"] = [f"{n:,}" for n in self.quotas]
         return [list(columns), *(list(row) for row in zip(*columns.values(), strict=True))]

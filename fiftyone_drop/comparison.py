@@ -10,11 +10,14 @@ import fiftyone.core.collections as foc
 import numpy as np
 from fiftyone.core.expressions import ViewExpression
 
-from fiftyone_drop import runs
+from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
 from fiftyone_drop.class_table import ClassTable, class_words, format_table
-from fiftyone_drop.counts import class_of, class_paths, count_groups
+from fiftyone_drop.counts import class_of
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.fields import class_paths
+from fiftyone_drop.reader import count_groups
+from fiftyone_drop.run_lookup import get_config, load_order
 from fiftyone_drop.views import in_part
 
 WHICH = ("first", "second", "both")
@@ -22,7 +25,7 @@ WHICH = ("first", "second", "both")
 
 @dataclass(frozen=True, eq=False)
 class DropComparison:
-    """What two runs keep. Prints as a table.
+    """Two runs side by side. Prints as a table.
 
     Attributes:
         key: the run that is called the first
@@ -59,16 +62,15 @@ class DropComparison:
             which: ``"first"``, ``"second"`` or ``"both"``
 
         Raises:
-            DropError: if it is none of these
+            DropError: if it is another word
         """
+        which = checks.choice("which", which, WHICH)
         first, second = self._kept
         if which == "first":
             return self.dataset.match(first & ~second)
         if which == "second":
             return self.dataset.match(second & ~first)
-        if which == "both":
-            return self.dataset.match(first & second)
-        raise DropError(f"which: must be one of {list(WHICH)}, but got {which!r}")
+        return self.dataset.match(first & second)
 
     def __str__(self) -> str:
         header = ["class", f"density {self.key}", f"density {self.other}", "kept by both"]
@@ -100,11 +102,13 @@ def compare_drops(dataset: foc.SampleCollection, key: str, other: str) -> DropCo
     Raises:
         DropError: if there is no such run, or the runs' classes come from different label fields
     """
-    first, second = (runs.load_order(dataset, k) for k in (key, other))
+    first = load_order(dataset, key)
+    second = load_order(dataset, other, "other")
     a, b = first.config, second.config
     check_comparable(dataset, key, other)
     root = dataset._root_dataset
-    tables, paths = [first.table, second.table], class_paths(root, a)
+    tables = [first.table, second.table]
+    paths = [f"${path}" for path in class_paths(root, a.label_field, a.group_by)]
     if a.group_by != b.group_by:
         tables, paths = [_ungrouped(table) for table in tables], paths[:1]
     classes = tuple(sorted(set(tables[0].classes) | set(tables[1].classes)))
@@ -122,14 +126,14 @@ def compare_drops(dataset: foc.SampleCollection, key: str, other: str) -> DropCo
             counts[row[class_of(values)], int(by_first), int(by_second)] += n
     return DropComparison(
         dataset=root,
-        key=key,
-        other=other,
+        key=first.key,
+        other=second.key,
         classes=classes,
         densities=np.stack([_densities(table, classes) for table in tables], axis=1),
         kept_by_both=counts[:, 1, 1],
         only_first=counts[:, 1, 0],
         only_second=counts[:, 0, 1],
-        warnings=tuple(_warnings([key, other], tables, common)),
+        warnings=tuple(_warnings([first.key, second.key], tables, common)),
         _kept=(kept[0], kept[1]),
     )
 
@@ -140,11 +144,13 @@ def check_comparable(dataset: foc.SampleCollection, key: str, other: str) -> Non
     Raises:
         DropError: if they do not, or there is no such run
     """
-    fields = [runs.get_config(dataset, k).label_field for k in (key, other)]
+    runs = get_config(dataset, key), get_config(dataset, other, "other")
+    fields = [config.label_field for config in runs]
     if fields[0] != fields[1]:
         raise DropError(
-            f"other: runs of the same classes can be compared, but '{key}' prunes the labels of "
-            f"'{fields[0]}' and '{other}' those of '{fields[1]}'"
+            "other",
+            f"runs of the same classes can be compared, but '{key}' prunes the labels of "
+            f"'{fields[0]}' and '{other}' those of '{fields[1]}'",
         )
 
 

@@ -1,4 +1,4 @@
-"""Numbers that the server counts: no sample is sent.
+"""How many samples of each class a run keeps, and how scores are distributed: the server counts.
 
 Values are compared with the very bounds of a bin, so that it holds exactly the samples that a view
 of these bounds shows.
@@ -7,22 +7,23 @@ of these bounds shows.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 from fiftyone import ViewField as F
-from fiftyone.core.expressions import ViewExpression
 
-from fiftyone_drop import runs
+from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
-from fiftyone_drop.allocation import check_density
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.population import group_path, label_path
-from fiftyone_drop.views import check_score, in_part
+from fiftyone_drop.fields import class_paths, number_field
+from fiftyone_drop.reader import aggregate, count_groups
+from fiftyone_drop.run_lookup import check_order, load_order
+from fiftyone_drop.views import in_part
+
+MOST_BINS = 10_000
 
 
 def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[float]) -> IntArray:
@@ -43,9 +44,9 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
     Raises:
         DropError: if there is no such run, or a density is out of range
     """
-    results = runs.load_order(dataset, key)
+    results = load_order(dataset, key)
     table = results.table
-    wanted = np.array([check_density(d) if d else 0.0 for d in densities])
+    wanted = np.array(_densities(densities), dtype=np.float64)
     if table.weights is not None:
         return table.quotas_at(wanted)
     bounds, row = np.unique(wanted, return_inverse=True)
@@ -54,10 +55,17 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
     root, config = dataset._root_dataset, results.config
     position = _bin(f"${config.keep_at_field}", "$lte", bounds.tolist())
     kept = in_part(config.keep_at_field, float(wanted.max(initial=0)), "kept")
-    for *values, i, n in count_groups(root, kept, [*class_paths(root, config), position]):
+    by = [f"${path}" for path in class_paths(root, config.label_field, config.group_by)]
+    for *values, i, n in count_groups(root, kept, [*by, position]):
         if class_of(values) in column:
             counts[i, column[class_of(values)]] += n
     return np.asarray(np.cumsum(counts, axis=0)[row])
+
+
+def _densities(densities: Any) -> list[float]:
+    if not isinstance(densities, Iterable) or isinstance(densities, str):
+        raise DropError("densities", f"must be a sequence of numbers, but got {densities!r}")
+    return [checks.number("densities", density, "[0, 1]") for density in densities]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,27 +102,26 @@ def score_histogram(
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
         key: the run key
         score: a number field
-        bins (30): the number of bins, of equal width
+        bins (30): the number of bins, of equal width, at most 10,000
         density (None): the dataset density, in (0, 1]; by default the run's own
 
     Returns:
         a :class:`ScoreHistogram`
 
     Raises:
-        DropError: if there is no such run or field, or ``bins`` is no whole number >= 1
+        DropError: if there is no such run or field, or ``bins`` or ``density`` is out of range
     """
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-        raise DropError(f"bins: must be a whole number >= 1, but got {bins!r}")
+    bins = checks.whole("bins", bins, least=1, most=MOST_BINS)
+    config = check_order(dataset, key)
     root = dataset._root_dataset
-    config = runs.check_order(dataset, key)
-    density = float(config.density) if density is None else check_density(density)
-    check_score(root, score)
+    density = config.density if density is None else checks.density("density", density)
+    score = number_field(root, score, "score", "pass one of these")
     in_run = in_part(config.keep_at_field, density, "all")
     value = F(score)
     # NaN is below every number to MongoDB, as a missing value is
     finite = (value > -math.inf) & (value < math.inf)
     only_finite = finite.if_else(value, None)
-    bounds = _aggregate(
+    bounds = aggregate(
         root,
         in_run,
         {"_id": None, "low": {"$min": only_finite.to_mongo()}}
@@ -133,38 +140,8 @@ def score_histogram(
 # -- aggregations ---------------------------------------------------------------------------------
 
 
-def count_groups(
-    dataset: fo.Dataset, where: ViewExpression, by: Sequence[Any]
-) -> list[tuple[Any, ...]]:
-    """Count samples by the values of some MongoDB expressions.
-
-    Args:
-        dataset: a dataset
-        where: which of its samples count
-        by: the expressions, such as ``"$ground_truth.label"``
-
-    Returns:
-        one tuple per combination that occurs: the values, None for missing ones, and the count
-    """
-    groups = _aggregate(dataset, where, {"_id": list(by), "n": {"$sum": 1}})
-    return [(*group["_id"], group["n"]) for group in groups]
-
-
-def _aggregate(dataset: fo.Dataset, where: ViewExpression, group: dict[str, Any]) -> Any:
-    pipeline = [{"$match": {"$expr": where.to_mongo()}}, {"$group": group}]
-    return dataset._sample_collection.aggregate(pipeline, allowDiskUse=True)
-
-
-def class_paths(dataset: fo.Dataset, config: runs.DropConfig) -> list[str]:
-    """What to count by for the classes of a run; see :func:`class_of`."""
-    paths = [label_path(dataset, config.label_field, "label_field")]
-    if config.group_by is not None:
-        paths.append(group_path(dataset, config.group_by))
-    return [f"${path}" for path in paths]
-
-
 def class_of(values: Sequence[Any]) -> ClassName:
-    """The class of the values that :func:`class_paths` counts by."""
+    """The class that the values at its :func:`~fiftyone_drop.fields.class_paths` make."""
     words = [str(value) for value in values]
     return words[0] if len(words) == 1 else (words[0], words[1])
 

@@ -1,12 +1,14 @@
-"""What this package raises and warns on purpose.
+"""The errors and warnings that this package raises on purpose.
 
 ::
 
     ValueError
     └── DropError      bad input: names the argument, the rule, the value and the remedy
     UserWarning
-    └── DropWarning    the call goes on, but its result may not mean what you think
+    └── DropWarning    the call goes on, but its result may not mean what the caller expects
 """
+
+from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -14,18 +16,37 @@ from typing import Any
 
 
 class DropError(ValueError):
-    """Bad input. Nothing has been written when it is raised."""
+    """Bad input. When it is raised, nothing has been written.
+
+    Prints as ``argument: message``.
+
+    Args:
+        argument: the name of the argument that the error is about
+        message: the rule, the value that breaks it, and the remedy
+
+    Attributes:
+        argument: the name of the argument that the error is about
+        message: the rule, the value that breaks it, and the remedy
+    """
+
+    def __init__(self, argument: str, message: str) -> None:
+        super().__init__(argument, message)
+        self.argument = argument
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.argument}: {self.message}"
 
 
 class DropWarning(UserWarning):
-    """The result may not mean what the caller thinks it means."""
+    """The result may not mean what the caller expects."""
 
 
 class Warner:
-    """Warns, and remembers what it said: a run records it, since Python shows a warning once.
+    """Warns and remembers each message. A run records them, since Python shows a warning once.
 
     Attributes:
-        messages: what has been said
+        messages: the messages so far
     """
 
     def __init__(self) -> None:

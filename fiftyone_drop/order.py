@@ -2,7 +2,7 @@
 
 The whole order is (beyond the floor?, priority, class in sorted label order, j). Inside a class
 samples come by score, then by a keyed hash of (seed, sample id); "at random" means by that hash.
-So the order is the same on any machine and in whatever order the database returns samples, and
+So the order is the same on any machine and in any order that the database returns samples in, and
 adding or removing samples leaves the relative order of the others in their class alone.
 
 NumPy only.
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
-from fiftyone_drop.allocation import tiers
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.quotas import tiers
 
 
 def keyed_hash(ids: Ids, seed: int) -> NDArray[np.uint64]:
@@ -73,8 +73,9 @@ def random_order(ids: Ids, seed: int) -> IntArray:
         repeated = np.flatnonzero(ids[order][1:] == ids[order][:-1])
         if len(repeated):
             raise DropError(
-                f"samples: {len(repeated)} samples occur more than once in the target view, such "
-                f"as {ids[order[repeated[0]]].decode()}; pass a view that holds each sample once"
+                "samples",
+                f"{len(repeated)} samples occur more than once in the target view, such "
+                f"as {ids[order[repeated[0]]].decode()}; pass a view that holds each sample once",
             )
     return order
 

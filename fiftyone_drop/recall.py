@@ -8,13 +8,13 @@ NumPy, and SciPy's chi-square distribution.
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.errors import DropError, listing
 
@@ -40,7 +40,7 @@ def class_counts(
     return np.bincount(codes[correct], minlength=k), np.bincount(codes, minlength=k)
 
 
-def check_smoothing(smoothing: object) -> Smoothing:
+def check_smoothing(argument: str, smoothing: object) -> Smoothing:
     """Return ``smoothing``, a number as a float.
 
     Raises:
@@ -48,13 +48,8 @@ def check_smoothing(smoothing: object) -> Smoothing:
     """
     if isinstance(smoothing, str) and smoothing == SHRINKAGE:
         return SHRINKAGE
-    number = isinstance(smoothing, numbers.Real) and not isinstance(smoothing, bool)
-    if not number or not 0 <= float(smoothing) < math.inf:  # type: ignore[arg-type]
-        raise DropError(
-            "smoothing: must be 'shrinkage' (to the mean recall) or a number >= 0 (0.5 is "
-            f"Jeffreys, 0 none), but got {smoothing!r}"
-        )
-    return float(smoothing)  # type: ignore[arg-type]
+    hint = "where 0.5 is Jeffreys' prior and 0 none, or 'shrinkage' (towards the mean recall)"
+    return checks.number(argument, smoothing, "[0, inf)", hint)
 
 
 def class_recalls(
@@ -128,7 +123,7 @@ def recall_intervals(correct: IntArray, support: IntArray) -> FloatArray:
 
 
 def samples_for_width(width: float) -> int:
-    """Validation samples of a class that make its interval no wider, whatever its recall.
+    """Validation samples of a class that make its interval no wider, at any recall.
 
     The Wilson interval is widest at a recall of one half, ``Z / sqrt(n + Z**2)``.
 
@@ -157,7 +152,7 @@ def homogeneity_p_value(correct: IntArray, support: IntArray) -> float:
 def samples_to_tell_apart(correct: IntArray, support: IntArray, level: float) -> int | None:
     """Validation samples per class that would make the observed differences significant.
 
-    Of the statistic of the homogeneity test, chance contributes ``K - 1``; what is beyond that
+    Of the statistic of the homogeneity test, chance contributes ``K - 1``; the part beyond that
     grows with the number of samples.
 
     Args:
@@ -189,11 +184,11 @@ def _homogeneity(correct: IntArray, support: IntArray) -> tuple[float, int]:
 
 
 def recalls_of_mapping(
-    recalls: Mapping[Hashable, float],
+    recalls: Mapping[Any, float],
     classes: Sequence[Hashable],
     missing_recall: float | None = None,
 ) -> FloatArray:
-    """Given recalls as an array over ``classes``.
+    """Recalls that were passed, as an array over ``classes``.
 
     Args:
         recalls: a mapping from class to recall in [0, 1]
@@ -206,21 +201,52 @@ def recalls_of_mapping(
     Raises:
         DropError: if a class is missing, unknown, or its recall out of range
     """
+    absent = [name for name in classes if name not in recalls]
+    if absent and missing_recall is None:
+        _check_known("recalls", recalls, classes)
+        raise DropError(
+            "recalls", f"no recall for {listing(absent)}; add it, or pass missing_recall=<float>"
+        )
+    complete = {**recalls, **dict.fromkeys(absent, missing_recall)}
+    return column_of_mapping("recalls", complete, classes, "[0, 1]")
+
+
+def column_of_mapping(
+    argument: str,
+    values: Mapping[Any, Any],
+    classes: Sequence[Hashable],
+    interval: str = "(-inf, inf)",
+) -> FloatArray:
+    """A number per class as an array over ``classes``.
+
+    Args:
+        argument: the name of the argument, for errors
+        values: a mapping from class to number
+        classes: the K classes
+        interval: where the numbers must lie
+
+    Returns:
+        (K,) float
+
+    Raises:
+        DropError: if a class is missing or unknown, or its value is no number in the interval
+    """
+    _check_known(argument, values, classes)
+    absent = [name for name in classes if name not in values]
+    if absent:
+        raise DropError(argument, f"no value for {listing(absent)}; add it")
+    return np.array(
+        [checks.number(argument, values[name], interval, f"for {name!r}") for name in classes],
+        dtype=np.float64,
+    )
+
+
+def _check_known(argument: str, values: Mapping[Any, Any], classes: Sequence[Hashable]) -> None:
     known = set(classes)
-    unknown = [name for name in recalls if name not in known]
+    unknown = [name for name in values if name not in known]
     if unknown:
         raise DropError(
-            f"recalls: {listing(unknown)} is no class of the target, whose classes are "
-            f"{listing(list(classes))}; leave it out"
+            argument,
+            f"{listing(unknown)} is no class of the target, whose classes are "
+            f"{listing(list(classes))}; leave it out",
         )
-    missing = [name for name in classes if name not in recalls]
-    if missing and missing_recall is None:
-        raise DropError(
-            f"recalls: no recall for {listing(missing)}; add it, or pass missing_recall=<float>"
-        )
-    values = [recalls.get(name, missing_recall) for name in classes]
-    for name, value in zip(classes, values, strict=True):
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not number or not 0 <= float(value) <= 1:  # type: ignore[arg-type]
-            raise DropError(f"recalls: the recall of {name!r} must lie in [0, 1], but is {value!r}")
-    return np.array(values, dtype=np.float64)

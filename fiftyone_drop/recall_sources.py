@@ -5,27 +5,23 @@ Reads and computes; writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 from numpy.typing import NDArray
 
-from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
+from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
+from fiftyone_drop.cross_validation import cross_predict
 from fiftyone_drop.errors import DropError, Warner, listing
-from fiftyone_drop.population import (
-    Population,
-    check_collection,
-    label_path,
-    read_outcomes,
-)
-from fiftyone_drop.query import Predictions, cross_predict, predict_samples
+from fiftyone_drop.evaluations import check_evaluation, read_evaluation
+from fiftyone_drop.fields import check_collection, label_path
+from fiftyone_drop.options import DropOptions
+from fiftyone_drop.population import Population, read_outcomes
+from fiftyone_drop.predictions import Predictions, predict_samples
 from fiftyone_drop.recall import (
-    SHRINKAGE,
-    Smoothing,
     class_counts,
     class_recalls,
     homogeneity_p_value,
@@ -33,7 +29,6 @@ from fiftyone_drop.recall import (
     samples_to_tell_apart,
 )
 
-CORRECT = (True, "TP", "TN")  # what FiftyOne's evaluation methods write for a right prediction
 NOISE_LEVEL = 0.05
 
 
@@ -46,7 +41,7 @@ class Recalls:
         source: words for the record
         correct: (K,) int, correct predictions; None if the recalls were given
         support: (K,) int, validation samples; None if the recalls were given
-        predictions: what query models or ``model`` predicted on the way; None if nothing was
+        predictions: the predictions of query models or ``model``, if there are any
     """
 
     values: FloatArray
@@ -57,95 +52,65 @@ class Recalls:
 
 
 @dataclass(frozen=True)
-class RecallSource:
-    """Which source of recalls was asked for; the arguments of ``apply_drop`` of the same names."""
+class _Measurement:
+    """Predictions of n validation samples in the classes of the target.
 
-    eval_key: str | None = None
-    recalls: Mapping[Hashable, float] | None = None
-    validation: Any = None
-    pred_field: str | None = None
-    model: Any = None
-    folds: int = 5
-    holdout: float | None = None
-    smoothing: Smoothing = SHRINKAGE
-    missing_recall: float | None = None
+    Attributes:
+        codes: (n,) int32, the true classes
+        correct: (n,) bool, whether the prediction is right
+        source: words for the record
+        predictions: the predictions of a model, if it was run for this
+        ids: (n,) S24, sample ids; None if no overlap with the target can matter
+    """
 
-    @property
-    def trains(self) -> bool:
-        """Whether query models have to be trained."""
-        return self.eval_key is None and self.recalls is None and self.validation is None
+    codes: Codes
+    correct: NDArray[np.bool_]
+    source: str
+    predictions: Predictions | None = None
+    ids: Ids | None = None
 
-    def check(self, samples: foc.SampleCollection, label_field: str) -> None:
-        """Check everything that can be checked before samples are read.
 
-        Raises:
-            DropError: if sources are mixed, or one is unfit
-        """
-        given = [n for n in ("eval_key", "recalls", "validation") if getattr(self, n) is not None]
-        if len(given) > 1:
-            raise DropError(f"{given[0]}: pass one source of recalls, but {given} were given")
-        self._check_numbers()
-        if self.recalls is not None and not isinstance(self.recalls, Mapping):
-            raise DropError(
-                f"recalls: must be a mapping from class to recall, but got {self.recalls!r}"
-            )
-        if self.eval_key is not None:
-            check_evaluation(samples, self.eval_key, label_field)
-        if self.validation is None:
-            for name in ("pred_field", "model"):
-                if getattr(self, name) is not None:
-                    raise DropError(f"{name}: has a meaning with validation=view only; pass that")
-        else:
-            self._check_validation(samples, label_field)
+def check_source(samples: foc.SampleCollection, options: DropOptions) -> None:
+    """Check the source of recalls before samples are read.
 
-    def _check_numbers(self) -> None:
-        folds, holdout, missing = self.folds, self.holdout, self.missing_recall
-        if isinstance(folds, bool) or not isinstance(folds, (int, np.integer)) or folds < 2:
-            raise DropError(f"folds: must be an integer >= 2, but got {folds!r}")
-        for name, value, low in (("holdout", holdout, False), ("missing_recall", missing, True)):
-            if value is None:
-                continue
-            number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-            if not number or not 0 <= value <= 1 or (not low and value in (0, 1)):
-                interval = "[0, 1]" if low else "(0, 1)"
-                raise DropError(f"{name}: must be a number in {interval}, but got {value!r}")
+    Args:
+        samples: the target view
+        options: the options, with their label field
 
-    def _check_validation(self, samples: foc.SampleCollection, label_field: str) -> None:
-        check_collection(self.validation)
-        if self.validation._root_dataset is not samples._root_dataset:
-            raise DropError(
-                f"validation: must be a view into '{samples._root_dataset.name}', but is one into "
-                f"'{self.validation._root_dataset.name}'; pass recalls= instead"
-            )
-        label_path(self.validation, label_field, "label_field")
-        if (self.pred_field is None) == (self.model is None):
-            raise DropError(
-                "validation: needs either pred_field=<field of predictions> or model=<a model>"
-            )
-        if self.pred_field is not None:
-            label_path(self.validation, self.pred_field, "pred_field")
+    Raises:
+        DropError: if the source is unfit
+    """
+    label_field, validation = options.label_field or "", options.validation
+    if options.eval_key is not None:
+        check_evaluation(samples, options.eval_key, label_field)
+    if validation is None:
+        return
+    check_collection(validation, "validation")
+    if validation._root_dataset is not samples._root_dataset:
+        raise DropError(
+            "validation",
+            f"must be a view into '{samples._root_dataset.name}', but is one into "
+            f"'{validation._root_dataset.name}'; pass recalls= instead",
+        )
+    label_path(validation, label_field, "label_field")
+    if options.pred_field is not None:
+        label_path(validation, options.pred_field, "pred_field")
 
 
 def find_recalls(
-    source: RecallSource,
+    options: DropOptions,
     samples: foc.SampleCollection,
     population: Population,
-    label_field: str,
-    group_by: str | None,
-    seed: int,
     warn: Warner,
     progress: Any,
 ) -> Recalls:
     """Find the recalls of the target's classes.
 
     Args:
-        source: where to take them from, checked
+        options: the options, with their label field, checked with :func:`check_source`
         samples: the target view
-        population: what it holds
-        label_field: the field of the true labels
-        group_by: the field that divides classes into cells, or None
-        seed: decides folds and query models
-        warn: is told what is doubtful about the recalls
+        population: the samples of the target view
+        warn: is told of doubts about the recalls
         progress: as everywhere in FiftyOne
 
     Returns:
@@ -154,83 +119,79 @@ def find_recalls(
     Raises:
         DropError: if classes have no validation sample and ``missing_recall`` is None
     """
-    if source.recalls is not None:
-        values = recalls_of_mapping(source.recalls, population.classes, source.missing_recall)
+    if options.recalls is not None:
+        values = recalls_of_mapping(options.recalls, population.classes, options.missing_recall)
         return Recalls(values, "given")
-    if source.trains:
-        predictions = cross_predict(population, source.folds, source.holdout, seed, progress)
-        codes = population.codes[predictions.rows]
-        return _measure(
-            source, population, codes, predictions.correct, predictions.source, predictions, warn
-        )
-    if source.eval_key is not None:
-        ids, codes, correct = read_evaluation(
-            samples._root_dataset, source.eval_key, population.classes, label_field, group_by
-        )
-        words = f"evaluation '{source.eval_key}'"
-        made = None
+    if options.trains:
+        measured = _by_query_models(options, population, progress)
+    elif options.eval_key is not None:
+        measured = _by_evaluation(options, samples, population)
+    elif options.pred_field is not None:
+        measured = _by_predictions(options, population)
     else:
-        ids, codes, correct, made = _validate(
-            source, population, label_field, group_by, warn, progress
-        )
-        words = f"validation view with {source.pred_field if made is None else made.source}"
-    _warn_about_overlap(ids, population, words, warn)
-    return _measure(source, population, codes, correct, words, made, warn)
+        measured = _by_model(options, population, warn, progress)
+    if measured.ids is not None:
+        _warn_about_overlap(measured.ids, population, measured.source, warn)
+    right, support = class_counts(measured.codes, measured.correct, len(population.classes))
+    values = class_recalls(right, support, options.smoothing)
+    _fill_missing(values, population, measured.source, options.missing_recall)
+    _warn_about_noise(right, support, warn)
+    return Recalls(values, measured.source, right, support, measured.predictions)
 
 
-def read_evaluation(
-    dataset: fo.Dataset,
-    eval_key: str,
-    classes: Sequence[ClassName],
-    label_field: str,
-    group_by: str | None,
-) -> tuple[Ids, Codes, NDArray[np.bool_]]:
-    """What an evaluation run found, as the samples themselves record it.
+def _by_query_models(options: DropOptions, population: Population, progress: Any) -> _Measurement:
+    predictions = cross_predict(population, options.folds, options.holdout, options.seed, progress)
+    codes = population.codes[predictions.rows]
+    return _Measurement(codes, predictions.correct, predictions.source, predictions)
 
-    Args:
-        dataset: the dataset
-        eval_key: an evaluation, checked with :func:`check_evaluation`
-        classes: the K classes that count
-        label_field: the field of the true labels
-        group_by: the field that divides classes into cells, or None
 
-    Returns:
-        a tuple over the n evaluated samples of these classes
-
-        -   (n,) S24, sample ids
-        -   (n,) int32, codes into ``classes``
-        -   (n,) bool, whether the prediction is right
-    """
-    ids, codes, (outcomes,), _ = read_outcomes(
-        dataset.exists(eval_key), classes, label_field, group_by, [eval_key]
+def _by_evaluation(
+    options: DropOptions, samples: foc.SampleCollection, population: Population
+) -> _Measurement:
+    assert options.eval_key is not None
+    assert options.label_field is not None
+    ids, codes, correct = read_evaluation(
+        samples._root_dataset,
+        options.eval_key,
+        population.classes,
+        options.label_field,
+        options.group_by,
     )
-    return ids, codes, np.array([outcome in CORRECT for outcome in outcomes], dtype=bool)
+    return _Measurement(codes, correct, f"evaluation '{options.eval_key}'", ids=ids)
 
 
-def _validate(
-    source: RecallSource,
-    population: Population,
-    label_field: str,
-    group_by: str | None,
-    warn: Warner,
-    progress: Any,
-) -> tuple[Ids, Codes, np.ndarray[Any, np.dtype[np.bool_]], Predictions | None]:
-    if source.pred_field is not None:
-        path = label_path(source.validation, source.pred_field, "pred_field")
-        ids, codes, (predicted,), labels = read_outcomes(
-            source.validation, population.classes, label_field, group_by, [path]
-        )
-        correct = np.array([a == b for a, b in zip(predicted, labels, strict=True)], dtype=bool)
-        return ids, codes, correct, None
-    ids, codes, (filepaths,), labels = read_outcomes(
-        source.validation, population.classes, label_field, group_by, ["filepath"]
+def _by_predictions(options: DropOptions, population: Population) -> _Measurement:
+    assert options.label_field is not None
+    path = label_path(options.validation, options.pred_field, "pred_field")
+    outcomes = read_outcomes(
+        options.validation, population.classes, options.label_field, options.group_by, [path]
     )
-    from fiftyone_drop.models.resolve import resolve  # imports PyTorch
+    pairs = zip(outcomes.columns[0], outcomes.labels, strict=True)
+    correct = np.array([predicted == label for predicted, label in pairs], dtype=bool)
+    words = f"validation view with {options.pred_field}"
+    return _Measurement(outcomes.codes, correct, words, ids=outcomes.ids)
 
-    models = resolve(source.model, source.validation)
-    _check_classes(models[0].classes, models[0].words, population, label_field, warn)
-    made = predict_samples(models, ids, filepaths, labels, progress)
-    return ids, codes, made.correct, made
+
+def _by_model(
+    options: DropOptions, population: Population, warn: Warner, progress: Any
+) -> _Measurement:
+    from fiftyone_drop.inference.resolve import resolve  # imports PyTorch
+
+    assert options.label_field is not None
+    outcomes = read_outcomes(
+        options.validation,
+        population.classes,
+        options.label_field,
+        options.group_by,
+        ["filepath"],
+    )
+    models = resolve(options.model, options.validation)
+    _check_classes(models[0].classes, models[0].words, population, options.label_field, warn)
+    predictions = predict_samples(
+        models, outcomes.ids, outcomes.columns[0], outcomes.labels, progress
+    )
+    words = f"validation view with {predictions.source}"
+    return _Measurement(outcomes.codes, predictions.correct, words, predictions, outcomes.ids)
 
 
 def _check_classes(
@@ -249,35 +210,31 @@ def _check_classes(
     )
     if len(unknown) == len(population.label_names):
         raise DropError(
-            f"model: {message}; it has {listing(classes)}. Name its classes like the labels "
+            "model",
+            f"{message}; it has {listing(classes)}. Name its classes like the labels "
             "(model.classes = [...], in the order of its outputs), or write predictions with their "
-            "names into a field and pass pred_field= instead"
+            "names into a field and pass pred_field= instead",
         )
     warn(f"{message}, so that their recall is 0 and they get the largest share")
 
 
-def _measure(
-    source: RecallSource,
-    population: Population,
-    codes: Codes,
-    correct: np.ndarray[Any, np.dtype[np.bool_]],
-    words: str,
-    predictions: Predictions | None,
-    warn: Warner,
-) -> Recalls:
-    right, support = class_counts(codes, correct, len(population.classes))
-    values = class_recalls(right, support, source.smoothing)
+def _fill_missing(
+    values: FloatArray, population: Population, words: str, missing_recall: float | None
+) -> None:
+    """Give classes without a validation sample ``missing_recall``.
+
+    Raises:
+        DropError: if there are such classes, and it is None
+    """
     missing = np.isnan(values)
-    if missing.any():
-        if source.missing_recall is None:
-            names = [population.classes[k] for k in np.flatnonzero(missing)]
-            raise DropError(
-                f"missing_recall: no validation sample of {listing(names)} in {words}; add "
-                "validation samples of these classes, or pass missing_recall=<float>"
-            )
-        values[missing] = source.missing_recall
-    _warn_about_noise(right, support, warn)
-    return Recalls(values, words, right, support, predictions)
+    if missing.any() and missing_recall is None:
+        names = [population.classes[k] for k in np.flatnonzero(missing)]
+        raise DropError(
+            "missing_recall",
+            f"no validation sample of {listing(names)} in {words}; add validation samples of these "
+            "classes, or pass missing_recall=<float>",
+        )
+    values[missing] = missing_recall
 
 
 def _warn_about_overlap(ids: Ids, population: Population, words: str, warn: Warner) -> None:
@@ -307,26 +264,3 @@ def _warn_about_noise(correct: IntArray, support: IntArray, warn: Warner) -> Non
         f"{used:,.0f} validation samples per class, {remedy}. "
         "rule='proportional' needs no recalls"
     )
-
-
-def check_evaluation(samples: foc.SampleCollection, eval_key: object, label_field: str) -> None:
-    """Check that an evaluation of classifications exists and compares with the right labels.
-
-    Raises:
-        DropError: if not
-    """
-    dataset = samples._root_dataset
-    runs: Sequence[str] = dataset.list_evaluations(type="classification")
-    if eval_key not in runs:
-        exists = isinstance(eval_key, str) and dataset.has_evaluation(eval_key)
-        what = "is not an evaluation of classifications" if exists else "does not exist"
-        raise DropError(
-            f"eval_key: the evaluation {eval_key!r} {what}; evaluations of classifications are "
-            f"{runs}"
-        )
-    gt_field = dataset.get_evaluation_info(eval_key).config.gt_field
-    if gt_field != label_field:
-        raise DropError(
-            f"eval_key: the evaluation '{eval_key}' compares with the labels of '{gt_field}', but "
-            f"label_field is '{label_field}'; pass label_field='{gt_field}' or another evaluation"
-        )

@@ -1,108 +1,184 @@
-"""Rules: how class weights follow from a class table.
+"""Rules: how class weights follow from columns of the class table.
 
 NumPy only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from fiftyone_drop._types import FloatArray, IntArray
+from fiftyone_drop import checks
+from fiftyone_drop._types import FloatArray
 from fiftyone_drop.errors import DropError
 
 PAPER = "Vysogorets, Ahuja, Kempe: DRoP: Distributionally Robust Data Pruning, ICLR 2025"
 
+COLUMNS = {
+    "sizes": "samples of the class in the target view, > 0",
+    "recalls": "recall of the class on held-out samples, in [0, 1]",
+    "mean:<field>": "mean of a number field over the samples of the class",
+    "kept:<run key>": "samples of the class that another drop run keeps, >= 0",
+}
+
+Columns = Mapping[str, FloatArray]
+Weights = Callable[[Columns], FloatArray]
+W = TypeVar("W", bound=Weights)
+
 
 @dataclass(frozen=True)
 class Rule:
-    """How class weights follow from a class table.
+    """How class weights follow from columns of the class table.
 
     Attributes:
         name: the name that ``rule=`` takes
-        needs: the columns of the class table that ``weights`` reads, among ``"sizes"`` (K,) int
-            and ``"recalls"`` (K,) float in [0, 1]; only those are computed
-        weights: a function of a mapping of these columns that returns the class weights, (K,)
-            float >= 0; None means no quotas at all
+        needs: the columns that ``weights`` reads, among ``COLUMNS``; only those are computed
+        weights: a function of a mapping from column to (K,) float that returns the class weights,
+            (K,) float >= 0; None for a rule without quotas
         description: one line for tables and forms
         source: paper or file
     """
 
     name: str
     needs: tuple[str, ...]
-    weights: Callable[[Mapping[str, FloatArray]], FloatArray] | None
+    weights: Weights | None
     description: str
     source: str
 
+    @property
+    def sets_quotas(self) -> bool:
+        """Whether the rule gives each class a quota."""
+        return self.weights is not None
 
-RULES: dict[str, Rule] = {}
-COLUMNS = ("sizes", "recalls")
-
-
-def register_rule(rule: Rule) -> Rule:
-    """Make ``rule`` known under its name.
-
-    Raises:
-        DropError: if the name is taken or a needed column does not exist
-    """
-    if rule.name in RULES:
-        raise DropError(f"rule: '{rule.name}' is registered already; choose another name")
-    unknown = sorted(set(rule.needs) - set(COLUMNS))
-    if unknown:
-        raise DropError(
-            f"rule: '{rule.name}' needs {unknown}, but a class table has only {list(COLUMNS)}"
-        )
-    RULES[rule.name] = rule
-    return rule
+    def of_kind(self, kind: str) -> list[str]:
+        """The fields of its ``"mean"`` columns, or the run keys of its ``"kept"`` columns."""
+        parts = (column.partition(":") for column in self.needs)
+        return [what for prefix, colon, what in parts if colon and prefix == kind]
 
 
-register_rule(
-    Rule(
-        "drop",
-        ("sizes", "recalls"),
-        lambda table: table["sizes"] * (1 - table["recalls"]),
-        "class density in proportion to the class error",
-        f"{PAPER}, Algorithm 1",
-    )
-)
-register_rule(
-    Rule(
-        "drop-unweighted",
-        ("recalls",),
-        lambda table: 1 - table["recalls"],
-        "class quota in proportion to the class error, whatever the class size",
-        "the authors' code, avysogorets/fair-data-pruning, quoters/drop.py",
-    )
-)
-register_rule(
-    Rule(
-        "proportional",
-        ("sizes",),
-        lambda table: table["sizes"],
-        "the same density in each class: stratified random pruning",
-        "stratified sampling with proportional allocation",
-    )
-)
-register_rule(
-    Rule(
-        "balanced",
-        ("sizes",),
-        lambda table: np.ones_like(table["sizes"]),
-        "equal class quotas, as far as the classes last",
-        "stratified sampling with equal allocation",
-    )
-)
-register_rule(
-    Rule(
+RULES: dict[str, Rule] = {
+    "none": Rule(
         "none",
         (),
         None,
         "no quotas and no floor: all samples ordered by score, or at random",
         f"the baselines of {PAPER}",
     )
+}
+"""Every rule by name."""
+
+
+def register_rule(
+    name: str, *, needs: Sequence[str] = ("sizes",), description: str, source: str
+) -> Callable[[W], W]:
+    """Register a function as a rule that ``rule=`` takes by its name.
+
+    ::
+
+        import fiftyone_drop as fod
+
+
+        @fod.register_rule(
+            "error-by-loss",
+            needs=("sizes", "recalls", "mean:loss"),
+            description="class error, weighted by the mean loss of the class",
+            source="me",
+        )
+        def error_by_loss(columns):
+            return columns["sizes"] * (1 - columns["recalls"]) * columns["mean:loss"]
+
+
+        dataset.apply_drop(density=0.5, rule="error-by-loss")
+
+    The function receives a mapping from each column in ``needs`` to a (K,) float64 array over the
+    K classes in sorted order. It returns the class weights, (K,) float, finite and >= 0; only their
+    ratios matter. A class of weight ``w`` gets a quota in proportion to ``w``, as far as the class
+    lasts.
+
+    Registering the same function again, as running a notebook's cell twice does, replaces it.
+
+    Args:
+        name: a text that no other rule has
+        needs (("sizes",)): the columns that the function reads, and only those are computed:
+
+            -   ``"sizes"``: samples of the class in the target view
+            -   ``"recalls"``: recall of the class, in [0, 1]; ``apply_drop`` measures it
+            -   ``"mean:<field>"``: mean of a number field over the samples of the class
+            -   ``"kept:<run key>"``: samples of the class that another drop run keeps
+        description: one line for tables and forms
+        source: where the rule comes from, such as a paper
+
+    Returns:
+        a decorator that registers the function and returns it unchanged
+
+    Raises:
+        DropError: if another rule has the name, or ``needs`` names no column
+    """
+    name = checks.text("name", name)
+    columns = checks.texts("needs", needs)
+    description, source = checks.text("description", description), checks.text("source", source)
+    for column in columns:
+        kind, colon, what = column.partition(":")
+        if column not in COLUMNS and not (colon and what and kind in ("mean", "kept")):
+            raise DropError("needs", f"no column {column!r}; there are {list(COLUMNS)}")
+
+    def register(function: W) -> W:
+        if name in RULES:
+            checks.same_definition("name", name, RULES[name].weights, function)
+        RULES[name] = Rule(name, columns, function, description, source)
+        return function
+
+    return register
+
+
+@register_rule(
+    "drop",
+    needs=("sizes", "recalls"),
+    description="class density in proportion to the class error",
+    source=f"{PAPER}, Algorithm 1",
 )
+def _drop(columns: Columns) -> FloatArray:
+    return columns["sizes"] * (1 - columns["recalls"])
+
+
+@register_rule(
+    "drop-unweighted",
+    needs=("recalls",),
+    description="class quota in proportion to the class error, at any class size",
+    source="the authors' code, avysogorets/fair-data-pruning, quoters/drop.py",
+)
+def _drop_unweighted(columns: Columns) -> FloatArray:
+    return 1 - columns["recalls"]
+
+
+@register_rule(
+    "proportional",
+    description="the same density in each class: stratified random pruning",
+    source="stratified sampling with proportional allocation",
+)
+def _proportional(columns: Columns) -> FloatArray:
+    return columns["sizes"]
+
+
+@register_rule(
+    "balanced",
+    description="equal class quotas, as far as the classes last",
+    source="stratified sampling with equal allocation",
+)
+def _balanced(columns: Columns) -> FloatArray:
+    return np.ones_like(columns["sizes"])
+
+
+def check_rule(argument: str, name: object) -> str:
+    """Return the name of a rule.
+
+    Raises:
+        DropError: if there is no rule of that name
+    """
+    return checks.choice(argument, name, sorted(RULES))
 
 
 def get_rule(name: object) -> Rule:
@@ -111,27 +187,35 @@ def get_rule(name: object) -> Rule:
     Raises:
         DropError: if there is no rule of that name
     """
-    if not isinstance(name, str) or name not in RULES:
-        raise DropError(f"rule: no rule {name!r}; choose one of {sorted(RULES)}")
-    return RULES[name]
+    return RULES[check_rule("rule", name)]
 
 
-def class_weights(rule: Rule, sizes: IntArray, recalls: FloatArray | None) -> FloatArray | None:
-    """The class weights of a rule, (K,) float >= 0; None for a rule without quotas.
+def class_weights(rule: Rule, columns: Columns) -> FloatArray | None:
+    """The class weights of a rule.
+
+    Args:
+        rule: the rule
+        columns: column -> (K,) float; ``"sizes"`` and what the rule needs
+
+    Returns:
+        (K,) float >= 0; None for a rule without quotas
 
     Raises:
-        DropError: if the rule needs recalls and there are none, or its weights are no weights
+        DropError: if a column that the rule needs is absent, or its weights are no weights
     """
     if rule.weights is None:
         return None
-    if "recalls" in rule.needs and recalls is None:
-        raise DropError(f"recalls: rule '{rule.name}' needs the recall of every class; got None")
-    columns = {"sizes": sizes.astype(np.float64), "recalls": recalls}
-    table = {name: column for name, column in columns.items() if column is not None}
+    for name in rule.needs:
+        if name not in columns:
+            argument = name if name == "recalls" else "columns"
+            raise DropError(argument, f"rule '{rule.name}' needs '{name}' of every class; got None")
+    table = {name: np.asarray(columns[name], dtype=np.float64) for name in rule.needs}
     weights = np.asarray(rule.weights(table), dtype=np.float64)
-    if weights.shape != sizes.shape or not np.all(np.isfinite(weights) & (weights >= 0)):
+    k = len(columns["sizes"])
+    if weights.shape != (k,) or not np.all(np.isfinite(weights) & (weights >= 0)):
         raise DropError(
-            f"rule: '{rule.name}' must give one finite weight >= 0 for each of the {len(sizes)} "
-            f"classes, but gave {weights}"
+            "rule",
+            f"'{rule.name}' must give one finite weight >= 0 for each of the {k} classes, but "
+            f"gave {weights}",
         )
     return weights

@@ -1,82 +1,134 @@
-"""Drop runs: one application of DRoP under a key, kept as a FiftyOne custom run.
+"""Drop runs: the record of one application of DRoP under a key, kept as a FiftyOne custom run.
 
-A run is written in this order: registered with ``complete=False``, fields, views, then
-``complete=True``. An incomplete run (the client was killed) is invisible to :func:`list_drops` and
-:func:`load_drop`, is replaced by the next run of that key, and is removed by :func:`delete_drop`.
+:mod:`fiftyone_drop.run_lookup` finds runs, :mod:`fiftyone_drop.run_changes` writes, moves and
+deletes them.
 
-The path of :class:`DropConfig` is stored in MongoDB: it must never move.
+The paths of :class:`DropConfig` and :class:`DropResults` are stored in MongoDB: they never move.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.runs as focr
-import numpy as np
 
 from fiftyone_drop import store
-from fiftyone_drop._types import ClassName, Ids
+from fiftyone_drop._types import ClassName
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.errors import DropError
 
 METHOD = "drop"
-# FiftyOne reads results through a file position that all threads of a server share
-_READING = threading.Lock()
-MAX_VIEW_BYTES = 4_000_000  # a document holds 16 MB; a target view may be a selection of ids
+# The record of 0.1.0 before its sections: which of its attributes belong where today
+_FOUND = ("size", "recalls_from", "warnings")
+_WRITTEN = ("keep_at_field", "kept_field", "kept_view", "pruned_view", "pred_field", "eval_key")
 
 
 class DropConfig(focr.RunConfig):  # type: ignore[misc]
-    """Configuration of a drop run, as stored in MongoDB.
+    """The record of a drop run, as stored in MongoDB.
 
-    Args:
-        complete (False): whether everything of the run has been written
-        keep_at_field, kept_field (""): the run's fields
-        kept_view, pruned_view (""): the run's saved views
-        pred_field, eval_key (None): predictions and evaluation run that the run had to make
-        **parameters: the arguments of ``apply_drop`` that made the run
+    Attributes:
+        complete: whether everything of the run has been written
+        density: the dataset density at which the run stands, in (0, 1]
+        asked: every argument of ``apply_drop``, as plain values
+        found: ``size`` (samples in the run), ``label_field``, ``recalls_from`` (words, or None) and
+            ``warnings`` (a list of texts)
+        written: the names of what the run wrote: ``keep_at_field``, ``kept_field``, ``kept_view``,
+            ``pruned_view``; and, where it trained query models, ``pred_field`` and ``eval_key``,
+            None otherwise
+        versions: package -> version of what the run was made with
     """
 
     def __init__(
         self,
         complete: bool = False,
-        keep_at_field: str = "",
-        kept_field: str = "",
-        kept_view: str = "",
-        pruned_view: str = "",
-        pred_field: str | None = None,
-        eval_key: str | None = None,
+        density: float = 1.0,
+        asked: Mapping[str, Any] | None = None,
+        found: Mapping[str, Any] | None = None,
+        written: Mapping[str, Any] | None = None,
+        versions: Mapping[str, str] | None = None,
         method: str = METHOD,
-        **parameters: Any,
+        **before: Any,
     ):
-        super().__init__(method=method, **parameters)
+        super().__init__(method=method)
+        if written is None:
+            asked, found, written = _sections(density, before)
         self.complete = complete
-        self.keep_at_field = keep_at_field
-        self.kept_field = kept_field
-        self.kept_view = kept_view
-        self.pruned_view = pruned_view
-        self.pred_field = pred_field
-        self.eval_key = eval_key
+        self.density = density
+        self.asked = dict(asked or {})
+        self.found = dict(found or {})
+        self.written = dict(written)
+        self.versions = dict(versions or {})
 
-    @classmethod
-    def for_key(cls, key: str, **parameters: Any) -> DropConfig:
-        """A configuration whose names follow from the key."""
-        return cls(
-            keep_at_field=f"{key}_keep_at",
-            kept_field=f"{key}_kept",
-            kept_view=f"{key}-kept",
-            pruned_view=f"{key}-pruned",
-            **parameters,
-        )
+    @property
+    def label_field(self) -> str:
+        """The field of the class labels."""
+        return str(self.found["label_field"])
+
+    @property
+    def group_by(self) -> str | None:
+        """The field that divides classes into cells, or None."""
+        return self.asked["group_by"]  # type: ignore[no-any-return]
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule."""
+        return str(self.asked["rule"])
+
+    @property
+    def select(self) -> str:
+        """``"random"``, or the score field that samples were ordered by."""
+        return str(self.asked["select"])
+
+    @property
+    def allow_empty_classes(self) -> bool:
+        """Whether a class may lose all its samples."""
+        return bool(self.asked["allow_empty_classes"])
+
+    @property
+    def recalls_from(self) -> str | None:
+        """Where the recalls are from, in words; None without recalls."""
+        return self.found["recalls_from"]  # type: ignore[no-any-return]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of the call that made the run."""
+        return list(self.found["warnings"])
+
+    @property
+    def keep_at_field(self) -> str:
+        """The field with the smallest density at which each sample is kept."""
+        return str(self.written["keep_at_field"])
+
+    @property
+    def kept_field(self) -> str:
+        """The field that says whether a sample is kept at the run's density."""
+        return str(self.written["kept_field"])
+
+    @property
+    def kept_view(self) -> str:
+        """The saved view of the kept samples."""
+        return str(self.written["kept_view"])
+
+    @property
+    def pruned_view(self) -> str:
+        """The saved view of the pruned samples."""
+        return str(self.written["pruned_view"])
+
+    @property
+    def pred_field(self) -> str | None:
+        """The predictions that the run wrote, or None."""
+        return self.written["pred_field"]  # type: ignore[no-any-return]
+
+    @property
+    def written_eval_key(self) -> str | None:
+        """The evaluation run that the run itself wrote, or None."""
+        return self.written["eval_key"]  # type: ignore[no-any-return]
 
     @property
     def fields(self) -> list[str]:
         """The sample fields of the run."""
-        own = [self.keep_at_field, self.kept_field, self.pred_field, self.eval_key]
+        own = [self.keep_at_field, self.kept_field, self.pred_field, self.written_eval_key]
         return [name for name in own if name]
 
     @property
@@ -84,16 +136,39 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
         """The saved views of the run."""
         return [self.kept_view, self.pruned_view]
 
-    def attributes(self) -> list[str]:
-        """What is stored: everything but the derived properties."""
-        derived = {"fields", "views"}
-        return [name for name in super().attributes() if name not in derived]
+
+def names_for(key: str, *, predicts: bool = False, evaluates: bool = False) -> dict[str, Any]:
+    """The names of what a run under a key writes; see :class:`DropConfig`."""
+    return {
+        "keep_at_field": f"{key}_keep_at",
+        "kept_field": f"{key}_kept",
+        "kept_view": f"{key}-kept",
+        "pruned_view": f"{key}-pruned",
+        "pred_field": f"{key}_pred" if predicts else None,
+        "eval_key": f"{key}_eval" if evaluates else None,
+    }
+
+
+def _sections(
+    density: float, before: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The sections of a record that was written before records had sections."""
+    found: dict[str, Any] = {
+        "label_field": before.get("label_field"),
+        "warnings": [],
+        "recalls_from": None,
+    }
+    found |= {name: before[name] for name in _FOUND if name in before}
+    written = dict.fromkeys(_WRITTEN) | {n: before[n] for n in _WRITTEN if n in before}
+    rest = {n: v for n, v in before.items() if n not in (*_FOUND, *_WRITTEN)}
+    asked = {"group_by": None, "rule": "drop", "select": "random", "allow_empty_classes": False}
+    return asked | rest | {"density": density}, found, written
 
 
 class Drop(focr.Run):  # type: ignore[misc]
     """The hooks that FiftyOne calls for a drop run.
 
-    Renaming a run keeps its fields and views: their names stand in the configuration.
+    Renaming a run keeps its fields and views: their names stand in the record.
     """
 
     config: DropConfig
@@ -108,7 +183,7 @@ class Drop(focr.Run):  # type: ignore[misc]
 
 
 class DropResults(focr.RunResults):  # type: ignore[misc]
-    """A drop run as loaded: its configuration and its class table.
+    """A drop run as loaded: its record and its class table.
 
     Attributes:
         config: the :class:`DropConfig`
@@ -147,7 +222,7 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
         return ClassTable.from_dict(self.class_table)
 
     def attributes(self) -> list[str]:
-        """What is stored: K-sized tables only, for the order is in the field."""
+        """The stored attributes: K-sized tables only, for the order is in the field."""
         return ["cls", "class_table"]
 
     def __str__(self) -> str:
@@ -157,296 +232,8 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
     __repr__ = __str__
 
 
-# -- reading runs ---------------------------------------------------------------------------------
-
-
-def find_configs(dataset: fo.Dataset) -> dict[str, DropConfig]:
-    """All drop runs of a dataset by key, incomplete ones too."""
-    keys = dataset.list_runs(method=METHOD)
-    return {key: dataset.get_run_info(key).config for key in keys}
-
-
-def list_drops(dataset: fo.Dataset) -> list[str]:
-    """The keys of the drop runs of a dataset, sorted.
-
-    Args:
-        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
-
-    Returns:
-        a list of keys; incomplete runs are left out
-    """
-    configs = find_configs(dataset._root_dataset)
-    return sorted(key for key, config in configs.items() if config.complete)
-
-
-def get_config(dataset: fo.Dataset, key: str) -> DropConfig:
-    """The configuration of a complete run.
-
-    Raises:
-        DropError: if there is no such run
-    """
-    config = find_configs(dataset._root_dataset).get(key)
-    if config is None or not config.complete:
-        state = "was not written to its end; apply it again" if config else "does not exist"
-        raise DropError(
-            f"key: the drop run {key!r} of '{dataset._root_dataset.name}' {state}; runs there are: "
-            f"{list_drops(dataset)}"
-        )
-    return config
-
-
-def load_drop(dataset: fo.Dataset, key: str) -> DropResults:
-    """Load a drop run.
-
-    Args:
-        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
-        key: the run key
-
-    Returns:
-        a :class:`DropResults`, with ``.table``, ``.recalls``, ``.density`` and ``.config``
-
-    Raises:
-        DropError: if there is no such run
-    """
-    config = get_config(dataset, key)
-    root = dataset._root_dataset
-    with _READING:
-        results = root.load_run_results(key, cache=False, load_view=False)
-    results._config = config
-    return results  # type: ignore[no-any-return]
-
-
-def check_order(dataset: fo.Dataset, key: str) -> DropConfig:
-    """The config of a run that still has the order that it has given the samples.
-
-    Raises:
-        DropError: if there is no such run, or its order was deleted
-    """
-    config = get_config(dataset, key)
-    name = config.keep_at_field
-    if not dataset._root_dataset.has_field(name):
-        raise DropError(
-            f"key: the field '{name}' of the drop run '{key}' was deleted, so what it keeps is not "
-            "known; delete the run, or make it again"
-        )
-    return config
-
-
-def load_order(dataset: fo.Dataset, key: str) -> DropResults:
-    """:func:`load_drop` for whoever reads the run's order: see :func:`check_order`."""
-    check_order(dataset, key)
-    return load_drop(dataset, key)
-
-
-# -- writing runs ---------------------------------------------------------------------------------
-
-
-def check_key(dataset: fo.Dataset, key: object, overwrite: bool) -> str:
-    """Check that a run can be written under ``key``, before anything is computed.
-
-    Raises:
-        DropError: if ``key`` is no valid field name, is taken by a run and ``overwrite`` is False,
-            or one of its fields, views or its evaluation run belongs to something else
-    """
-    if not isinstance(key, str) or not key.isidentifier() or key.startswith("_"):
-        raise DropError(
-            f"key: must be a valid field name (letters, digits and _, not starting with a digit or "
-            f"_), but got {key!r}"
-        )
-    existing = find_configs(dataset).get(key)
-    if existing is None and key in dataset.list_runs():
-        raise DropError(f"key: '{key}' is a custom run that is no drop run; choose another key")
-    if existing is not None and existing.complete and not overwrite:
-        raise DropError(
-            f"key: there is a drop run '{key}' already; pass overwrite=True to replace it, or "
-            "another key"
-        )
-    own_fields = existing.fields if existing else []
-    new = DropConfig.for_key(key, pred_field=f"{key}_pred", eval_key=f"{key}_eval")
-    schema = dataset.get_field_schema()
-    for field in new.fields:
-        if field in schema and field not in own_fields:
-            raise DropError(
-                f"key: the field '{field}' exists and belongs to no drop run '{key}'; choose "
-                "another key, or rename or delete that field"
-            )
-    if dataset.has_evaluation(new.eval_key) and new.eval_key not in own_fields:
-        raise DropError(f"key: the evaluation run '{new.eval_key}' exists; choose another key")
-    store.check_views_free(dataset, new.views, existing.views if existing else [])
-    return key
-
-
-def check_independent(samples: Any, key: str, eval_key: str | None = None) -> None:
-    """Check that neither the target view nor the recalls rest on the run that would be replaced.
-
-    Raises:
-        DropError: if they do: what is returned would not be what was pruned
-    """
-    config = find_configs(samples._root_dataset).get(key)
-    if config is None:
-        return
-    if eval_key is not None and eval_key == config.eval_key:
-        raise DropError(
-            f"eval_key: '{eval_key}' belongs to the run '{key}' that would be replaced; pass "
-            f"recalls=load_drop(dataset, '{key}').recalls, or choose another key"
-        )
-    if samples is samples._root_dataset:
-        return
-    stages = json.dumps(samples._serialize(include_uuids=False), default=str)
-    used = [name for name in config.fields if re.search(rf'"\$?{re.escape(name)}[".]', stages)]
-    if used:
-        raise DropError(
-            f"key: the target view depends on {used}, which belong to the run '{key}' that would "
-            "be replaced; choose another key"
-        )
-
-
-def write_run(
-    samples: Any,
-    key: str,
-    config: DropConfig,
-    table: ClassTable,
-    ids: Ids,
-    keep_at: np.ndarray[Any, np.dtype[np.float64]],
-    predictions: tuple[Ids, store.FieldValues] | None,
-    progress: Any = None,
-) -> None:
-    """Write a decided run; a failure leaves nothing of it behind.
-
-    Args:
-        samples: the target view
-        key: the run key, checked with :func:`check_key`; a run under it is replaced
-        config: the configuration, with the names of the run's fields and views
-        table: the class table
-        ids: (N,) S24, the samples of the run
-        keep_at: (N,) float in (0, 1), their smallest dataset densities
-        predictions: ids and values for ``config.pred_field``; None if nothing was predicted
-        progress (None): as everywhere in FiftyOne
-    """
-    dataset = samples._root_dataset
-    if key in find_configs(dataset):
-        delete_drop(dataset, key)
-    try:
-        config.complete = False
-        _registered_on(samples).register_run(key, config)
-        if predictions is not None:
-            ids_predicted, values = predictions
-            assert config.pred_field
-            store.write_fields(dataset, ids_predicted, {config.pred_field: values}, progress=False)
-            if config.eval_key:
-                _evaluate(dataset, config.pred_field, config.label_field, config.eval_key)
-        fields = {
-            config.keep_at_field: store.FieldValues(
-                fo.FloatField,
-                keep_at,
-                f"Smallest dataset density at which the drop run '{key}' keeps the sample",
-                {"drop_run": key},
-            ),
-            config.kept_field: store.FieldValues(
-                fo.BooleanField,
-                keep_at <= config.density,
-                f"Whether the drop run '{key}' keeps the sample",
-                {"drop_run": key},
-            ),
-        }
-        store.write_fields(dataset, ids, fields, progress)
-        store.save_views(dataset, config.kept_view, config.pruned_view, config.kept_field, key)
-        results = DropResults(dataset, config, key, class_table=table.to_dict())
-        dataset.save_run_results(key, results, cache=False)
-        config.complete = True
-        dataset.update_run_config(key, config)
-    except BaseException:
-        # Read anew: the failure may have left memory and database apart
-        dataset.reload()
-        delete_outputs(dataset, config)
-        _delete_record(dataset, key)
-        raise
-
-
-def _registered_on(samples: Any) -> Any:
-    """The target view, or its dataset where the view is too large to be recorded."""
-    if samples is samples._root_dataset:
-        return samples
-    size = len(json.dumps(samples._serialize(include_uuids=False), default=str))
-    return samples if size <= MAX_VIEW_BYTES else samples._root_dataset
-
-
-def _evaluate(dataset: fo.Dataset, pred_field: str, gt_field: str, eval_key: str) -> None:
-    dataset.exists(pred_field).evaluate_classifications(
-        pred_field, gt_field=gt_field, eval_key=eval_key, progress=False
-    )
-
-
-def write_predictions(
-    dataset: fo.Dataset,
-    ids: Ids,
-    values: store.FieldValues,
-    label_field: str,
-    pred_field: str,
-    eval_key: str | None,
-) -> None:
-    """Write predictions that belong to no run, replacing older ones, and evaluate them.
-
-    A failure leaves neither the field nor the evaluation run.
-    """
-    _delete_predictions(dataset, pred_field, eval_key)
-    try:
-        store.write_fields(dataset, ids, {pred_field: values}, progress=False)
-        if eval_key is not None:
-            _evaluate(dataset, pred_field, label_field, eval_key)
-    except BaseException:
-        dataset.reload()
-        _delete_predictions(dataset, pred_field, eval_key)
-        raise
-
-
-def _delete_predictions(dataset: fo.Dataset, pred_field: str | None, eval_key: str | None) -> None:
-    if eval_key and dataset.has_evaluation(eval_key):
-        dataset.delete_evaluation(eval_key)
-    store.delete_fields(dataset, [name for name in (pred_field, eval_key) if name])
-
-
-def update_density(dataset: fo.Dataset, key: str, config: DropConfig, table: ClassTable) -> None:
-    """Move a run to the density of ``table``: the kept flags, then the record."""
-    store.rewrite_kept(dataset, config.keep_at_field, config.kept_field, table.density)
-    config.density = table.density
-    results = DropResults(dataset, config, key, class_table=table.to_dict())
-    dataset.save_run_results(key, results, cache=False)
-    dataset.update_run_config(key, config)
-
-
-# -- deleting runs --------------------------------------------------------------------------------
-
-
-def delete_drop(dataset: fo.Dataset, key: str) -> None:
-    """Delete a drop run: its saved views, then its fields, then the run itself.
-
-    Predictions and the evaluation run that it had to make go too. Incomplete runs can be deleted.
-
-    Args:
-        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
-        key: the run key
-
-    Raises:
-        DropError: if there is no such run
-    """
-    root = dataset._root_dataset
-    config = find_configs(root).get(key)
-    if config is None:
-        raise DropError(
-            f"key: '{root.name}' has no drop run {key!r}; runs there are: {list_drops(root)}"
-        )
-    delete_outputs(root, config)
-    _delete_record(root, key)
-
-
 def delete_outputs(dataset: fo.Dataset, config: DropConfig) -> None:
     """Remove the saved views, the evaluation run and the fields of a run, as far as they exist."""
     store.delete_views(dataset, config.views)
-    _delete_predictions(dataset, config.pred_field, config.eval_key)
+    store.delete_predictions(dataset, config.pred_field, config.written_eval_key)
     store.delete_fields(dataset, [config.keep_at_field, config.kept_field])
-
-
-def _delete_record(dataset: fo.Dataset, key: str) -> None:
-    if key in dataset.list_runs():
-        Drop.delete_run(dataset, key, cleanup=False)

@@ -1,6 +1,7 @@
-"""Arrays -> FiftyOne: fields and saved views. The only module that writes samples.
+"""Arrays -> FiftyOne: fields, evaluations and saved views. The only module that writes samples.
 
-Every function here either works or raises; who calls it cleans up (see :mod:`fiftyone_drop.runs`).
+Every function here either works or raises; the caller cleans up (see
+:mod:`fiftyone_drop.run_changes`).
 """
 
 from __future__ import annotations
@@ -147,6 +148,38 @@ def rewrite_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, densi
     dataset._reload_docs()
 
 
+def write_predictions(
+    dataset: fo.Dataset,
+    ids: Ids,
+    values: FieldValues,
+    pred_field: str,
+    label_field: str,
+    eval_key: str | None,
+) -> None:
+    """Write predictions and, with ``eval_key``, evaluate them.
+
+    Args:
+        dataset: the dataset
+        ids: (n,) S24, sample ids
+        values: the predictions
+        pred_field: the field to write
+        label_field: the field of the true labels
+        eval_key: the evaluation run to make, or None
+    """
+    write_fields(dataset, ids, {pred_field: values}, progress=False)
+    if eval_key is not None:
+        dataset.exists(pred_field).evaluate_classifications(
+            pred_field, gt_field=label_field, eval_key=eval_key, progress=False
+        )
+
+
+def delete_predictions(dataset: fo.Dataset, pred_field: str | None, eval_key: str | None) -> None:
+    """Delete an evaluation run, its field and the predictions, as far as they exist."""
+    if eval_key and dataset.has_evaluation(eval_key):
+        dataset.delete_evaluation(eval_key)
+    delete_fields(dataset, [name for name in (pred_field, eval_key) if name])
+
+
 def delete_fields(dataset: fo.Dataset, names: Sequence[str]) -> None:
     """Delete those of the fields that exist."""
     schema = dataset.get_field_schema()
@@ -164,7 +197,7 @@ def save_views(
         view = dataset.match(F(kept_field) == kept)
         words = "keeps" if kept else "prunes"
         dataset.save_view(
-            name, view, description=f"What the drop run '{key}' {words}", color=colour
+            name, view, description=f"The samples that the drop run '{key}' {words}", color=colour
         )
 
 
@@ -192,7 +225,8 @@ def check_views_free(dataset: fo.Dataset, names: Sequence[str], own: Sequence[st
         taken = slugs.get(fou.to_slug(name))
         if taken is not None:
             raise DropError(
-                f"key: the saved view '{name}' cannot be made, since the name of the saved view "
+                "key",
+                f"the saved view '{name}' cannot be made, since the name of the saved view "
                 f"'{taken}' is the same or differs in case, '-' or '_' only; choose another key, "
-                "or rename that view"
+                "or rename that view",
             )

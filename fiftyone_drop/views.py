@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +10,13 @@ import fiftyone.core.collections as foc
 from fiftyone import ViewField as F
 from fiftyone.core.expressions import ViewExpression
 
-from fiftyone_drop import runs
+from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName
-from fiftyone_drop.allocation import check_density, checked_size
+from fiftyone_drop.density import checked_size
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.plan import first_end
-from fiftyone_drop.population import group_path, label_path
+from fiftyone_drop.fields import first_end, group_path, label_path, number_field
+from fiftyone_drop.run_lookup import load_order
+from fiftyone_drop.runs import DropConfig
 
 PARTS = ("kept", "pruned", "all")
 
@@ -55,9 +54,10 @@ def drop_view(
         DropError: if there is no such run, class or score field, the run's order was deleted, or
             ``density`` is out of range or keeps nothing
     """
-    results = runs.load_order(dataset, key)
+    results = load_order(dataset, key)
     config, table = results.config, results.table
-    density = results.density if density is None else check_density(density)
+    density = results.density if density is None else checks.density("density", density)
+    part = checks.choice("part", part, PARTS)
     if part == "kept":
         checked_size(table.size, density)
     root = dataset._root_dataset
@@ -65,9 +65,9 @@ def drop_view(
     if class_name is not None:
         shown &= _in_class(root, config, table.find(class_name))
     if score is not None:
-        check_score(root, score)
+        score = number_field(root, score, "score", "pass one of these")
     if score_range is not None:
-        low, high = _check_range(score, score_range)
+        low, high = _range(score, score_range)
         shown &= (F(score) >= low) & (F(score) < high)
     view = root.match(shown)
     if part == "all" and density != results.density and root.has_field(config.kept_field):
@@ -78,47 +78,24 @@ def drop_view(
 
 
 def in_part(keep_at_field: str, density: float, part: str) -> ViewExpression:
-    """Whether a sample is in a part of a run.
-
-    Raises:
-        DropError: if there is no such part
-    """
+    """Whether a sample is in a part of a run, one of ``PARTS``."""
     keep_at = F(keep_at_field)
     if part == "pruned":
         return keep_at > density
     # The lower bound leaves out samples outside the run: a missing value is below every number
-    if part == "kept":
-        return (keep_at > 0) & (keep_at <= density)
-    if part == "all":
-        return keep_at > 0
-    raise DropError(f"part: must be one of {list(PARTS)}, but got {part!r}")
+    in_run = keep_at > 0
+    return in_run & (keep_at <= density) if part == "kept" else in_run
 
 
-def check_score(dataset: fo.Dataset, score: object) -> str:
-    """Return the name of a field that holds numbers.
-
-    Raises:
-        DropError: if ``score`` is none
-    """
-    field = dataset.get_field(score) if isinstance(score, str) else None
-    if not isinstance(field, (fo.FloatField, fo.IntField)):
-        known = [
-            name
-            for kind in (fo.FloatField, fo.IntField)
-            for name in dataset.get_field_schema(ftype=kind)
-        ]
-        raise DropError(f"score: must be the name of a number field, one of {known}; got {score!r}")
-    return str(score)
-
-
-def _in_class(dataset: fo.Dataset, config: runs.DropConfig, name: ClassName) -> ViewExpression:
+def _in_class(dataset: fo.Dataset, config: DropConfig, name: ClassName) -> ViewExpression:
     if isinstance(name, str):
         return _equals(label_path(dataset, config.label_field, "label_field"), name)
     label, group = name
+    assert config.group_by is not None
     path = group_path(dataset, config.group_by)
     field = dataset.get_field(path)
     value: Any = group
-    # The values of a group are words in the class table, whatever they are in the samples
+    # The values of a group are words in the class table, but may be numbers in the samples
     if isinstance(field, fo.BooleanField):
         value = group == str(True)
     elif isinstance(field, fo.IntField):
@@ -132,13 +109,14 @@ def _equals(path: str, value: Any) -> ViewExpression:
     return F(path) == F.literal(value)
 
 
-def _check_range(score: str | None, score_range: object) -> tuple[float, float]:
+def _range(score: str | None, score_range: Any) -> tuple[float, float]:
     if score is None:
-        raise DropError("score_range: needs score=<a number field>")
-    ends = list(score_range) if isinstance(score_range, Sequence) else []
-    finite = all(isinstance(end, numbers.Real) and math.isfinite(end) for end in ends)
-    if len(ends) != 2 or not finite or not ends[0] < ends[1]:
-        raise DropError(
-            f"score_range: must be two finite numbers, low < high, but got {score_range!r}"
-        )
-    return float(ends[0]), float(ends[1])
+        raise DropError("score_range", "needs score=<a number field>")
+    ends = tuple(score_range) if isinstance(score_range, Sequence) else ()
+    if len(ends) == 2 and not isinstance(score_range, str):
+        low, high = (checks.number("score_range", end) for end in ends)
+        if low < high:
+            return low, high
+    raise DropError(
+        "score_range", f"must be two finite numbers, low < high, but got {score_range!r}"
+    )

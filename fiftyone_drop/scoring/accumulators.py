@@ -1,12 +1,12 @@
 """Scores of training dynamics, as accumulators that see every presentation once.
 
-A presentation is one row of logits handed to the recorder: one sample, once, in one epoch. Each
-accumulator names the columns it wants of a presentation (`COLUMNS`), receives them in the order
-they were handed over, and is told where epochs end. What happens in the odd cases:
+A presentation is one row of logits: one sample, once, in one epoch. Each accumulator names the
+column of a presentation that it wants (:data:`COLUMNS`), receives it in the order of presentations,
+and learns where epochs end. The odd cases:
 
-* seen twice in an epoch: both presentations count, in order, for scores that are defined over
-  presentations (forgetting, AUM); scores that are defined over epochs take their mean;
-* not seen in an epoch: nothing happens to the sample; what it had stays (a window holds the
+* a sample seen twice in an epoch: both presentations count, in order, for scores that are defined
+  over presentations (forgetting, AUM); scores that are defined over epochs take their mean;
+* not seen in an epoch: nothing happens to the sample, and it keeps what it has (a window holds the
   sample's own last J epochs, as in the authors' code of Dynamic Uncertainty);
 * never seen, or too rarely for the score: NaN.
 
@@ -23,11 +23,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fiftyone_drop import checks
 from fiftyone_drop.scoring.forward import el2n
 from fiftyone_drop.scoring.registry import register_score
 
 Array = npt.NDArray[Any]
 Scores = npt.NDArray[np.float64]
+Samples = npt.NDArray[np.int64]
+ColumnFunction = Callable[[Tensor, Tensor], Tensor]
+Column = str | ColumnFunction
 
 FORWARD: tuple[str, ...] = ("training", "clean")
 """Which logits: those of the training step itself, or of an extra forward pass."""
@@ -42,11 +46,11 @@ def _p_true(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _margin(values: Tensor, labels: Tensor) -> Tensor:
-    chosen = labels[:, None]
-    return values.gather(1, chosen)[:, 0] - values.scatter(1, chosen, -torch.inf).amax(1)
+    own = labels[:, None]
+    return values.gather(1, own)[:, 0] - values.scatter(1, own, -torch.inf).amax(1)
 
 
-COLUMNS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+COLUMNS: dict[str, ColumnFunction] = {
     "correct": _correct,
     "p_true": _p_true,
     "logit_margin": _margin,
@@ -54,43 +58,55 @@ COLUMNS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "el2n": el2n,
     "probabilities": lambda logits, labels: torch.softmax(logits, 1),
 }
-"""What can be kept of a presentation: (logits (B, K) float32, labels (B,)) -> (B,) or (B, K)."""
+"""What an accumulator can ask for: (logits (B, K) float32, labels (B,)) -> (B,) or (B, K)."""
 
 
 class Accumulator:
     """One dynamics score in the making. Subclass it, and register the subclass, for your own.
 
     Attributes:
-        column: the column of `COLUMNS` that `see` receives.
-        forward: "training" or "clean", which logits the column is computed from.
-        state: everything that changes, as arrays.
+        column: the column that :meth:`see` receives: a name in :data:`COLUMNS`, or a method
+            ``column(self, logits, labels)`` that computes it on the device of the logits
+        forward: "training" or "clean", which logits the column is computed from
+        state: everything that changes, as arrays
     """
 
-    column: str
+    column: Column
     forward: str = "training"
 
     def __init__(self) -> None:
         self.state: dict[str, Array] = {}
 
-    def see(self, samples: npt.NDArray[np.int64], values: Array) -> None:
+    def see(self, samples: Samples, values: Array) -> None:
         """Take presentations in, in order; a sample may occur several times.
 
         Args:
-            samples: (M,) sample numbers.
-            values: (M,) or (M, K) float32, the column.
+            samples: (M,) sample numbers
+            values: (M,) or (M, K) float32, the column
         """
         raise NotImplementedError
 
     def end_epoch(self) -> None:
-        """An epoch is over: all its presentations have been seen."""
+        """End an epoch: all its presentations have been seen."""
 
     def result(self) -> Scores:
         """The scores so far, (N,) float64; NaN where the sample has none."""
         raise NotImplementedError
 
 
+def column_function(accumulator: Accumulator) -> ColumnFunction:
+    """The function that computes an accumulator's column.
+
+    Raises:
+        DropError: if the accumulator, one of the user's own, asks for something unknown
+    """
+    checks.choice("forward", accumulator.forward, FORWARD)
+    column = accumulator.column
+    return COLUMNS[checks.choice("column", column, COLUMNS)] if isinstance(column, str) else column
+
+
 def _in_runs(
-    samples: npt.NDArray[np.int64],
+    samples: Samples,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Sort presentations by sample, keeping their order; mark first and last of each sample."""
     order = np.argsort(samples, kind="stable")
@@ -114,7 +130,7 @@ class _Learning(Accumulator):
             "epoch": np.zeros((), np.int64),
         }
 
-    def see(self, samples: npt.NDArray[np.int64], values: Array) -> None:
+    def see(self, samples: Samples, values: Array) -> None:
         state = self.state
         order, first, last = _in_runs(samples)
         samples, right = samples[order], values[order] > 0.5
@@ -140,8 +156,8 @@ class _Learning(Accumulator):
 class Forgetting(_Learning):
     """Forgetting events.
 
-    A sample that was never right has none, though it is the hardest. `never_learned` says what it
-    gets: "max", the most presentations any sample had, which no count reaches (Toneva et al.);
+    A sample that was never right has none, though it is the hardest. ``never_learned`` is its
+    score: "max", the most presentations of any sample, which no count reaches (Toneva et al.);
     "inf" (data_diet); or "zero", so that it counts as easiest (DeepCore, CCS, dPrune, DUAL and the
     authors of DRoP). Counts tie heavily: break ties at random, never by position.
     """
@@ -190,7 +206,7 @@ class FirstLearned(_Learning):
 class AUM(Accumulator):
     """Mean margin over all presentations.
 
-    `aum_on`: "logits", as the authors define it, or "softmax", the same on probabilities (CCS,
+    ``aum_on``: "logits", as the authors define it, or "softmax", the same on probabilities (CCS,
     DataCull, DUAL). Low values flag hard and mislabelled samples.
     """
 
@@ -199,7 +215,7 @@ class AUM(Accumulator):
         self.column = {"logits": "logit_margin", "softmax": "softmax_margin"}[aum_on]
         self.state = {"sum": np.zeros(n), "count": np.zeros(n, np.int64)}
 
-    def see(self, samples: npt.NDArray[np.int64], values: Array) -> None:
+    def see(self, samples: Samples, values: Array) -> None:
         """Add the margins up."""
         # add.at adds one after the other: the sum does not depend on how rows were grouped.
         np.add.at(self.state["sum"], samples, values)

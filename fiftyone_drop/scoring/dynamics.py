@@ -1,4 +1,4 @@
-"""Record training dynamics inside anybody's own training loop.
+"""Recording training dynamics inside anybody's own training loop.
 
 ::
 
@@ -11,10 +11,9 @@
         recorder.end_epoch()
     scores = recorder.finish()
 
-Per batch a handful of numbers per sample is computed on the device of the logits and left there;
-they move to the CPU together, at the end of the epoch or when there are many. So the training loop
-is never made to wait for a batch, and the memory is O(N) plus the window, whatever the number of
-epochs. The logits may be of any float type and still attached to the graph.
+Per batch, the recorder computes a few numbers per sample on the device of the logits and leaves
+them there. They move to the CPU together, at the end of the epoch or when there are many, so that
+the training never waits for a batch. Memory is O(N) plus the window, for any number of epochs.
 """
 
 from __future__ import annotations
@@ -31,10 +30,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fiftyone_drop import checks
 from fiftyone_drop.errors import DropError, DropWarning
 from fiftyone_drop.scoring import epochs  # noqa: F401, registers its scores
-from fiftyone_drop.scoring.accumulators import COLUMNS, FORWARD, Accumulator
-from fiftyone_drop.scoring.registry import get_score
+from fiftyone_drop.scoring.accumulators import FORWARD, Accumulator, Column, column_function
+from fiftyone_drop.scoring.registry import deal_switches, get_score
 
 DYNAMICS = ("forgetting", "first_learned", "aum", "dynamic_uncertainty", "dual", "el2n_mean")
 """The scores recorded unless told otherwise: all but TDDS, which holds N x K numbers."""
@@ -48,19 +48,25 @@ Indices = Tensor | npt.NDArray[np.integer[Any]] | Sequence[int]
 class DynamicsRecorder:
     """Streams logits into scores of training dynamics.
 
+    Presentations with logits that are not finite (a mixed-precision overflow) are left out.
+    ``accumulators.py`` defines what happens to samples seen twice in an epoch, or not at all.
+
     Args:
-        n: number of samples.
-        labels: (n,) integer class indices >= 0.
-        scores: names of registered scores that need `"dynamics"`.
-        **switches: conventions of these scores, e.g. `never_learned="inf"`, `window=5`; a switch
-            that several scores know goes to all of them.
+        n: number of samples
+        labels: (n,) integer class indices >= 0
+        scores: names of registered scores that need ``"dynamics"``
+        **switches: conventions of these scores, such as ``never_learned="inf"`` or ``window=5``; a
+            switch that several scores know goes to all of them
+
+    Attributes:
+        n: number of samples
+        labels: (n,) int64, class indices
+        switches: score -> its switches, all of them
+        epoch: number of epochs that have ended
+        skipped: number of presentations that were left out
 
     Raises:
-        DropError: labels, scores or switches that do not fit.
-
-    Presentations with logits that are not finite (a mixed-precision overflow) are left out, and
-    their number is reported by `finish`. What happens to samples that are seen twice in an epoch,
-    or not at all, is defined in `accumulators.py`.
+        DropError: if labels, scores or switches do not fit
     """
 
     def __init__(
@@ -71,23 +77,24 @@ class DynamicsRecorder:
         scores: Collection[str] = DYNAMICS,
         **switches: str | int,
     ) -> None:
-        self.n = n
-        self.labels = _check_labels(n, labels)
-        self.switches = _deal(scores, switches)
+        self.n = checks.whole("n", n, least=1)
+        self.labels = _check_labels(self.n, labels)
+        self.switches = deal_switches(_check_scores(scores), switches)
         self.epoch = 0
         self.skipped = 0
         self._accumulators: dict[str, Accumulator] = {
-            name: get_score(name).function(n, **chosen) for name, chosen in self.switches.items()
+            name: get_score(name).function(self.n, **own) for name, own in self.switches.items()
         }
-        wanted = {(a.forward, a.column) for a in self._accumulators.values()}
-        # One entry per (forward, column), whoever shares it.
-        self._wanted = {f: sorted(c for g, c in wanted if g == f) for f in FORWARD}
+        # Accumulators that ask for the same column share it
+        self._wanted: dict[str, dict[Column, Any]] = {name: {} for name in FORWARD}
+        for a in self._accumulators.values():
+            self._wanted[a.forward][a.column] = column_function(a)
         self._pending: list[tuple[npt.NDArray[np.int64], list[Tensor]]] = []
         self._pending_floats = 0
 
     @property
     def wants_clean(self) -> bool:
-        """Whether `update` needs `clean_logits`."""
+        """Whether :meth:`update` needs ``clean_logits``."""
         return bool(self._wanted["clean"])
 
     def update(
@@ -96,41 +103,42 @@ class DynamicsRecorder:
         """Record one batch.
 
         Args:
-            indices: (B,) integers in [0, n): which samples these are. Best on the CPU, where a
-                data loader has them anyway: taking them off a GPU waits for it.
-            logits: (B, K) float, any device and precision, as the training step has them.
-            clean_logits: (B, K) float, those of an extra forward pass in eval mode on images
-                without augmentation; only for scores switched to "clean". That pass costs about a
-                third of the training time.
+            indices: (B,) integers in [0, n), the samples of the batch. Best on the CPU, where a
+                data loader has them anyway: taking them off a GPU waits for it
+            logits: (B, K) float, any device and precision, as the training step has them
+            clean_logits (None): (B, K) float, those of an extra forward pass in evaluation mode on
+                images without augmentation; only for scores switched to "clean". That pass costs
+                about a third of the training time
 
         Raises:
-            DropError: shapes or indices do not fit, or `clean_logits` are missing.
+            DropError: if shapes or indices do not fit, or ``clean_logits`` are missing
         """
         rows = _check_indices(indices, self.n)
-        given = {"training": logits, "clean": clean_logits}
+        passes = {"training": logits, "clean": clean_logits}
         columns: list[Tensor] = []
         labels = torch.from_numpy(self.labels[rows]).to(logits.device, non_blocking=True)
-        for forward, names in self._wanted.items():
-            values = given[forward]
-            if not names:
+        for forward, functions in self._wanted.items():
+            values = passes[forward]
+            if not functions:
                 continue
             if values is None:
                 raise DropError(
-                    "Argument `clean_logits` is missing, but a score is switched to "
-                    "'clean'; hand the logits of an extra forward pass, or switch it to 'training'"
+                    "clean_logits",
+                    "must be the logits of an extra forward pass, since a score is switched to "
+                    "'clean', but got None; pass them, or switch the score to 'training'",
                 )
-            self._check_logits(values, rows)
+            self._check_logits("clean_logits" if forward == "clean" else "logits", values, rows)
             with torch.no_grad():
                 values = values.detach().float()
                 columns.append(torch.isfinite(values).all(1).float())
-                columns += [COLUMNS[name](values, labels) for name in names]
+                columns += [function(values, labels) for function in functions.values()]
         self._pending.append((rows, columns))
         self._pending_floats += sum(column.numel() for column in columns)
         if self._pending_floats >= _PENDING:
             self._flush()
 
     def end_epoch(self) -> None:
-        """Say that an epoch is over; scores over epochs and windows move on."""
+        """End an epoch: scores over epochs and windows move on."""
         self._flush()
         for accumulator in self._accumulators.values():
             accumulator.end_epoch()
@@ -140,14 +148,17 @@ class DynamicsRecorder:
         """The scores of the epochs that have ended. Recording may go on afterwards.
 
         Returns:
-            score name -> (n,) float64; NaN for samples that were never seen, or too rarely.
+            score name -> (n,) float64; NaN for samples that were never seen, or too rarely
 
         Warns:
-            DropWarning: a score has no value at all, since its window is longer than the training,
-                or presentations were left out because their logits were not finite.
+            DropWarning: if a score has no value at all, since its window is longer than the
+                training, or presentations were left out because their logits were not finite
         """
         self._flush()
-        results = {name: a.result() for name, a in self._accumulators.items()}
+        results = {
+            name: get_score(name).checked(accumulator.result(), self.n)
+            for name, accumulator in self._accumulators.items()
+        }
         if self.skipped:
             warnings.warn(
                 f"{self.skipped} presentations had logits that are not finite and were left out",
@@ -165,11 +176,11 @@ class DynamicsRecorder:
         return results
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the scores of `finish` to an .npz file, whole or not at all.
+        """Write the scores of :meth:`finish` to an .npz file, whole or not at all.
 
         Args:
-            path: the file. It holds one (n,) array per score, and `conventions`: what every switch
-                was set to, and the number of epochs, as JSON text.
+            path: the file. It holds one (n,) array per score, and ``conventions``: the number of
+                epochs and the value of every switch, as JSON text
         """
         facts = json.dumps({"epochs": self.epoch, "switches": self.switches})
         partial = Path(f"{os.fspath(path)}.partial")
@@ -181,14 +192,14 @@ class DynamicsRecorder:
         """Everything needed to go on later with the same result, bit for bit.
 
         Returns:
-            tensors, numbers and text only, so that `torch.load(..., weights_only=True)` reads it.
-            It shares no memory with the recorder.
+            tensors, numbers and text only, so that ``torch.load(..., weights_only=True)`` reads it.
+            It shares no memory with the recorder
         """
         self._flush()
         return {
             "n": self.n,
             "labels": torch.from_numpy(self.labels.copy()),
-            "switches": {name: dict(chosen) for name, chosen in self.switches.items()},
+            "switches": {name: dict(own) for name, own in self.switches.items()},
             "epoch": self.epoch,
             "skipped": self.skipped,
             "state": {
@@ -201,17 +212,18 @@ class DynamicsRecorder:
         """Go on where another recorder stopped.
 
         Args:
-            state: what `state_dict` returned.
+            state: the result of its :meth:`state_dict`
 
         Raises:
-            DropError: it belongs to other samples, labels, scores or switches.
+            DropError: if it belongs to other samples, labels, scores or switches
         """
         same = state["n"] == self.n and np.array_equal(state["labels"], self.labels)
         if not same or state["switches"] != self.switches:
             raise DropError(
-                "Argument `state` was recorded with other samples, labels, scores or switches "
-                f"(n={state['n']}, {state['switches']}) than this recorder has "
-                f"(n={self.n}, {self.switches}); construct the recorder in the same way"
+                "state",
+                f"must be of the same samples, labels, scores and switches (n={self.n}, "
+                f"{self.switches}), but got n={state['n']}, {state['switches']}; construct the "
+                "recorder in the same way",
             )
         self._pending, self._pending_floats = [], 0
         self.epoch, self.skipped = state["epoch"], state["skipped"]
@@ -219,12 +231,13 @@ class DynamicsRecorder:
             for key, value in state["state"][name].items():
                 accumulator.state[key] = value.cpu().numpy().copy()
 
-    def _check_logits(self, logits: Tensor, rows: npt.NDArray[np.int64]) -> None:
+    def _check_logits(self, argument: str, logits: Tensor, rows: npt.NDArray[np.int64]) -> None:
         most = int(self.labels[rows].max(initial=0))
         if logits.ndim != 2 or len(logits) != len(rows) or logits.shape[1] <= max(most, 1):
             raise DropError(
-                f"Argument `logits` must have the shape ({len(rows)}, K), a row per index and an "
-                f"output per class (labels reach {most}), but has {tuple(logits.shape)}"
+                argument,
+                f"must have the shape ({len(rows)}, K), a row per index and an output per class "
+                f"(labels reach {most}), but got {tuple(logits.shape)}",
             )
 
     def _flush(self) -> None:
@@ -237,47 +250,37 @@ class DynamicsRecorder:
             torch.cat(parts).cpu().numpy()
             for parts in zip(*(columns for _, columns in pending), strict=True)
         ]
-        table: dict[tuple[str, str], npt.NDArray[Any]] = {}
+        table: dict[tuple[str, Column], npt.NDArray[Any]] = {}
         finite = np.ones(len(samples), bool)
         columns = iter(arrays)
-        for forward, names in self._wanted.items():
-            if names:
+        for forward, functions in self._wanted.items():
+            if functions:
                 finite &= next(columns) > 0
-                table |= {(forward, name): next(columns) for name in names}
+                table |= {(forward, column): next(columns) for column in functions}
         self.skipped += int((~finite).sum())
         if finite.any():
             for a in self._accumulators.values():
                 a.see(samples[finite], table[a.forward, a.column][finite])
 
 
-def _deal(
-    scores: Collection[str], switches: Mapping[str, str | int]
-) -> dict[str, dict[str, str | int]]:
-    """Give every score the switches it knows."""
-    chosen = [get_score(name) for name in scores]
-    for score in chosen:
+def _check_scores(scores: object) -> list[str]:
+    """The names of registered scores that a training gives."""
+    table = [get_score(name) for name in checks.texts("scores", scores)]
+    for score in table:
         if score.needs != "dynamics":
             raise DropError(
-                f"Score {score.name!r} needs {score.needs!r} and cannot be recorded in training"
+                "scores", f"'{score.name}' needs {score.needs!r} and cannot be recorded in training"
             )
-    known = {switch for score in chosen for switch in score.conventions}
-    if not known.issuperset(switches):
-        raise DropError(
-            f"Unknown switches {sorted(set(switches) - known)}; those of {list(scores)} are "
-            f"{sorted(known)}"
-        )
-    return {
-        score.name: score.switches({k: v for k, v in switches.items() if k in score.conventions})
-        for score in chosen
-    }
+    return [score.name for score in table]
 
 
 def _check_labels(n: int, labels: Tensor | npt.ArrayLike) -> npt.NDArray[np.int64]:
     array = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
-    if n < 1 or array.shape != (n,) or array.dtype.kind not in "iu" or array.min() < 0:
+    if array.shape != (n,) or array.dtype.kind not in "iu" or array.min() < 0:
         raise DropError(
-            f"Argument `labels` must be {n} integer class indices >= 0 for n={n} >= 1 samples, but "
-            f"is {array.dtype} of shape {array.shape}"
+            "labels",
+            f"must be integer class indices >= 0 of the shape ({n},), one per sample, but got "
+            f"{array.dtype} of the shape {array.shape}",
         )
     return array.astype(np.int64)
 
@@ -286,11 +289,9 @@ def _check_indices(indices: Indices, n: int) -> npt.NDArray[np.int64]:
     rows = np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices)
     if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
         raise DropError(
-            f"Argument `indices` must be a list of sample numbers, but is {rows.dtype} of shape "
-            f"{rows.shape}"
+            "indices",
+            f"must be a list of sample numbers, but got {rows.dtype} of the shape {rows.shape}",
         )
     if rows.size and not 0 <= rows.min() <= rows.max() < n:
-        raise DropError(
-            f"Argument `indices` must lie in [0, {n}), but spans [{rows.min()}, {rows.max()}]"
-        )
+        raise DropError("indices", f"must lie in [0, {n}), but got [{rows.min()}, {rows.max()}]")
     return rows.astype(np.int64)

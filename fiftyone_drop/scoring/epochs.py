@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fiftyone_drop.scoring.accumulators import FORWARD, Accumulator, Array, Scores
-from fiftyone_drop.scoring.registry import Whole, register_score
+from fiftyone_drop.scoring.registry import register_score
+from fiftyone_drop.scoring.switches import Whole
 
 
 class _PerEpoch(Accumulator):
@@ -52,10 +53,10 @@ class _PerEpoch(Accumulator):
     conventions={"el2n_epochs": Whole(default=10, minimum=1), "el2n_forward": FORWARD},
 )
 class EL2NMean(_PerEpoch):
-    """Mean over the first `el2n_epochs` epochs (or all there were, if fewer) of EL2N.
+    """Mean over the first ``el2n_epochs`` epochs (or all there were, if fewer) of EL2N.
 
-    CCS sums over ten, which gives the same order. `el2n_forward="clean"` takes the logits of an
-    extra forward pass in eval mode, which costs about a third of the training time.
+    CCS sums over ten, which gives the same order. ``el2n_forward="clean"`` takes the logits of an
+    extra forward pass in evaluation mode, which costs about a third of the training time.
     """
 
     column = "el2n"
@@ -78,7 +79,7 @@ class EL2NMean(_PerEpoch):
 
 
 class _Ring:
-    """The last J values of every sample, in a ring each."""
+    """The last J values of every sample, one ring per sample."""
 
     def __init__(self, state: dict[str, Array], n: int, length: int) -> None:
         self.state = state
@@ -107,7 +108,7 @@ class _WindowMean(_PerEpoch):
         self.state |= {
             "total": np.zeros(n),
             "windows": np.zeros(n, np.int64),
-            # The window that ends now. It counts as soon as another epoch follows.
+            # The window that ends now. It counts as soon as another epoch follows
             "last": np.full(n, np.nan),
         }
 
@@ -151,11 +152,12 @@ class _WindowMean(_PerEpoch):
 class DynamicUncertainty(_WindowMean):
     """Dynamic Uncertainty: mean over windows of 10 x the unbiased standard deviation.
 
-    `last_window`: "skip" leaves out the window that ends with the last epoch, as the authors' code
-    does; "include" counts all (DUAL's version of it). The effective window of DRoP's code is one
-    shorter: pass `window=9` for its 10. `uncertainty_forward="clean"`: the authors take the
-    probability from an extra forward pass on the un-augmented image, in eval mode, which costs
-    about a third of the training time. Needs J + 1 epochs with "skip", J with "include".
+    ``last_window``: "skip" leaves out the window that ends with the last epoch, as the authors'
+    code does; "include" counts all, as DUAL's version does. The effective window of DRoP's code is
+    one shorter: pass ``window=9`` for its 10. ``uncertainty_forward="clean"``: the authors take the
+    probability from an extra forward pass on the image without augmentation, in evaluation mode,
+    which costs about a third of the training time. Needs J + 1 epochs with "skip", J with
+    "include".
     """
 
     def __init__(
@@ -183,7 +185,7 @@ class DynamicUncertainty(_WindowMean):
     conventions={"window": Whole(default=10, minimum=2), "dual_epochs": Whole(30, minimum=2)},
 )
 class Dual(_WindowMean):
-    """DUAL: mean over the windows of the first `dual_epochs` epochs of 10 std (1 - mean).
+    """DUAL: mean over the windows of the first ``dual_epochs`` epochs of 10 std (1 - mean).
 
     The authors look at the first 30 epochs of 200, and sample by a Beta density at high pruning
     rates; this is the score alone.
@@ -212,9 +214,9 @@ class Dual(_WindowMean):
     conventions={"tdds_window": Whole(10, minimum=3), "tdds_epochs": Whole(90, minimum=3)},
 )
 class TDDS(_PerEpoch):
-    """TDDS over the first `tdds_epochs` epochs.
+    """TDDS over the first ``tdds_epochs`` epochs.
 
-    The move from one epoch to the next is `sum_c |p' (log p' - log p)|`. A window of J epochs has
+    The move from one epoch to the next is ``sum_c |p' (log p' - log p)|``. A window of J epochs has
     J - 1 moves and counts the norm of their deviations from their mean; windows are averaged with
     exponential weights 0.9 x 0.1^age. The authors choose epochs and window per pruning rate:
     CIFAR-100 90/10, 70/10, 60/20, 20/10 and 10/5 at 30, 50, 70, 80 and 90 % pruned. Keeps the
@@ -232,7 +234,7 @@ class TDDS(_PerEpoch):
     def see(self, samples: npt.NDArray[np.int64], values: Array) -> None:
         """Add the predictions up."""
         n, classes = self.state["sum"].shape
-        if not classes:  # the number of classes shows with the first logits
+        if not classes:  # the first logits tell the number of classes
             self.state["sum"] = np.zeros((n, values.shape[1]))
             self.state["before"] = np.full((n, values.shape[1]), np.nan, np.float32)
         super().see(samples, values)

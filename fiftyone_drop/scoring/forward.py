@@ -1,9 +1,9 @@
 """Scores of one forward pass: functions of logits, labels and penultimate activations.
 
-All of them together cost a few operations on a (B, K) matrix, so a single pass over the images
-gives every one. Each function is pure, stays on the device of its input, computes in float32
+All of them together cost a few operations on a (B, K) matrix, so that one pass over the images
+gives them all. Each function is pure, stays on the device of its input, computes in float32
 (float64 when the logits are float64; half precision is lifted first) and never overflows: logits
-of +-1e30 are as good as any. The model should be in eval mode, its inputs not augmented.
+of +-1e30 are as good as any. The model should be in evaluation mode, its inputs not augmented.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fiftyone_drop.errors import DropError
 from fiftyone_drop.scoring.registry import get_score, register_score
 
 FORWARD = ("logits", "features")
-"""What the scores of this module need."""
+"""The needs that one forward pass covers."""
 
 
 def widen(values: Tensor) -> Tensor:
@@ -30,16 +30,16 @@ def widen(values: Tensor) -> Tensor:
 
 
 def finite_rows(*values: Tensor | None) -> Tensor:
-    """(B,) bool, where all that there is of (B, ...) is finite."""
+    """(B,) bool, whether all values (B, ...) of a row are finite; None is left out."""
     return torch.stack([v.isfinite().flatten(1).all(1) for v in values if v is not None]).all(0)
 
 
-def _others(probabilities: Tensor, chosen: Tensor) -> Tensor:
-    """The probabilities with one entry of each row put to 0.
+def _others(probabilities: Tensor, classes: Tensor) -> Tensor:
+    """The probabilities with one class (B,) of each row put to 0.
 
-    What is left sums to 1 - p without cancellation, however close to 1 that p is.
+    The others sum to 1 - p without cancellation, however close to 1 that p is.
     """
-    return probabilities.scatter(1, chosen[:, None], 0.0)
+    return probabilities.scatter(1, classes[:, None], 0.0)
 
 
 @register_score(
@@ -50,15 +50,15 @@ def _others(probabilities: Tensor, chosen: Tensor) -> Tensor:
     source="Paul et al., NeurIPS 2021, arXiv 2107.07075; data_diet/scores.py:get_lord_error_fn",
 )
 def el2n(logits: Tensor, labels: Tensor) -> Tensor:
-    """EL2N, `||softmax(f(x)) - onehot(y)||_2`.
+    """EL2N, ``||softmax(f(x)) - onehot(y)||_2``.
 
     Args:
-        logits: (B, K) float.
-        labels: (B,) integer class indices in [0, K).
+        logits: (B, K) float
+        labels: (B,) integer class indices in [0, K)
 
     Returns:
         (B,) float in [0, sqrt(2)], higher = harder. Average it over several query models: the
-        authors recommend ten, DRoP's experiments use five after 10 % of the epochs.
+        authors recommend ten, DRoP's experiments use five after 10 % of the epochs
     """
     others = _others(torch.softmax(widen(logits), dim=1), labels)
     return (others.square().sum(1) + others.sum(1).square()).sqrt()
@@ -75,13 +75,13 @@ def grand_last_layer(logits: Tensor, labels: Tensor, features: Tensor) -> Tensor
     """Gradient norm of the cross-entropy loss in weight and bias of the last linear layer.
 
     Args:
-        logits: (B, K) float.
-        labels: (B,) integer class indices in [0, K).
-        features: (B, D) float, the inputs of the last linear layer.
+        logits: (B, K) float
+        labels: (B,) integer class indices in [0, K)
+        features: (B, D) float, the inputs of the last linear layer
 
     Returns:
         (B,) float >= 0, higher = harder. DeepCore averages it over ten models. A cheap stand-in
-        for `grand`, which takes the gradient in all parameters.
+        for ``grand``, which takes the gradient in all parameters
     """
     norm = torch.linalg.vector_norm(widen(features), dim=1)
     result: Tensor = el2n(logits, labels) * torch.hypot(norm, torch.ones_like(norm))
@@ -99,11 +99,11 @@ def loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy loss of each sample.
 
     Args:
-        logits: (B, K) float.
-        labels: (B,) integer class indices in [0, K).
+        logits: (B, K) float
+        labels: (B,) integer class indices in [0, K)
 
     Returns:
-        (B,) float >= 0, higher = harder.
+        (B,) float >= 0, higher = harder
     """
     return cross_entropy(widen(logits), labels, reduction="none")
 
@@ -120,13 +120,13 @@ def entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Entropy of the softmax. Does not look at the labels.
 
     Args:
-        logits: (B, K) float.
-        labels: (B,) ignored.
+        logits: (B, K) float
+        labels: (B,) ignored
 
     Returns:
-        (B,) float in [0, ln K], higher = harder.
+        (B,) float in [0, ln K], higher = harder
     """
-    # entr(0) = 0, where p * log p would give NaN for a logit of -inf.
+    # entr(0) = 0, where p * log p would give NaN for a logit of -inf
     result: Tensor = torch.special.entr(torch.softmax(widen(logits), dim=1)).sum(1)
     return result
 
@@ -143,11 +143,11 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     """Margin between the two most probable classes. Does not look at the labels.
 
     Args:
-        logits: (B, K) float, K >= 2.
-        labels: (B,) ignored.
+        logits: (B, K) float, K >= 2
+        labels: (B,) ignored
 
     Returns:
-        (B,) float in [0, 1], LOWER = harder.
+        (B,) float in [0, 1], LOWER = harder
     """
     first, second = torch.softmax(widen(logits), dim=1).topk(2, dim=1).values.unbind(1)
     return first - second
@@ -165,17 +165,17 @@ def least_confidence(logits: Tensor, labels: Tensor) -> Tensor:
     """One minus the probability of the predicted class. Does not look at the labels.
 
     Args:
-        logits: (B, K) float.
-        labels: (B,) ignored.
+        logits: (B, K) float
+        labels: (B,) ignored
 
     Returns:
-        (B,) float in [0, 1 - 1/K], higher = harder.
+        (B,) float in [0, 1 - 1/K], higher = harder
     """
     return _others(torch.softmax(widen(logits), dim=1), logits.argmax(1)).sum(1)
 
 
 def forward_scores(
-    names: Iterable[str],
+    scores: Iterable[str],
     logits: Tensor,
     labels: Tensor,
     features: Tensor | None = None,
@@ -185,66 +185,69 @@ def forward_scores(
     """Compute several forward-pass scores of one batch.
 
     Args:
-        names: scores that need `"logits"` or `"features"`.
-        logits: (B, K) float, K >= 2, on any device.
-        labels: (B,) integer class indices in [0, K), on any device.
-        features: (B, D) float, the inputs of the last linear layer; only where a score needs them.
-        switches: score name -> its switches; those that are missing have their defaults.
+        scores: names of scores that need ``"logits"`` or ``"features"``
+        logits: (B, K) float, K >= 2, on any device
+        labels: (B,) integer class indices in [0, K), on any device
+        features (None): (B, D) float, the inputs of the last linear layer; only where a score needs
+            them
+        switches (None): score name -> its switches; the others have their defaults
 
     Returns:
-        name -> (B,) float32 array, in the order of `names`. A row whose logits (or features) are
-        not finite scores NaN.
+        name -> (B,) float32 array, in the order of ``scores``. A row whose logits (or features) are
+        not finite scores NaN
 
     Raises:
-        DropError: an unknown score, one that needs more than this, or arrays that do not match.
+        DropError: if a score is unknown or needs more than this, or arrays do not match
     """
-    scores = [get_score(name) for name in names]
-    for score in scores:
+    table = [get_score(name) for name in scores]
+    for score in table:
         if score.needs not in FORWARD:
             raise DropError(
-                f"Score {score.name!r} needs {score.needs!r}; a forward pass gives {FORWARD}"
+                "scores",
+                f"'{score.name}' needs {score.needs!r}, but a forward pass gives {list(FORWARD)}",
             )
         if score.needs == "features" and features is None:
-            raise DropError(f"Score {score.name!r} needs `features`, which are missing")
+            raise DropError("features", f"must be a tensor for '{score.name}', but got None")
     _check_batch(logits, labels, features)
-    if not scores:
+    if not table:
         return {}
     labels = labels.to(logits.device, torch.long)
     with torch.no_grad():
-        columns = [
-            score.function(
-                logits,
-                labels,
-                *([features] if score.needs == "features" else []),
-                **(switches or {}).get(score.name, {}),
-            )
-            for score in scores
-        ]
-        # One copy from the device, however many scores there are.
-        scored = torch.stack([column.float() for column in columns])
-        table = scored.masked_fill(~finite_rows(logits, features), torch.nan).cpu().numpy()
-    return {score.name: row for score, row in zip(scores, table, strict=True)}
+        columns = []
+        for score in table:
+            more = [features] if score.needs == "features" else []
+            own = score.switches((switches or {}).get(score.name, {}))
+            column = score.function(logits, labels, *more, **own)
+            columns.append(score.checked(column, len(logits)).float())
+        # One copy from the device for all scores together
+        finite = finite_rows(logits, features)
+        rows = torch.stack(columns).masked_fill(~finite, torch.nan).cpu().numpy()
+    return {score.name: row for score, row in zip(table, rows, strict=True)}
 
 
 def _check_batch(logits: Tensor, labels: Tensor, features: Tensor | None) -> None:
     if logits.ndim != 2 or logits.shape[1] < 2 or not logits.is_floating_point():
         raise DropError(
-            "Argument `logits` must be a float tensor of shape (B, K) with K >= 2 classes, but is "
-            f"{logits.dtype} of shape {tuple(logits.shape)}"
+            "logits",
+            "must be a float tensor of the shape (B, K) with K >= 2 classes, but got "
+            f"{logits.dtype} of the shape {tuple(logits.shape)}",
         )
     rows, classes = logits.shape
     if labels.shape != (rows,) or labels.is_floating_point():
         raise DropError(
-            f"Argument `labels` must be integers of shape ({rows},), one per row of `logits`, but "
-            f"is {labels.dtype} of shape {tuple(labels.shape)}"
+            "labels",
+            f"must be integers of the shape ({rows},), one per row of logits, but got "
+            f"{labels.dtype} of the shape {tuple(labels.shape)}",
         )
     if rows and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise DropError(
-            f"Argument `labels` must lie in [0, {classes}), but spans "
-            f"[{int(labels.min())}, {int(labels.max())}]; the model must have an output per class"
+            "labels",
+            f"must lie in [0, {classes}), since the model has an output per class, but got "
+            f"[{int(labels.min())}, {int(labels.max())}]",
         )
     if features is not None and (features.ndim != 2 or len(features) != rows):
         raise DropError(
-            f"Argument `features` must have the shape ({rows}, D), but has "
-            f"{tuple(features.shape)}; flatten or pool the activations first"
+            "features",
+            f"must have the shape ({rows}, D), but got {tuple(features.shape)}; flatten or pool "
+            "the activations first",
         )

@@ -10,18 +10,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from fiftyone_drop import checks
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.scoring.registry import Whole, register_score
+from fiftyone_drop.scoring.registry import register_score
+from fiftyone_drop.scoring.switches import Whole
 
 _ROWS = 1024
 """Embeddings converted at a time: extra memory is independent of N."""
 
 _NEAR = 0.01
-"""Squared distances below this fraction of the terms they are a difference of are recomputed."""
+"""A squared distance is a difference of terms; below this fraction of them it is recomputed."""
 
 _SERIAL = 2**15
-"""PyTorch hands operations on more elements to several threads, which costs more than it gains when
-the work is this small, and very much more on a busy machine."""
+"""PyTorch hands operations on more elements to several threads. For so little work that costs more
+than it gains, and far more on a busy machine."""
 
 Embeddings = Tensor | npt.NDArray[Any]
 
@@ -38,19 +40,19 @@ def class_mean_distance(
 ) -> npt.NDArray[np.float64]:
     """Euclidean distance to the class mean.
 
-    Goes through the embeddings twice, a few thousand at a time, and so takes a memory-mapped array
-    of any size; means are float64.
+    Goes through the embeddings twice, 1,024 at a time, so that a memory-mapped array may have any
+    size. Means are float64.
 
     Args:
-        embeddings: (N, D) float.
-        labels: (N,) integers.
+        embeddings: (N, D) float
+        labels: (N,) integers
 
     Returns:
         (N,) float64 >= 0, higher = further from the prototype = harder. Moderate coresets keep
-        the middle instead.
+        the middle instead
 
     Raises:
-        DropError: shapes that do not match, or embeddings that are not finite.
+        DropError: if shapes do not match, or embeddings are not finite
     """
     table = as_tensor(embeddings)
     index, counts = class_index(labels, len(table))
@@ -77,22 +79,22 @@ def class_mean_distance(
 def k_center(
     embeddings: Embeddings, labels: object = None, *, picks: int = 0
 ) -> npt.NDArray[np.float64]:
-    """Position of each sample in the order of `k_center_order`.
+    """Position of each sample in the order of :func:`k_center_order`.
 
-    It has no hard end. Keeping the lowest positions first gives, at every size, the greedy
-    k-center subset of that size, so its subsets are nested.
+    The score has no hard end. Keeping the lowest positions first gives, at every size, the greedy
+    k-center subset of that size, so that its subsets are nested.
 
     Args:
-        embeddings: (N, D) float.
-        labels: ignored.
-        picks: how many samples to pick one by one; 0 for all. The time is proportional to it. The
-            others follow by their distance to the picked ones, the furthest first.
+        embeddings: (N, D) float
+        labels: ignored
+        picks (0): how many samples to pick one by one; 0 for all. The time is proportional to it.
+            The others follow by their distance to the picked ones, the furthest first
 
     Returns:
-        (N,) float64, a permutation of 0 ... N-1.
+        (N,) float64, a permutation of 0 ... N-1
 
     Raises:
-        DropError: see `k_center_order`.
+        DropError: see :func:`k_center_order`
     """
     table = as_tensor(embeddings)
     order, left = _pick(table, min(picks, len(table)) or len(table))
@@ -111,20 +113,18 @@ def k_center_order(embeddings: Embeddings, n: int | None = None) -> npt.NDArray[
     near-duplicates, are recomputed from differences.
 
     Args:
-        embeddings: (N, D) float.
-        n: how many to pick, in [1, N]; all unless given.
+        embeddings: (N, D) float
+        n (None): how many to pick, in [1, N]; None for all
 
     Returns:
-        (n,) int64, the picked samples in the order of picking. Ties go to the lower number.
+        (n,) int64, the picked samples in the order of picking. Ties go to the lower number
 
     Raises:
-        DropError: `n` out of range, or embeddings that are no finite (N, D) array.
+        DropError: if ``n`` is out of range, or embeddings are no finite (N, D) array
     """
     table = as_tensor(embeddings)
-    n = len(table) if n is None else n
-    if not 1 <= n <= len(table):
-        raise DropError(f"Argument `n` must lie in [1, {len(table)}], but is {n}")
-    return _pick(table, n)[0]
+    number = checks.whole("n", n, least=1, most=len(table), optional=True)
+    return _pick(table, len(table) if number is None else number)[0]
 
 
 def _pick(table: Tensor, n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
@@ -147,7 +147,7 @@ def _pick(table: Tensor, n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
         offset, near = square[pick] + 2 * (mean @ arm), _NEAR * arm.norm()
         for block in blocks:
             _update(block, centre, offset, near)
-        nearest[pick] = -1.0  # below every distance: picked once, even among duplicates
+        nearest[pick] = -1.0  # below every distance: no sample is picked twice, even a duplicate
         pick = nearest.max(0).indices
     return picks.cpu().numpy(), nearest.cpu().numpy()
 
@@ -161,9 +161,9 @@ class _Columns(NamedTuple):
 
 
 def _update(block: _Columns, centre: Tensor, offset: Tensor, near: Tensor) -> None:
-    """Lower `nearest` to the squared distance to the new centre, given `distance` = x (c - m)."""
-    # |x - c|^2 = |x - m|^2 + |c - m|^2 - 2 (x - m)(c - m): with the mean taken off the centre, the
-    # product is nearly as exact as with centred embeddings, which would be a second copy.
+    """Lower ``nearest`` to the squared distance to the new centre c; ``distance`` is x (c - m)."""
+    # |x - c|^2 = |x - m|^2 + |c - m|^2 - 2 (x - m)(c - m): with the mean m taken off the centre,
+    # the product is nearly as exact as with centred embeddings, which would be a second copy
     table, size, square, nearest, distance = block
     distance.mul_(-2).add_(square).add_(offset)
     close = (distance <= size * near).nonzero()[:, 0]
@@ -198,13 +198,12 @@ def class_index(
     """The class of each of n samples, counted from 0, and the size of each class.
 
     Raises:
-        DropError: there is not one label per sample.
+        DropError: if there is not one label per sample
     """
     numbers = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
     if numbers.shape != (n,):
         raise DropError(
-            f"Argument `labels` must have the shape ({n},), one per embedding, but has "
-            f"{numbers.shape}"
+            "labels", f"must have the shape ({n},), one per embedding, but got {numbers.shape}"
         )
     _, index, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     return index, counts
@@ -217,17 +216,16 @@ def as_tensor(embeddings: Embeddings) -> Tensor:
     else:
         array = np.ascontiguousarray(embeddings, np.float32)
         with warnings.catch_warnings():
-            # A memory map opened for reading is not writable, and nothing here writes.
+            # A memory map opened for reading is not writable, and nothing here writes
             warnings.filterwarnings("ignore", message=".*not writable")
             table = torch.from_numpy(array)
     if table.ndim != 2 or 0 in table.shape:
-        raise DropError(
-            f"Argument `embeddings` must have the shape (N, D), but has {tuple(table.shape)}"
-        )
+        raise DropError("embeddings", f"must have the shape (N, D), but got {tuple(table.shape)}")
     for i in range(0, len(table), _ROWS):
         if not torch.isfinite(table[i : i + _ROWS]).all():
             raise DropError(
-                "Argument `embeddings` must be finite, but has NaN or infinite values; leave out "
-                "the samples whose embedding failed"
+                "embeddings",
+                "must be finite, but got NaN or infinite values; leave out the samples whose "
+                "embedding failed",
             )
     return table

@@ -1,4 +1,4 @@
-"""Herding: the order in which samples of a class have the mean of the class soonest."""
+"""Herding: an order of each class whose first samples have nearly the mean of the class."""
 
 from __future__ import annotations
 
@@ -28,27 +28,28 @@ def herding(
 ) -> npt.NDArray[np.float64]:
     """Position of each sample in the herding order of its class, from 0 to 1.
 
-    Each pick is the sample that brings the mean of the picked nearest to the mean of the class,
-    which is what DeepCore sets out to do; its code takes the furthest instead. It has no hard end.
-    Keeping the scores below d keeps the first fraction d of every class, as DeepCore does by
-    default, and at every d the herding subset of that size.
+    Each pick is the sample that brings the mean of the picked samples nearest to the mean of the
+    class. DeepCore sets out to do the same, but its code takes the furthest sample. The score has
+    no hard end. Keeping the scores below d keeps the first fraction d of every class, as DeepCore
+    does by default, and at every d the herding subset of that size.
 
-    A pick takes one product of the class's embeddings with a vector, a class of no more samples
-    than dimensions one matrix product in all. Extra memory is a copy of the largest class.
+    A pick takes one product of the class's embeddings with a vector. A class with at most as many
+    samples as dimensions takes one matrix product in all. Extra memory is a copy of the largest
+    class.
 
     Args:
-        embeddings: (N, D) float.
-        labels: (N,) integers.
-        herding_pick: "closest", or "welling": the largest inner product with Welling's weights,
-            the sum of what the picked miss of the mean. Where all embeddings have the same norm,
-            both are the same.
+        embeddings: (N, D) float
+        labels: (N,) integers
+        herding_pick ("closest"): "closest", or "welling": the largest inner product with Welling's
+            weights, the sum of the differences between the mean and each picked sample. Where all
+            embeddings have the same norm, both are the same
 
     Returns:
         (N,) float64 in (0, 1): (j - 1/2) / N_k for the j-th pick of a class of N_k samples. Ties
-        go to the lower number.
+        go to the lower number
 
     Raises:
-        DropError: shapes that do not match, or embeddings that are not finite.
+        DropError: if shapes do not match, or embeddings are not finite
     """
     table = as_tensor(embeddings)
     index, counts = class_index(labels, len(table))
@@ -63,7 +64,7 @@ def herding(
 def _herd(table: Tensor, rows: npt.NDArray[np.int64], pick_by: str) -> npt.NDArray[np.int64]:
     """The order of picking of some rows, as positions among them."""
     # With y = x - mean, the next pick minimises |sum of the picked y + y|, and so
-    # |y|^2 / 2 + y (sum of the picked y); Welling's maximises y (mean - sum of the picked y).
+    # |y|^2 / 2 + y (sum of the picked y); Welling's maximises y (mean - sum of the picked y)
     arms, mean = _centred(table, torch.from_numpy(rows).to(table.device))
     if pick_by == "closest":
         start = torch.linalg.vector_norm(arms, dim=1, dtype=torch.float64).square_() / 2
@@ -82,7 +83,7 @@ def _herd(table: Tensor, rows: npt.NDArray[np.int64], pick_by: str) -> npt.NDArr
         for i in range(len(arms)):
             picks[i] = pick = cost.argmin()
             start[pick] = torch.inf
-            total += arms[pick]  # in float64, and the products anew: no error adds up
+            total += arms[pick]  # in float64, and every product from the total: no error adds up
             torch.addmv(start, arms, total.float(), out=cost)
     return picks.cpu().numpy()
 

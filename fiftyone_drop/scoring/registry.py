@@ -1,64 +1,46 @@
 """The registry of difficulty scores: one entry per score, and everything loops over it.
 
-The docs table, the forms of the App and the tests are generated from `SCORES`, so that a score
-cannot be added without a reference in the tests and a line in the docs. What a score's function
-takes follows from what it needs:
-
-| needs | function | returns |
-|---|---|---|
-| `"logits"` | `f(logits, labels, **switches)` | (B,) tensor, per batch |
-| `"features"` | `f(logits, labels, features, **switches)` | (B,) tensor, per batch |
-| `"model"` | `f(module, inputs, labels, **switches)` | (B,) tensor, per batch |
-| `"embeddings"` | `f(embeddings, labels, **switches)` | (N,) array, all samples at once |
-| `"nothing"` | `f(keys, **switches)` | (N,) array, one per key |
-| `"dynamics"` | `f(n, **switches)` -> an `Accumulator` | see `accumulators.py` |
-
-`features` are the penultimate activations, the inputs of the last linear layer.
+The docs table, the forms of the App and the tests are generated from :data:`SCORES`, so that a
+score cannot be added without a reference in the tests and a line in the docs. The docstring of
+:func:`register_score` says what the function of a score takes and returns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args
 
+from fiftyone_drop import checks
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.scoring.switches import (
+    Allowed,
+    Whole,
+    check_known,
+    parse_conventions,
+    parse_switch,
+)
 
 End = Literal["high", "low"]
 Needs = Literal["logits", "features", "model", "dynamics", "embeddings", "nothing"]
-
-
-@dataclass(frozen=True)
-class Whole:
-    """The allowed values of a switch that is a whole number."""
-
-    default: int
-    minimum: int
-
-    def __str__(self) -> str:
-        return f"a whole number >= {self.minimum} (default {self.default})"
-
-
-Allowed = tuple[str, ...] | Whole
-"""What a switch may be: one of some words, the first being the default, or a whole number."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Score:
-    """One difficulty score: what it is called, which end is hard, and how to compute it.
+    """One difficulty score: its name, which end is hard, and how to compute it.
 
     Attributes:
-        name: the registry key and default field name; a Python identifier.
-        hard: which end is hard; None where difficulty is not what the score is about.
-        kept_first: which end is kept first when the hardest (or most important) are kept. Equals
-            `hard` where there is one; for `k_center`, "low" keeps in the order of picking.
-        needs: what the function takes, see the table at the top of this module.
-        description: one line.
-        source: authors, venue and an arXiv id or a repository file.
-        conventions: switch name -> allowed values; published implementations disagree on these.
-        function: computes the score.
-        uses_labels: whether it depends on labels; where not, a model may have other classes.
+        name: the registry key and default field name, a Python identifier
+        hard: which end is hard; None where the score is not about difficulty
+        kept_first: which end is kept first when the hardest (or most important) are kept. It equals
+            ``hard`` where there is one; for ``k_center``, "low" keeps in the order of picking
+        needs: what the function takes, see :func:`register_score`
+        description: one line
+        source: authors, venue and an arXiv id or a repository file
+        conventions: switch name -> allowed values; published implementations disagree on these
+        function: computes the score
+        uses_labels: whether it depends on labels; where not, a model may have other classes
     """
 
     name: str
@@ -79,39 +61,39 @@ class Score:
             for switch, allowed in self.conventions.items()
         }
 
-    def switches(self, given: Mapping[str, object]) -> dict[str, Any]:
+    def switches(self, values: Mapping[str, object]) -> dict[str, str | int]:
         """Complete some switches with the defaults of the others.
 
         Args:
-            given: switch name -> value.
+            values: switch name -> value
 
         Returns:
-            every switch of this score with a value, to be passed to `function` by name.
+            a plain value for every switch of this score, to be passed to ``function`` by name
 
         Raises:
-            DropError: a switch is unknown or its value is not allowed.
+            DropError: if a switch is unknown or its value is not allowed
         """
-        for switch, value in given.items():
-            if switch not in self.conventions:
-                raise DropError(
-                    f"Score {self.name!r} has no switch {switch!r}; "
-                    f"it has {sorted(self.conventions) or 'none'}"
-                )
-            self._check(switch, value)
-        return {**self.defaults, **given}
+        check_known(values, self.conventions, [self.name])
+        return self.defaults | {
+            switch: parse_switch(switch, value, self.conventions[switch])
+            for switch, value in values.items()
+        }
 
-    def _check(self, switch: str, value: object) -> None:
-        allowed = self.conventions[switch]
-        if isinstance(allowed, Whole):
-            # bool is an int to Python, and True is no window length.
-            fine = type(value) is int and value >= allowed.minimum
-        else:
-            fine = value in allowed
-        if not fine:
-            rule = allowed if isinstance(allowed, Whole) else f"one of {list(allowed)}"
+    def checked(self, result: Result, n: int) -> Result:
+        """The result of ``function``, if it holds one number for each of n samples.
+
+        Raises:
+            DropError: if it holds anything else; a score of the user's own may
+        """
+        shape = getattr(result, "shape", None)
+        if shape is None or tuple(shape) != (n,):
+            returned = type(result).__name__ if shape is None else f"the shape {tuple(shape)}"
             raise DropError(
-                f"Switch {switch!r} of score {self.name!r} must be {rule}, but is {value!r}"
+                "scores",
+                f"'{self.name}' must return a tensor or an array of the shape ({n},), one number "
+                f"per sample, but returned {returned}",
             )
+        return result
 
 
 SCORES: dict[str, Score] = {}
@@ -128,80 +110,143 @@ def register_score(
     description: str,
     source: str,
     kept_first: End | None = None,
-    conventions: Mapping[str, Allowed] | None = None,
+    conventions: Mapping[str, Collection[str] | Whole] | None = None,
     uses_labels: bool = True,
 ) -> Callable[[F], F]:
-    """Register a function as a score, under a name of its own.
+    """Register a function as a difficulty score, under a name of its own.
 
-    ::
+    The name then works wherever a score's name does: in ``compute_scores``, ``DynamicsRecorder``,
+    ``import_scores``, and as a field in ``apply_drop(select=...)``.
 
-        @register_score("confusion", hard="high", needs="logits",
-                        description="Second-highest logit.", source="me")
-        def confusion(logits, labels):
-            return logits.topk(2).values[:, 1]
+    Example::
+
+        import torch
+        import fiftyone_drop as fod
+
+        @fod.register_score(
+            "confusion",
+            hard="high",
+            needs="logits",
+            description="Probability of the class that competes with the label.",
+            source="this notebook",
+            conventions={"rival": ("strongest", "all")},
+        )
+        def confusion(logits, labels, *, rival="strongest"):
+            p = torch.softmax(logits, 1)
+            others = p.scatter(1, labels[:, None], 0)
+            return others.amax(1) if rival == "strongest" else others.sum(1)
+
+    and then ``fod.compute_scores(dataset, scores=["confusion"], model=model, rival="all")``. The
+    function gets tensors or arrays according to ``needs``, and its switches by name:
+
+    ================ =============================== ===================================
+    ``needs``        call                            result
+    ================ =============================== ===================================
+    ``"logits"``     ``f(logits, labels)``           (B,) tensor, for each batch
+    ``"features"``   ``f(logits, labels, features)`` (B,) tensor, for each batch
+    ``"model"``      ``f(module, inputs, labels)``   (B,) tensor, for each batch
+    ``"embeddings"`` ``f(embeddings, labels)``       (N,) array, for all samples at once
+    ``"nothing"``    ``f(keys)``                     (N,) array, for all samples at once
+    ``"dynamics"``   ``f(n)``                        an accumulator for n samples
+    ================ =============================== ===================================
+
+    - ``logits``: (B, K) float tensor, of any precision and on any device
+    - ``labels``: (B,) or (N,) int64, positions in the K classes; a tensor beside the logits, an
+      array beside embeddings
+    - ``features``: (B, D) float tensor, the inputs of the model's last linear layer
+    - ``module``: the ``torch.nn.Module`` in evaluation mode; ``inputs``: (B, ...) tensor on its
+      device, with gradients enabled. ``module(inputs)`` gives the logits
+    - ``embeddings``: (N, D) float32, the features of all samples: an array, often a memory map, or
+      a tensor where they fit on the GPU
+    - ``keys``: N texts, the sample ids
+    - an accumulator sees the logits of a training loop pass by: subclass
+      ``fiftyone_drop.scoring.Accumulator``, and decorate the class
+
+    Registering a function of the same module and qualified name again replaces it, so that the cell
+    of a notebook runs twice. Every other second registration of a name is refused.
 
     Args:
-        name: a Python identifier, not taken yet. It becomes a field name.
-        hard: which end is hard, or None where there is none (then say `kept_first`).
-        needs: what the function takes, see the table at the top of this module.
-        description: one line.
-        source: where it comes from.
-        kept_first: which end is kept first; defaults to `hard`.
-        conventions: switch name -> allowed values (a tuple of words, or `Whole`).
-        uses_labels: whether it depends on the labels that the function is given.
+        name: letters, digits and _; it becomes the name of a field
+        hard: which end is hard, ``"high"`` or ``"low"``; None where the score is not about
+            difficulty, then ``kept_first`` is needed
+        needs: what the function takes, see the table
+        description: one line
+        source: a paper, a file, or who made it up
+        kept_first (None): which end ``keep="hardest"`` keeps first; by default ``hard``
+        conventions (None): switch name -> its allowed values, a sequence of words or a
+            :class:`fiftyone_drop.Whole`. The first word is the default. ``compute_scores`` and
+            ``DynamicsRecorder`` take the switch by its name
+        uses_labels (True): whether the score depends on the labels. Where it does not, the model
+            may have other classes than the samples
 
     Returns:
-        a decorator that registers the function and returns it unchanged.
+        a decorator that registers the function (or accumulator class) and returns it unchanged
 
     Raises:
-        DropError: the name is taken or no identifier, or a word is not an allowed one.
+        DropError: if the name is taken or unfit, or another argument is invalid
     """
-    _check_registration(name, hard, needs, kept_first)
-    first = kept_first or hard
-    assert first is not None  # _check_registration refuses that
-    table = MappingProxyType(dict(conventions or {}))
+    name = checks.name("name", name)
+    ends = get_args(End)
+    end = None if hard is None else checks.choice("hard", hard, ends)
+    if end is None and kept_first is None:
+        raise DropError("kept_first", f"must be one of {list(ends)} where hard=None, but got None")
+    first = end if kept_first is None else checks.choice("kept_first", kept_first, ends)
+    facts: dict[str, Any] = {
+        "name": name,
+        "hard": end,
+        "kept_first": first,
+        "needs": checks.choice("needs", needs, get_args(Needs)),
+        "description": checks.text("description", description),
+        "source": checks.text("source", source),
+        "conventions": parse_conventions(conventions or {}),
+        "uses_labels": checks.flag("uses_labels", uses_labels),
+    }
 
     def register(function: F) -> F:
-        SCORES[name] = Score(
-            name, hard, first, needs, description, source, table, function, uses_labels
-        )
+        if name in SCORES:
+            checks.same_definition("name", name, SCORES[name].function, function)
+        SCORES[name] = Score(function=function, **facts)
         return function
 
     return register
 
 
-def _check_registration(name: str, hard: object, needs: object, kept_first: object) -> None:
-    if not name.isidentifier() or name.startswith("_"):
-        raise DropError(
-            f"A score's name becomes a field name and must be a Python identifier without a "
-            f"leading underscore, but is {name!r}"
-        )
-    if name in SCORES:
-        raise DropError(f"Score {name!r} is registered already; choose another name")
-    if needs not in get_args(Needs):
-        raise DropError(
-            f"Argument `needs` of score {name!r} must be one of {list(get_args(Needs))}, "
-            f"but is {needs!r}"
-        )
-    for argument, end in (("hard", hard), ("kept_first", kept_first)):
-        if end is not None and end not in get_args(End):
-            raise DropError(
-                f"Argument `{argument}` of score {name!r} must be 'high', 'low' or None, "
-                f"but is {end!r}"
-            )
-    if hard is None and kept_first is None:
-        raise DropError(f"Score {name!r} has no hard end: say which end is `kept_first`")
-
-
-def get_score(name: str) -> Score:
+def get_score(name: object) -> Score:
     """Look a score up.
 
+    Raises:
+        DropError: if there is no score of that name; the message lists those that there are
+    """
+    known = checks.text("scores", name)
+    if known not in SCORES:
+        raise DropError("scores", f"no score '{known}'; the scores are {sorted(SCORES)}")
+    return SCORES[known]
+
+
+def deal_switches(
+    scores: Collection[str],
+    values: Mapping[str, object],
+    shared: Mapping[str, object] | None = None,
+) -> dict[str, dict[str, str | int]]:
+    """Give every score the switches that it knows, and the defaults of its others.
+
     Args:
-        name: its name.
+        scores: names of scores
+        values: switch name -> value; a switch that several scores know goes to all of them
+        shared (None): more switches, which no score has to know
+
+    Returns:
+        score -> a plain value for each of its switches
 
     Raises:
-        DropError: there is no such score; the message lists the names there are.
+        DropError: if a score is unknown, no score knows a switch, or its value is not allowed
     """
-    if name not in SCORES:
-        raise DropError(f"Unknown score {name!r}; the scores are {sorted(SCORES)}")
-    return SCORES[name]
+    table = [get_score(name) for name in scores]
+    shared = shared or {}
+    known = {switch for score in table for switch in score.conventions} - shared.keys()
+    check_known(values, known, [score.name for score in table])
+    available = {**values, **shared}
+    return {
+        score.name: score.switches({k: v for k, v in available.items() if k in score.conventions})
+        for score in table
+    }

@@ -1,4 +1,4 @@
-"""ZCore: what a sample covers in random subspaces of the embedding, less what is redundant."""
+"""ZCore: the coverage of a sample in random subspaces of the embedding, minus its redundancy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fiftyone_drop.scoring.geometry import Embeddings, as_tensor
-from fiftyone_drop.scoring.registry import Whole, register_score
+from fiftyone_drop.scoring.registry import register_score
+from fiftyone_drop.scoring.switches import Whole
 
 _MOST_DRAWS = 1_000_000
 _DRAWS_PER_SAMPLE = 10
@@ -57,38 +58,38 @@ def zcore(
     Each draw takes random dimensions and in them a random point, by a triangular distribution from
     the minimum over the median to the maximum of each. The sample nearest to it in L1 gains 1. The
     samples nearest to that one lose 1 among them, in proportion to their distance to the power
-    minus `zcore_exponent`.
+    minus ``zcore_exponent``.
 
-    Samples that are the same in the drawn dimensions share what they gain and lose, which cancels:
-    a draw that finds several such adds nothing. Rectified embeddings have many, and the authors'
-    code gives 1 to the first of them and takes 1 from another, as they happen to be sorted. It
-    fails in a dimension that is constant; here that dimension tells nothing. It has no seed, and
-    its worker processes, where they are forked, make the same draws; here all draws differ.
+    Samples that are equal in the drawn dimensions share gain and loss, which cancel: a draw that
+    meets several such samples adds nothing. Rectified embeddings have many. The authors' code gives
+    1 to the first of them and takes 1 from another, by the order of sorting. It fails in a constant
+    dimension; here such a dimension adds nothing. It has no seed, and its worker processes make the
+    same draws where they are forked; here all draws differ.
 
-    Samples are looked up in the order of one of the drawn dimensions, so that a draw looks at a
-    fraction of them, and finds what looking at all finds. Everything is computed on the CPU, the
-    same with embeddings of any device. Extra memory is O(N) and O(draws); the embeddings are read
-    in place, once per pair of groups of 32 dimensions.
+    Samples are sorted along one of the drawn dimensions, so that a draw looks at a fraction of
+    them, with the result of looking at all. Everything is computed on the CPU, with the same result
+    for embeddings of any device. Extra memory is O(N) and O(draws); the embeddings are read in
+    place, once per pair of groups of 32 dimensions.
 
     Args:
-        embeddings: (N, D) float.
-        labels: ignored.
-        zcore_draws: how many points to draw; 0 for ten per sample, at most a million, as the
-            authors' FiftyOne plugin does. In their research code it is always a million.
-        zcore_dimensions: in how many dimensions, at most D.
-        zcore_neighbours: how many samples lose, at most all others; more when several are as near
-            as the last of them.
-        zcore_exponent: how steeply the loss falls with distance.
-        zcore_start: "uniform" starts at a random number in [0, 1), as the authors' experiments do,
-            "zero" at 0: many samples tie then.
-        seed: of all random numbers.
+        embeddings: (N, D) float
+        labels: ignored
+        zcore_draws (0): how many points to draw; 0 for ten per sample, at most a million, as the
+            authors' FiftyOne plugin does. Their research code always draws a million
+        zcore_dimensions (2): in how many dimensions, at most D
+        zcore_neighbours (1000): how many samples lose, at most all others; more when several are
+            as near as the last of them
+        zcore_exponent (4): how steeply the loss falls with distance
+        zcore_start ("uniform"): "uniform" starts at a random number in [0, 1), as the authors'
+            experiments do, "zero" at 0: many samples tie then
+        seed (51): of all random numbers
 
     Returns:
         (N,) float64, scaled to [0, 1]; high = covers much and is not redundant. All 0 where no
-        sample differs from another.
+        sample differs from another
 
     Raises:
-        DropError: embeddings that are no finite (N, D) array.
+        DropError: if embeddings are no finite (N, D) array
     """
     table = as_tensor(embeddings)
     n, width = table.shape
@@ -125,9 +126,9 @@ class _Subspace(NamedTuple):
     """All samples in some dimensions.
 
     Attributes:
-        values: (N,) the first dimension, ascending.
-        rows: (N,) the samples in this order.
-        columns: the other dimensions, (N,) each, in the order of the samples.
+        values: (N,) the first dimension, ascending
+        rows: (N,) the samples in this order
+        columns: the other dimensions, (N,) each, in the order of the samples
     """
 
     values: Floats
@@ -135,10 +136,10 @@ class _Subspace(NamedTuple):
     columns: Sequence[Column]
 
     def nearest(self, centre: Sequence[float], number: int) -> tuple[Rows, Floats]:
-        """The samples at most as far from a centre as the number-th nearest is, in L1.
+        """The ``number`` samples nearest to a centre in L1, and all that tie with the last one.
 
         Returns:
-            where they are in the order of the first dimension, and their distances.
+            their positions in the order of the first dimension, and their distances
         """
         # About as many as lie so near in the first of two dimensions that are uniform
         reach = number + isqrt(len(self.rows) * number // 2)
@@ -146,7 +147,7 @@ class _Subspace(NamedTuple):
         window = slice(max(0, middle - reach), middle + reach)
         distances = self._distances(window, centre)
         radius = np.partition(distances, number - 1)[number - 1]
-        # Whoever is as near as that is as near in the first dimension.
+        # A sample within the radius is within it in the first dimension alone
         start = int(self.values.searchsorted(centre[0] - radius))
         stop = int(self.values.searchsorted(centre[0] + radius, "right"))
         if start < window.start or stop > window.stop:
@@ -173,39 +174,39 @@ class _Subspace(NamedTuple):
 def _count(
     scores: Floats, subspace: _Subspace, point: Floats, neighbours: int, exponent: int
 ) -> None:
-    """Add what every sample gains and loses in one draw."""
-    found, distances = subspace.nearest(point.tolist(), 1)
-    finder = int(found[distances.argmin()])
+    """Add the gains and losses of all samples in one draw."""
+    nearest, distances = subspace.nearest(point.tolist(), 1)
+    finder = int(nearest[distances.argmin()])
     near, distances = subspace.nearest(subspace.place(finder), neighbours + 1)
     others = near != finder
     near, distances = subspace.rows[near[others]], distances[others]
-    nearest = distances.min(initial=np.inf)
-    if nearest == 0:
-        return  # they share what they gain, and lose as much
+    least = distances.min(initial=np.inf)
+    if least == 0:
+        return  # duplicates share the gain, and lose as much
     scores[subspace.rows[finder]] += 1
-    weights = (nearest / distances) ** exponent  # at most 1, so that no power overflows
+    weights = (least / distances) ** exponent  # at most 1, so that no power overflows
     scores[near] -= weights / weights.sum()
 
 
 def _ranges(group: Callable[[int], Column], width: int) -> Floats:
     """Minimum, median and maximum of every dimension, (3, D)."""
-    found = []
+    parts = []
     for number in range(-(-width // _COLUMNS)):
         columns = group(number).astype(np.float64)
-        found.append([columns.min(1), np.median(columns, axis=1), columns.max(1)])
-    return np.concatenate(found, axis=1)
+        parts.append([columns.min(1), np.median(columns, axis=1), columns.max(1)])
+    return np.concatenate(parts, axis=1)
 
 
 def _choose(uniform: Floats, width: int) -> npt.NDArray[np.int64]:
     """Different dimensions for every draw, (draws, d), from as many numbers in [0, 1)."""
-    chosen = np.empty(uniform.shape, np.int64)
+    dimensions = np.empty(uniform.shape, np.int64)
     for i in range(uniform.shape[1]):
         pick = (uniform[:, i] * (width - i)).astype(np.int64)
-        # The pick counts the dimensions that are left: step over those that are taken.
-        for taken in np.sort(chosen[:, :i], axis=1).T:
-            pick += pick >= taken
-        chosen[:, i] = pick
-    return chosen
+        # The pick counts the remaining dimensions: step over the earlier picks
+        for earlier in np.sort(dimensions[:, :i], axis=1).T:
+            pick += pick >= earlier
+        dimensions[:, i] = pick
+    return dimensions
 
 
 def _triangular(uniform: Floats, low: Floats, mode: Floats, high: Floats) -> Floats:

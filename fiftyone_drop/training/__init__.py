@@ -13,20 +13,19 @@ Both record training dynamics (``recorder=``), and go on where they were interru
 (``checkpoint_dir=``).
 
 ``trainer.py`` has the two calls, and ``task.py`` what their trainings share. ``options.py`` holds
-the choices, ``images.py`` reads files, ``architectures.py`` builds networks; ``optimiser.py`` takes
-one step, ``fitting.py`` many, ``randomness.py`` makes them repeatable, and ``checkpoint.py`` keeps
-them. ``query_model.py`` is what comes out, ``prediction.py`` runs it, ``cost.py`` tells the price
-beforehand, ``checks.py`` guards the door.
+the choices, ``architectures.py`` builds networks, ``optimiser.py`` takes one step, and
+``fitting.py`` many. ``query_model.py`` is the result, ``cost.py`` tells the price beforehand, and
+``arrays.py`` checks labels and folds. Images, checkpoints and randomness come from ``engine/``.
 """
 
-from fiftyone_drop.training.checkpoint import Checkpoints
+from fiftyone_drop.engine.checkpoint import Checkpoint
 from fiftyone_drop.training.cost import TrainingCost, training_cost
 from fiftyone_drop.training.options import TrainingOptions
 from fiftyone_drop.training.query_model import QueryModel
 from fiftyone_drop.training.trainer import cross_validate, train
 
 __all__ = [
-    "Checkpoints",
+    "Checkpoint",
     "QueryModel",
     "TrainingCost",
     "TrainingOptions",

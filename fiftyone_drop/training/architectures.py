@@ -10,8 +10,8 @@ import torch
 import torchvision
 from torch import nn
 
+from fiftyone_drop.engine.head import Head
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.head import Head
 
 # These return several outputs in training, or end in a convolution: no single last linear layer.
 _UNSUITABLE = {"googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1"}
@@ -119,9 +119,9 @@ def _from_torchvision(architecture: str, image_size: int, pretrained: bool) -> n
         if weights is None:
             raise
         raise DropError(
-            f"Cannot download the weights of {architecture!r} from {weights.url}: {error}. "
-            f"Put that file into {torch.hub.get_dir()}/checkpoints yourself, "
-            "or set `pretrained=False`."
+            "pretrained",
+            f"cannot download the weights of {architecture!r} from {weights.url}: {error}; put "
+            f"that file into {torch.hub.get_dir()}/checkpoints yourself, or pass pretrained=False",
         ) from error
     except (AssertionError, ValueError) as error:
         raise _unfit(architecture, image_size, error) from error
@@ -147,6 +147,7 @@ def _check_runs(module: nn.Module, architecture: str, image_size: int) -> None:
 
 def _unfit(architecture: str, image_size: int, error: Exception) -> DropError:
     return DropError(
-        f"Architecture {architecture!r} cannot take images of {image_size}x{image_size} pixels "
-        f"({error}); set `image_size=224`, or `architecture='auto'`."
+        "image_size",
+        f"the architecture {architecture!r} cannot take images of {image_size}x{image_size} "
+        f"pixels ({error}); pass image_size=224, or architecture='auto'",
     )

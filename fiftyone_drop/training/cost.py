@@ -6,17 +6,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import numpy.typing as npt
 import torch
 
+from fiftyone_drop import checks
+from fiftyone_drop.engine.devices import default_workers
+from fiftyone_drop.engine.images import read_image, spread
+from fiftyone_drop.engine.randomness import deterministic_algorithms, own_randomness
+from fiftyone_drop.engine.reader import fits_in_memory
 from fiftyone_drop.training.architectures import build
-from fiftyone_drop.training.checks import check_enough, split_folds
-from fiftyone_drop.training.images import fits_in_memory, read_image, spread
+from fiftyone_drop.training.arrays import check_enough, split_folds
 from fiftyone_drop.training.optimiser import Optimiser
-from fiftyone_drop.training.options import Setup, TrainingOptions, default_workers
+from fiftyone_drop.training.options import Setup, TrainingOptions
 from fiftyone_drop.training.query_model import QueryModel
-from fiftyone_drop.training.randomness import deterministic_algorithms, own_randomness
 
 TIMED_SECONDS = 0.5
 TIMED_FILES = 16
@@ -78,7 +80,9 @@ def training_cost(
         DropError: as in ``cross_validate``
     """
     options = options or TrainingOptions()
-    check_enough(np.arange(len(paths)), "all samples")
+    num_classes = checks.whole("num_classes", num_classes, least=1)
+    measure = checks.flag("measure", measure)
+    check_enough("paths", len(paths), "all samples")
     folds = [] if fold_of is None else split_folds(fold_of, len(paths))
     sizes = [len(fold.kept) for fold in folds] or [len(paths)]
     trained = sum(options.epochs_for(size) * size for size in sizes)
@@ -138,12 +142,12 @@ def _time_to_train(options: TrainingOptions, setup: Setup, batch: int, num_class
 
 def _time_to_read(paths: Sequence[str], setup: Setup) -> float:
     """Seconds per image of reading with all workers, measured on a few of the files."""
-    chosen = spread(len(paths), TIMED_FILES)
+    rows = spread(len(paths), TIMED_FILES)
     start = time.perf_counter()
-    for i in chosen:
+    for i in rows:
         read_image(paths[i], setup.image_size)
     cores = min(setup.workers, default_workers())
-    return (time.perf_counter() - start) / (len(chosen) * cores)
+    return (time.perf_counter() - start) / (len(rows) * cores)
 
 
 def _duration(seconds: float) -> str:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from fiftyone_drop.engine.checkpoint import Checkpoint
+from fiftyone_drop.engine.images import Indices
+from fiftyone_drop.engine.randomness import own_randomness, random_state, set_random_state
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.training.checkpoint import Checkpoints
-from fiftyone_drop.training.images import Indices
 from fiftyone_drop.training.optimiser import Optimiser
 from fiftyone_drop.training.query_model import Progress, QueryModel
-from fiftyone_drop.training.randomness import own_randomness, random_state, set_random_state
 from fiftyone_drop.training.task import Task
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ OnBatch = Callable[[Indices, torch.Tensor], object]
 
 @dataclass(frozen=True)
 class Listeners:
-    """Who is told what happens; the arguments of ``train`` of the same names."""
+    """The callbacks and the recorder: the arguments of ``train`` of the same names."""
 
     progress: Progress | None = None
     on_batch: OnBatch | None = None
@@ -34,11 +34,11 @@ class Listeners:
 
     @property
     def want_clean(self) -> bool:
-        """Whether each step shall be followed by a forward pass in evaluation mode."""
+        """Whether a forward pass in evaluation mode follows each step."""
         return self.recorder is not None and self.recorder.wants_clean
 
     def step(self, batch: Indices, logits: torch.Tensor, clean: torch.Tensor | None) -> None:
-        """A step has been taken."""
+        """Report a step."""
         if self.on_batch is not None:
             self.on_batch(batch, logits)
         if self.recorder is not None:
@@ -46,28 +46,28 @@ class Listeners:
         self.count(len(batch))
 
     def count(self, images: int) -> None:
-        """So many images are done."""
+        """Report images that are done."""
         if self.progress is not None and images:
             self.progress(images)
 
 
 def fit(
-    task: Task, indices: Indices, fold: int, listeners: Listeners, checkpoints: Checkpoints
+    task: Task, indices: Indices, fold: int, listeners: Listeners, checkpoint: Checkpoint
 ) -> QueryModel:
     """Train a model on some of the samples; its seed follows from the options' and the fold."""
     seed = int(np.random.SeedSequence((task.options.seed, fold)).generate_state(1)[0])
-    name = f"fold-{fold}.pt"
+    name = f"fold-{fold}"
     with own_randomness(task.setup.device, seed):
-        training = _Training(task, indices, listeners, checkpoints.load(name))
+        training = _Training(task, indices, listeners, checkpoint.load(name))
         # The batches that are done already are drawn once more, which takes no time.
-        training.run(np.random.default_rng(seed), lambda: checkpoints.save(name, training.state))
-    checkpoints.keep(name, training.state)
+        training.run(np.random.default_rng(seed), lambda: checkpoint.save(name, training.state))
+    checkpoint.keep(name, training.state)
     training.model.module.eval()
     return training.model
 
 
 class _Training:
-    """A training in progress: all that changes from step to step."""
+    """A training in progress: everything that changes from step to step."""
 
     def __init__(
         self, task: Task, indices: Indices, listeners: Listeners, saved: Mapping[str, Any] | None
@@ -125,8 +125,9 @@ class _Training:
         loss = float(self.loss) / self.steps
         self.loss.zero_()
         if not math.isfinite(loss):
+            rate = self.task.setup.learning_rate
             raise DropError(
-                f"The query model diverged in epoch {epoch + 1} (loss {loss}) with "
-                f"architecture {self.task.setup.architecture!r} at "
-                f"`learning_rate={self.task.setup.learning_rate}`; set a tenth of that."
+                "learning_rate",
+                f"the query model diverged in epoch {epoch + 1} (loss {loss}) with architecture "
+                f"{self.task.setup.architecture!r} at {rate:g}; pass a tenth of that",
             )

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from fiftyone_drop.engine.batches import evaluating
 from fiftyone_drop.training.options import TrainingOptions
-from fiftyone_drop.training.prediction import evaluating
 from fiftyone_drop.training.query_model import QueryModel
 
 WARM_UP = 0.2

@@ -1,19 +1,19 @@
-"""What a query model's training can be told, and what follows from it for a given set of files."""
+"""The options of a query model's training, and what follows from them for a set of files."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from numbers import Integral, Real
 
 import torch
 
+from fiftyone_drop import checks
+from fiftyone_drop.engine.devices import check_device, choose_device, default_workers
+from fiftyone_drop.engine.images import MIN_SIZE, probe_size
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.architectures import architecture_names
-from fiftyone_drop.training.images import MIN_SIZE, probe_size
 
 SMALL_IMAGE = 64  # up to this many pixels a side, "auto" takes the small CNN
 ORDINARY_IMAGE = 224  # the side that torchvision's pretrained weights know
@@ -41,8 +41,8 @@ class TrainingOptions:
             files, at most 224, and 224 with ``pretrained``
         device: a PyTorch device such as ``"cuda:1"``. None means CUDA where there is one, else CPU
         workers: threads that read images. None means one per CPU core, at most 16
-        seed: weights, shuffling and dropout follow from it. On the CPU, results are the same bit
-            for bit on the same machine with the same number of threads
+        seed: at least 0; weights, shuffling and dropout follow from it. On the CPU, results are
+            the same bit for bit on the same machine with the same number of threads
         deterministic: the same bit for bit on CUDA too, by slower algorithms. Not every
             architecture has them
 
@@ -64,23 +64,26 @@ class TrainingOptions:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        _check_architecture(self.architecture, self.pretrained)
-        _check_whole("epochs", self.epochs, 1, optional=True)
-        _check_whole("batch_size", self.batch_size, 2)
-        _check_whole("image_size", self.image_size, MIN_SIZE, optional=True)
-        _check_whole("workers", self.workers, 1, optional=True)
-        _check_whole("seed", self.seed, 0)
-        if not isinstance(self.deterministic, bool):
-            raise DropError(
-                f"Expected argument `deterministic` to be True or False, "
-                f"but got {self.deterministic!r}."
-            )
-        _check_number("momentum", self.momentum, lambda x: 0 < x < 1, "in (0, 1)")
-        _check_number("weight_decay", self.weight_decay, lambda x: x >= 0, "of at least 0")
-        if self.learning_rate is not None:
-            _check_number("learning_rate", self.learning_rate, lambda x: x > 0, "above 0")
-        if self.device is not None:
-            _check_device(self.device)
+        pretrained = checks.flag("pretrained", self.pretrained)
+        rate = checks.number("learning_rate", self.learning_rate, "(0, inf)", optional=True)
+        plain = {
+            "architecture": _check_architecture(self.architecture, pretrained),
+            "pretrained": pretrained,
+            "epochs": checks.whole("epochs", self.epochs, least=1, optional=True),
+            "batch_size": checks.whole("batch_size", self.batch_size, least=2),
+            "learning_rate": rate,
+            "momentum": checks.number("momentum", self.momentum, "(0, 1)"),
+            "weight_decay": checks.number("weight_decay", self.weight_decay, "[0, inf)"),
+            "image_size": checks.whole(
+                "image_size", self.image_size, least=MIN_SIZE, optional=True
+            ),
+            "device": None if self.device is None else check_device(self.device),
+            "workers": checks.whole("workers", self.workers, least=1, optional=True),
+            "seed": checks.whole("seed", self.seed, least=0),
+            "deterministic": checks.flag("deterministic", self.deterministic),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)  # the class is frozen
 
     def setup(self, paths: Sequence[str]) -> Setup:
         """Fill in what the options leave open, looking at the headers of some of the files.
@@ -131,56 +134,20 @@ class Setup:
     workers: int
 
 
-def choose_device(device: str | None) -> torch.device:
-    """The device asked for; for None, CUDA where there is one, else the CPU."""
-    if device is not None:
-        return _check_device(device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def default_workers() -> int:
-    """Threads that read images where nobody says how many."""
-    return min(os.cpu_count() or 1, 16)
-
-
-def _check_architecture(architecture: str, pretrained: bool) -> None:
+def _check_architecture(architecture: object, pretrained: bool) -> str:
     known = ("auto", *architecture_names())
-    if architecture not in known:
-        close = get_close_matches(str(architecture), known, n=1) or ["auto"]
+    name = checks.text("architecture", architecture)
+    if name not in known:
+        close = get_close_matches(name, known, n=1) or ["auto"]
         raise DropError(
-            "Expected argument `architecture` to be 'auto', 'small-cnn', 'small-resnet18' or a "
-            f"torchvision classification model, but got {architecture!r}; try {close[0]!r}."
+            "architecture",
+            "must be 'auto', 'small-cnn', 'small-resnet18' or a torchvision classification "
+            f"model, but got {name!r}; try {close[0]!r}",
         )
-    if pretrained and architecture.startswith("small-"):
+    if pretrained and name.startswith("small-"):
         raise DropError(
-            f"Expected argument `pretrained` to be False with architecture {architecture!r}, which "
-            "has no pretrained weights; use architecture='resnet18' or another of torchvision's."
+            "pretrained",
+            f"must be False with architecture {name!r}, which has no pretrained weights; pass "
+            "architecture='resnet18' or another of torchvision's",
         )
-
-
-def _check_whole(name: str, value: int | None, least: int, *, optional: bool = False) -> None:
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        alternative = " or None" if optional else ""
-        raise DropError(
-            f"Expected argument `{name}` to be a whole number of at least {least}{alternative}, "
-            f"but got {value!r}."
-        )
-
-
-def _check_number(name: str, value: float, holds: Callable[[float], bool], rule: str) -> None:
-    if not isinstance(value, Real) or not math.isfinite(value) or not holds(value):
-        raise DropError(f"Expected argument `{name}` to be a number {rule}, but got {value!r}.")
-
-
-def _check_device(device: str) -> torch.device:
-    try:
-        torch.empty(1, device=device)
-        return torch.device(device)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise DropError(
-            f"Expected argument `device` to be a device of this machine, such as 'cpu', "
-            f"but got {device!r} ({reason}); leave it out to take the best there is."
-        ) from error
+    return name

@@ -12,11 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from fiftyone_drop import checks
+from fiftyone_drop.engine.batches import Halving, evaluating
+from fiftyone_drop.engine.devices import choose_device, default_workers
+from fiftyone_drop.engine.images import Indices
+from fiftyone_drop.engine.reader import RGB, Images
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.architectures import build, head_of
-from fiftyone_drop.training.images import RGB, Images, Indices
-from fiftyone_drop.training.options import SMALL_IMAGE, choose_device, default_workers
-from fiftyone_drop.training.prediction import Halving, evaluating
+from fiftyone_drop.training.options import SMALL_IMAGE
 
 Progress = Callable[[int], object]
 Floats = npt.NDArray[np.float32]
@@ -27,7 +30,7 @@ _FORMAT = "fiftyone-drop query model 1"
 
 @dataclass(eq=False)
 class QueryModel:
-    """A preliminary model and all that is needed to use it on image files.
+    """A preliminary model, ready for image files.
 
     Attributes:
         module: maps (B, 3, S, S) float32 normalised images to (B, K) float32 logits; its last
@@ -42,7 +45,7 @@ class QueryModel:
         eval_key: the FiftyOne evaluation run of these samples; None where there is none. Not saved
         sample_ids: ids of the M samples the model was trained on, where they are known. Not saved
         scores: score name -> (M,) float, in-sample, in the order of ``sample_ids``. Not saved
-        switches: score name -> what its conventions were set to. Not saved
+        switches: score name -> the values of its conventions. Not saved
     """
 
     module: nn.Module
@@ -109,8 +112,7 @@ class QueryModel:
             positions in ``paths`` (B,) int64, logits (B, K) float32, and the input of ``head``
             (B, D) float32
         """
-        images = Images(paths, self.image_size, workers=workers or default_workers(), cached=False)
-        everything = np.arange(len(paths), dtype=np.int64)
+        images, everything = self._images(paths, workers)
         yield from self.predict_images(images, everything, batch_size, progress)
 
     def predict_images(
@@ -121,10 +123,11 @@ class QueryModel:
         progress: Progress | None = None,
     ) -> Iterator[tuple[Indices, Floats, Floats]]:
         """Like ``predict_features``, for some images of an ``Images``: (M,) positions in it."""
-        size = self.batch_size if batch_size is None else batch_size
-        forward = Halving(self._forward, size)
-        for batch, pixels in images.batches(split(indices, size)):
-            logits, features = forward(pixels)
+        batches = self._split(indices, batch_size)
+        halving = Halving(len(batches[0]) if batches else 1)
+        for batch, pixels in images.batches(batches):
+            parts = halving.each(self._forward, pixels)
+            logits, features = map(torch.cat, zip(*parts, strict=True))
             yield batch, logits.numpy(), features.numpy()
             if progress is not None:
                 progress(len(batch))
@@ -132,25 +135,22 @@ class QueryModel:
     def inputs(
         self, paths: Sequence[str], *, batch_size: int | None = None, workers: int | None = None
     ) -> Iterator[tuple[Indices, torch.Tensor]]:
-        """Read image files as what ``module`` takes, for gradients and the like.
+        """Read image files as the inputs of ``module``, for gradients and the like.
 
         Yields:
             positions in ``paths`` (B,) int64, and (B, 3, S, S) float32 on the model's device
         """
-        images = Images(paths, self.image_size, workers=workers or default_workers(), cached=False)
-        everything = np.arange(len(paths), dtype=np.int64)
-        for batch, pixels in images.batches(
-            split(everything, self.batch_size if batch_size is None else batch_size)
-        ):
+        images, everything = self._images(paths, workers)
+        for batch, pixels in images.batches(self._split(everything, batch_size)):
             yield batch, self.normalise(pixels)
 
     @property
     def batch_size(self) -> int:
-        """Images that are predicted at once where nobody says how many."""
+        """Images that are predicted at once by default."""
         return 256 if self.image_size <= SMALL_IMAGE else 64
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Move images to the model's device as what ``module`` takes.
+        """Move images to the model's device, as the inputs of ``module``.
 
         Args:
             pixels: (B, 3, S, S) uint8
@@ -162,6 +162,17 @@ class QueryModel:
         mean = values.new_tensor(self.mean)[:, None, None]
         std = values.new_tensor(self.std)[:, None, None]
         return (values - mean) / std
+
+    def _images(self, paths: Sequence[str], workers: int | None) -> tuple[Images, Indices]:
+        """Image files for one pass, and their positions."""
+        workers = checks.whole("workers", workers, least=1, optional=True) or default_workers()
+        images = Images(paths, self.image_size, workers=workers, cached=False)
+        return images, np.arange(len(paths), dtype=np.int64)
+
+    def _split(self, indices: Indices, batch_size: int | None) -> list[Indices]:
+        """Cut (M,) indices into batches; the last may be smaller."""
+        size = checks.whole("batch_size", batch_size, least=1, optional=True) or self.batch_size
+        return [indices[i : i + size] for i in range(0, len(indices), size)]
 
     def _forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         features: list[torch.Tensor] = []
@@ -184,7 +195,7 @@ class QueryModel:
             "std": list(self.std),
             "weights": {name: value.cpu() for name, value in self.module.state_dict().items()},
         }
-        torch.save(content, path)
+        torch.save(content, checks.path("path", path))
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None) -> QueryModel:
@@ -195,10 +206,10 @@ class QueryModel:
             device: a PyTorch device. None means CUDA where there is one, else CPU
 
         Raises:
-            DropError: the file is none of ours, or the device is unknown
+            DropError: ``save`` has not written the file, or the device is unknown
             FileNotFoundError: there is no such file
         """
-        content = _read(path)
+        content = _read(checks.path("path", path))
         classes = tuple(content["classes"])
         size = content["image_size"]
         with torch.random.fork_rng(devices=[]):
@@ -215,21 +226,12 @@ class QueryModel:
         )
 
 
-def split(indices: Indices, batch_size: int) -> list[Indices]:
-    """Cut (M,) indices into batches of ``batch_size``; the last may be smaller."""
-    if batch_size < 1:
-        raise DropError(
-            f"Expected argument `batch_size` to be at least 1 or None, but got {batch_size}."
-        )
-    return [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-
-
-def _read(path: str | Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    # On a file that is no archive, the safe unpickler stumbles in ways that nobody has listed.
+    # On a file that is no archive, the safe unpickler may raise anything.
     except Exception as error:
         raise _not_ours(path) from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
@@ -237,8 +239,9 @@ def _read(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def _not_ours(path: str | Path) -> DropError:
+def _not_ours(path: Path) -> DropError:
     return DropError(
-        f"Expected argument `path` to be a file written by QueryModel.save, but got {path}, which "
-        "is damaged, was made by something else, or holds more than weights; train the model again."
+        "path",
+        f"must be a file written by QueryModel.save, but got {path}, which is damaged, was made "
+        "by something else, or holds more than weights; train the model again",
     )

@@ -1,4 +1,4 @@
-"""What all trainings of a call share: images, labels, options, and errors that name a remedy."""
+"""The inputs that all trainings of a call share, and errors of theirs that name a remedy."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-import fiftyone_drop
+from fiftyone_drop import checks
+from fiftyone_drop._version import __version__
+from fiftyone_drop.engine.fingerprints import file_states
+from fiftyone_drop.engine.images import Indices
+from fiftyone_drop.engine.randomness import CUBLAS, deterministic_algorithms
+from fiftyone_drop.engine.reader import RGB, Images
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.architectures import build
-from fiftyone_drop.training.checkpoint import file_states
-from fiftyone_drop.training.checks import check_samples
-from fiftyone_drop.training.images import RGB, Images, Indices
+from fiftyone_drop.training.arrays import check_samples
 from fiftyone_drop.training.options import Setup, TrainingOptions
 from fiftyone_drop.training.query_model import QueryModel
-from fiftyone_drop.training.randomness import CUBLAS, deterministic_algorithms
 
 IMAGENET_MEAN: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
@@ -27,7 +29,7 @@ IMAGENET_STD: RGB = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Task:
-    """What all folds share. Its fields are checked."""
+    """The images, labels and options that all folds share; all of them checked."""
 
     images: Images
     codes: npt.NDArray[np.int64]
@@ -45,21 +47,22 @@ class Task:
     ) -> Task:
         """Check the arguments of ``train`` and ``cross_validate``, and fill in the options."""
         options = options or TrainingOptions()
+        classes = checks.texts("classes", classes)
         codes = check_samples(paths, labels, classes)
         setup = options.setup(paths)
         images = Images(paths, setup.image_size, workers=setup.workers)
-        return cls(images, codes, tuple(classes), options, setup)
+        return cls(images, codes, classes, options, setup)
 
     def inputs(self) -> dict[str, object]:
         """Everything that the weights of a model follow from, besides the samples it sees."""
-        chosen = asdict(self.options) | asdict(self.setup) | {"device": str(self.setup.device)}
-        del chosen["workers"]  # which change nothing
+        options = asdict(self.options) | asdict(self.setup) | {"device": str(self.setup.device)}
+        del options["workers"]  # which change nothing
         return {
-            "version": fiftyone_drop.__version__,
+            "version": __version__,
             "files": file_states(self.images.paths),
             "codes": self.codes,
             "classes": self.classes,
-            "options": chosen,
+            "options": options,
         }
 
     def new_model(self, indices: Indices, saved: Mapping[str, Any] | None = None) -> QueryModel:
@@ -80,28 +83,30 @@ class Task:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The options' algorithms inside, and what may go wrong on a GPU said with a remedy."""
+        """The options' algorithms inside; errors of the GPU name a remedy."""
         setup = self.setup
         try:
             with deterministic_algorithms(setup.device, self.options.deterministic):
                 yield
         except torch.cuda.OutOfMemoryError as error:
             raise DropError(
+                "batch_size",
                 f"{setup.device} ran out of memory while training {setup.architecture!r} with "
-                f"`batch_size={self.options.batch_size}` and `image_size={setup.image_size}`; set "
-                "half of either, or another `device`. Training never changes the batch size by "
-                f"itself, since the model follows from it. ({error})"
+                f"batch_size={self.options.batch_size} and image_size={setup.image_size}; pass "
+                "half of either, or another device. Training never changes the batch size by "
+                f"itself, since the model follows from it ({error})",
             ) from error
         except RuntimeError as error:
             if CUBLAS in str(error):
                 raise DropError(
-                    "`deterministic=True` comes too late, since this process has used cuBLAS "
-                    f"already; start Python with the environment variable {CUBLAS}=:4096:8."
+                    "deterministic",
+                    "True comes too late, since this process has used cuBLAS already; start "
+                    f"Python with the environment variable {CUBLAS}=:4096:8",
                 ) from error
             if "does not have a deterministic implementation" in str(error):
                 raise DropError(
-                    f"Expected argument `deterministic` to be False with architecture "
-                    f"{setup.architecture!r} on {setup.device}, since {error}; take another "
-                    "architecture, such as 'small-cnn' or 'resnet18'."
+                    "deterministic",
+                    f"must be False with architecture {setup.architecture!r} on {setup.device}, "
+                    f"since {error}; pass another architecture, such as 'small-cnn' or 'resnet18'",
                 ) from error
             raise

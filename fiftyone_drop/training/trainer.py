@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from fiftyone_drop.training.checkpoint import Checkpoints, Folder
-from fiftyone_drop.training.checks import check_recorder, split_folds
+from fiftyone_drop import checks
+from fiftyone_drop.engine.checkpoint import Checkpoint
+from fiftyone_drop.engine.files import Folder
+from fiftyone_drop.engine.images import Indices
+from fiftyone_drop.engine.randomness import deterministic_algorithms
+from fiftyone_drop.training.arrays import check_recorder, split_folds
 from fiftyone_drop.training.fitting import Listeners, OnBatch, fit
-from fiftyone_drop.training.images import Indices
 from fiftyone_drop.training.options import TrainingOptions
 from fiftyone_drop.training.query_model import Floats, Progress, QueryModel
-from fiftyone_drop.training.randomness import deterministic_algorithms
 from fiftyone_drop.training.task import Task
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def train(
     progress: Progress | None = None,
     on_batch: OnBatch | None = None,
     recorder: DynamicsRecorder | None = None,
-    checkpoint_dir: Folder | Checkpoints | None = None,
+    checkpoint_dir: Folder | Checkpoint | None = None,
 ) -> QueryModel:
     """Train one query model on all samples, without augmentation, as the paper does.
 
@@ -47,14 +49,14 @@ def train(
         classes: K class names; some may have no sample
         options: how to train. None means the defaults
         progress: called with the number of images trained on since its last call; every epoch
-            counts N, and what an interrupted call has done counts too
+            counts N, and so do the images of an interrupted call
         on_batch: called at every step of this call with positions in ``paths`` (B,) int64 and the
             logits (B, K) float32 from before the step, detached, on the training device
         recorder: records the training dynamics, one epoch after the other; of N samples with the
             same labels. Scores switched to "clean" cost a second forward pass, about a third of
             the training time. After an error or an interruption it is as it was before
         checkpoint_dir: a folder for checkpoints, written from time to time and removed at the end,
-            where a call finds its own again by its inputs; or a ``Checkpoints`` of such a folder,
+            where a call finds its own again by its inputs; or a ``Checkpoint`` in such a folder,
             which the caller removes. None writes none
 
     Returns:
@@ -72,9 +74,9 @@ def train(
     with (
         _recording(recorder, task, 1),
         task.running(),
-        _checkpoints(checkpoint_dir, task, None, recorder) as checkpoints,
+        _checkpoint(checkpoint_dir, task, None, recorder) as checkpoint,
     ):
-        return fit(task, everything, 0, Listeners(progress, on_batch, recorder), checkpoints)
+        return fit(task, everything, 0, Listeners(progress, on_batch, recorder), checkpoint)
 
 
 def cross_validate(
@@ -88,7 +90,7 @@ def cross_validate(
     progress: Progress | None = None,
     on_batch: OnBatch | None = None,
     recorder: DynamicsRecorder | None = None,
-    checkpoint_dir: Folder | Checkpoints | None = None,
+    checkpoint_dir: Folder | Checkpoint | None = None,
     keep_models: bool = False,
 ) -> list[QueryModel]:
     """Predict every sample of a fold with a model that was trained on the other folds.
@@ -121,23 +123,24 @@ def cross_validate(
     Raises:
         DropError: as in ``train``; no fold is held out, or one leaves too little to train on
     """
+    keep_models = checks.flag("keep_models", keep_models)
     folds = split_folds(fold_of, len(paths))
     task = Task.of(paths, labels, classes, options)
     models = []
     with (
         _recording(recorder, task, len(folds)),
-        _checkpoints(checkpoint_dir, task, fold_of, recorder) as checkpoints,
+        _checkpoint(checkpoint_dir, task, fold_of, recorder) as checkpoint,
     ):
         listeners = Listeners(progress, on_batch, recorder)
         for fold in folds:
             with task.running():
-                model = fit(task, fold.kept, fold.number, listeners, checkpoints)
+                model = fit(task, fold.kept, fold.number, listeners, checkpoint)
             with deterministic_algorithms(task.setup.device, task.options.deterministic):
                 for indices, logits, _ in model.predict_images(
                     task.images, fold.held_out, progress=progress
                 ):
                     on_logits(indices, logits)
-                    checkpoints.tick()
+                    checkpoint.tick()
             if keep_models:
                 models.append(model)
     return models
@@ -145,7 +148,7 @@ def cross_validate(
 
 @contextmanager
 def _recording(recorder: DynamicsRecorder | None, task: Task, models: int) -> Iterator[None]:
-    """Check a recorder; whatever goes wrong inside, it is as before.
+    """Check a recorder, which is as before after any error inside.
 
     So the same call may follow with the same recorder, and no presentation counts twice.
     """
@@ -162,21 +165,20 @@ def _recording(recorder: DynamicsRecorder | None, task: Task, models: int) -> It
 
 
 @contextmanager
-def _checkpoints(
-    given: Folder | Checkpoints | None,
+def _checkpoint(
+    place: Folder | Checkpoint | None,
     task: Task,
     fold_of: npt.ArrayLike | None,
     recorder: DynamicsRecorder | None,
-) -> Iterator[Checkpoints]:
-    """The checkpoints of a call; those that are not the caller's go when it is done."""
-    checkpoints = given if isinstance(given, Checkpoints) else Checkpoints(given)
-    checkpoints.open(
+) -> Iterator[Checkpoint]:
+    """The checkpoint of a call; unless it is the caller's, it is removed after the call."""
+    checkpoint = place if isinstance(place, Checkpoint) else Checkpoint(place)
+    checkpoint.open(
         lambda: {
             **task.inputs(),
             "fold_of": None if fold_of is None else np.asarray(fold_of, np.int64),
             "recorder": None if recorder is None else recorder.state_dict(),
         }
     )
-    yield checkpoints
-    if checkpoints is not given:
-        checkpoints.remove()
+    with nullcontext(checkpoint) if checkpoint is place else checkpoint:
+        yield checkpoint

@@ -1,0 +1,289 @@
+"""The door: values that users pass become plain Python values here, or a ``DropError``.
+
+Every function takes the name of the argument and the value, and returns the canonical value: an
+``int``, ``float``, ``bool`` or ``str`` that JSON, MongoDB and a file name can hold. NumPy's scalars
+and arrays without dimensions count as the numbers and texts that they hold. Nothing else in the
+package checks a number, a name or a fraction by hand.
+
+Python alone.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import os
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from fiftyone_drop.errors import DropError
+
+# MongoDB stores whole numbers in 64 bits
+LARGEST = 2**63 - 1
+
+
+@overload
+def whole(argument: str, value: object, *, least: int = ..., most: int = ...) -> int: ...
+@overload
+def whole(
+    argument: str, value: object, *, least: int = ..., most: int = ..., optional: Literal[True]
+) -> int | None: ...
+def whole(
+    argument: str,
+    value: object,
+    *,
+    least: int = -LARGEST - 1,
+    most: int = LARGEST,
+    optional: bool = False,
+) -> int | None:
+    """A whole number as an ``int``. Neither ``True`` nor ``2.0`` is one.
+
+    Args:
+        argument: the name of the argument, for the error
+        value: the value that was passed
+        least: the smallest allowed number
+        most: the largest allowed number
+        optional (False): whether None is allowed
+
+    Raises:
+        DropError: if ``value`` is no whole number, or out of range
+    """
+    plain = _plain(value)
+    if plain is None and optional:
+        return None
+    integral = _is_number(plain) and isinstance(plain, numbers.Integral)
+    if integral and least <= int(plain) <= most:
+        return int(plain)
+    rule = "a whole number"
+    if most < LARGEST:
+        rule += f" in [{least}, {most}]"
+    elif least > -LARGEST - 1:
+        rule += f" >= {least}"
+    elif integral:
+        rule += " of at most 64 bits"
+    raise DropError(argument, f"must be {rule}{_or_none(optional)}, but got {_shown(value)}")
+
+
+@overload
+def number(argument: str, value: object, interval: str = ..., hint: str = ...) -> float: ...
+@overload
+def number(
+    argument: str, value: object, interval: str = ..., hint: str = ..., *, optional: Literal[True]
+) -> float | None: ...
+def number(
+    argument: str,
+    value: object,
+    interval: str = "(-inf, inf)",
+    hint: str = "",
+    *,
+    optional: bool = False,
+) -> float | None:
+    """A finite number as a ``float``.
+
+    Args:
+        argument: the name of the argument, for the error
+        value: the value that was passed
+        interval: where it must lie, such as ``"(0, 1]"``
+        hint: what the number means, for the error
+        optional (False): whether None is allowed
+
+    Raises:
+        DropError: if ``value`` is no finite number, or outside the interval
+    """
+    plain = _plain(value)
+    if plain is None and optional:
+        return None
+    if _is_number(plain) and isinstance(plain, numbers.Real):
+        converted = _to_float(plain)
+        if _within(converted, interval):
+            return converted
+    rule = "a finite number" if interval == "(-inf, inf)" else f"a number in {interval}"
+    meaning = f", {hint}" if hint else ""
+    raise DropError(
+        argument, f"must be {rule}{_or_none(optional)}{meaning}, but got {_shown(value)}"
+    )
+
+
+def density(argument: str, value: object) -> float:
+    """A dataset density as a ``float`` in (0, 1]: the fraction that is kept.
+
+    Raises:
+        DropError: if ``value`` is not a number in (0, 1]
+    """
+    try:
+        return number(argument, value, "(0, 1]", "the fraction that is kept")
+    except DropError as error:
+        plain = _plain(value)
+        if _is_number(plain) and 1 < plain <= 100:
+            percent = f". To keep {float(plain):g} % write {float(plain) / 100:g}"
+            raise DropError(argument, error.message + percent) from None
+        raise
+
+
+def flag(argument: str, value: object) -> bool:
+    """A ``bool``.
+
+    Raises:
+        DropError: if ``value`` is anything but True or False
+    """
+    plain = _plain(value)
+    if isinstance(plain, bool):
+        return plain
+    raise DropError(argument, f"must be True or False, but got {_shown(value)}")
+
+
+@overload
+def text(argument: str, value: object, remedy: str = ..., *, empty: bool = ...) -> str: ...
+@overload
+def text(
+    argument: str, value: object, remedy: str = ..., *, optional: Literal[True]
+) -> str | None: ...
+def text(
+    argument: str, value: object, remedy: str = "", *, optional: bool = False, empty: bool = False
+) -> str | None:
+    """A text as a ``str``.
+
+    Args:
+        argument: the name of the argument, for the error
+        value: the value that was passed
+        remedy: what else the error says
+        optional (False): whether None is allowed
+        empty (False): whether a text without a letter is allowed
+
+    Raises:
+        DropError: if ``value`` is no text, empty, or cannot be stored as UTF-8
+    """
+    plain = _plain(value)
+    if plain is None and optional:
+        return None
+    if isinstance(plain, str) and (plain or empty) and "\0" not in plain and _encodes(plain):
+        return str(plain)
+    more = f"; {remedy}" if remedy else ""
+    raise DropError(argument, f"must be a text{_or_none(optional)}, but got {_shown(value)}{more}")
+
+
+def choice(argument: str, value: object, choices: Collection[str]) -> str:
+    """One of some words, as a ``str``.
+
+    Raises:
+        DropError: if ``value`` is another word
+    """
+    plain = _plain(value)
+    if isinstance(plain, str) and plain in choices:
+        return str(plain)
+    raise DropError(argument, f"must be one of {list(choices)}, but got {_shown(value)}")
+
+
+def name(argument: str, value: object, what: str = "must be a valid field name") -> str:
+    """A name that a field and a run can have: letters, digits and ``_``, not starting with these.
+
+    Args:
+        argument: the name of the argument, for the error
+        value: the value that was passed, or one that follows from it
+        what: the rule, for the error
+
+    Raises:
+        DropError: if ``value`` is no such name
+    """
+    plain = _plain(value)
+    if isinstance(plain, str) and plain.isidentifier() and not plain.startswith("_"):
+        return str(plain)
+    raise DropError(
+        argument,
+        f"{what} (letters, digits and _, not starting with a digit or _), but got {_shown(value)}",
+    )
+
+
+def path(argument: str, value: object) -> Path:
+    """The path of a file or folder, with ``~`` for the user's home.
+
+    Raises:
+        DropError: if ``value`` is neither a text nor a ``pathlib.Path``
+    """
+    plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+    return Path(text(argument, plain)).expanduser()
+
+
+def texts(argument: str, value: object) -> tuple[str, ...]:
+    """A sequence of texts as a tuple; a single text is refused, since it is a common slip.
+
+    Raises:
+        DropError: if ``value`` is no sequence of texts
+    """
+    if isinstance(value, str):
+        raise DropError(argument, f"must be a sequence of names, such as ({value!r},)")
+    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
+        raise DropError(argument, f"must be a sequence of names, but got {_shown(value)}")
+    return tuple(text(argument, item) for item in value)
+
+
+def seed(argument: str, value: object) -> int:
+    """A seed: any whole number of 64 bits, as an ``int``.
+
+    Raises:
+        DropError: if ``value`` is no such number
+    """
+    return whole(argument, value)
+
+
+def same_definition(argument: str, name: str, known: object, new: object) -> None:
+    """Check that a name is taken by the same definition only, as when a notebook's cell runs again.
+
+    Args:
+        argument: the name of the argument, for the error
+        name: the name that is taken
+        known: the function or class that has it
+        new: the function or class that wants it
+
+    Raises:
+        DropError: if the two differ in module or name
+    """
+    origins = [[getattr(f, n, None) for n in ("__module__", "__qualname__")] for f in (known, new)]
+    if origins[0] != origins[1]:
+        raise DropError(argument, f"'{name}' is registered already; choose another name")
+
+
+# -- how values are looked at ---------------------------------------------------------------------
+
+
+def _plain(value: object) -> Any:
+    """The Python value of a NumPy or PyTorch scalar, or an array without dimensions."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _to_float(value: numbers.Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _within(value: float, interval: str) -> bool:
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    above = low <= value if interval[0] == "[" else low < value
+    below = value <= high if interval[-1] == "]" else value < high
+    return math.isfinite(value) and above and below
+
+
+def _encodes(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate, from a file name that is no UTF-8
+        return False
+    return True
+
+
+def _or_none(optional: bool) -> str:
+    return " or None" if optional else ""
+
+
+def _shown(value: object, most: int = 200) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= most else f"{shown[:most]}..."

@@ -1,0 +1,184 @@
+"""Query models on FiftyOne samples: trained on a part of them, predicting the rest.
+
+The shell around :mod:`fiftyone_drop.training`, which knows arrays and files only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.core.utils as fou
+import numpy as np
+
+from fiftyone_drop._log import logger
+from fiftyone_drop._types import Codes, Ids, IntArray
+from fiftyone_drop.order import random_order, rank_in_class
+from fiftyone_drop.population import Outcomes, Population
+from fiftyone_drop.predictions import (
+    Collector,
+    Predictions,
+    predict_samples,
+    query_model_source,
+)
+
+if TYPE_CHECKING:
+    from fiftyone_drop.engine.checkpoint import Checkpoint
+    from fiftyone_drop.scoring import DynamicsRecorder
+    from fiftyone_drop.training import TrainingOptions
+
+Folder = str | os.PathLike[str]
+
+
+def stratified_folds(codes: Codes, ids: Ids, k: int, folds: int, seed: int) -> IntArray:
+    """Divide samples into folds of nearly equal size, and each class as evenly as it can be.
+
+    The samples are dealt class by class, and a class goes on where the last one stopped: so the
+    sizes of two folds differ by one at most, and so do their shares of a class.
+
+    Returns:
+        (N,) int in [0, folds); the same for a sample id in any order of the samples
+    """
+    by_class, _ = rank_in_class(codes, random_order(ids, seed), k)
+    fold_of = np.empty(len(codes), dtype=np.int64)
+    fold_of[by_class] = np.arange(len(codes)) % folds
+    return fold_of
+
+
+def stratified_holdout(codes: Codes, ids: Ids, k: int, holdout: float, seed: int) -> IntArray:
+    """Hold out a fraction of each class, and at least one sample of it.
+
+    Returns:
+        (N,) int, 0 for held-out samples and -1 for the others
+    """
+    by_class, rank = rank_in_class(codes, random_order(ids, seed), k)
+    sizes = np.bincount(codes, minlength=k)
+    held_out = np.maximum(1, np.floor(holdout * sizes + 0.5)).astype(np.int64)
+    fold_of = np.empty(len(codes), dtype=np.int64)
+    fold_of[by_class] = np.where(rank < np.repeat(held_out, sizes), 0, -1)
+    return fold_of
+
+
+def cross_predict(
+    population: Population,
+    folds: int,
+    holdout: float | None,
+    seed: int,
+    progress: Any,
+    options: TrainingOptions | None = None,
+    *,
+    keep_models: bool = False,
+    scores: Mapping[str, Mapping[str, Any]] | None = None,
+    recorder: DynamicsRecorder | None = None,
+    checkpoint_dir: Folder | None = None,
+) -> Predictions:
+    """Train query models, and predict every held-out sample with a model that has not seen it.
+
+    Args:
+        population: the samples, with filepaths
+        folds: the number of query models, each predicting one fold
+        holdout: a fraction in (0, 1): one query model that predicts this fraction; None for
+            ``folds``
+        seed: decides the folds and the models
+        progress: as everywhere in FiftyOne
+        options (None): how to train
+        keep_models (False): whether to return the models
+        scores (None): the scores to compute from logits, with their switches; None for EL2N
+        recorder (None): records the dynamics of all samples that are not held out; with
+            ``holdout`` only
+        checkpoint_dir (None): the folder of an interrupted training's checkpoint; by default in
+            the user's cache
+
+    Returns:
+        the :class:`Predictions`, to be written in the context of their ``checkpoint``
+    """
+    from fiftyone_drop import training
+
+    assert population.filepaths is not None
+    checkpoint = _checkpoint(checkpoint_dir)
+    options = options or training.TrainingOptions(seed=seed % 2**32)
+    codes, ids, k = population.codes, population.ids, len(population.classes)
+    if holdout is None:
+        fold_of = stratified_folds(codes, ids, k, folds, seed)
+        words = f"{len(np.unique(fold_of))} cross-validated query models"
+    else:
+        fold_of = stratified_holdout(codes, ids, k, holdout, seed)
+        words = f"a query model on a hold-out of {holdout:g}"
+    cost = training.training_cost(
+        population.filepaths, fold_of, options, num_classes=len(population.label_names)
+    )
+    logger.info("Training %s", cost)
+    collector = Collector(population.labels, population.label_names, scores)
+    with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
+        models = training.cross_validate(
+            population.filepaths,
+            population.labels.astype(np.int64),
+            population.label_names,
+            fold_of,
+            options,
+            on_logits=collector.add,
+            progress=bar.update,
+            recorder=recorder,
+            checkpoint_dir=checkpoint,
+            keep_models=keep_models,
+        )
+    predictions = collector.finish(ids, np.flatnonzero(fold_of >= 0), words)
+    return replace(predictions, models=models, checkpoint=checkpoint)
+
+
+def train_and_predict(
+    population: Population,
+    validation: Outcomes,
+    options: TrainingOptions,
+    progress: Any,
+    *,
+    recorder: DynamicsRecorder | None = None,
+    checkpoint_dir: Folder | None = None,
+) -> Predictions:
+    """Train one query model on all samples, and predict validation samples.
+
+    Args:
+        population: the samples, with filepaths
+        validation: the validation samples, with their filepaths as the only column
+        options: how to train
+        progress: as everywhere in FiftyOne
+        recorder (None): records the dynamics of the samples
+        checkpoint_dir (None): as in :func:`cross_predict`
+
+    Returns:
+        the :class:`Predictions` on the validation samples, with the model, to be written in the
+        context of their ``checkpoint``
+    """
+    from fiftyone_drop import training
+
+    assert population.filepaths is not None
+    checkpoint = _checkpoint(checkpoint_dir)
+    classes = population.label_names
+    cost = training.training_cost(population.filepaths, None, options, num_classes=len(classes))
+    logger.info("Training %s", cost)
+    with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
+        model = training.train(
+            population.filepaths,
+            population.labels.astype(np.int64),
+            classes,
+            options,
+            progress=bar.update,
+            recorder=recorder,
+            checkpoint_dir=checkpoint,
+        )
+    predictions = predict_samples(
+        query_model_source(model),
+        validation.ids,
+        validation.columns[0],
+        validation.labels,
+        progress,
+    )
+    return replace(predictions, models=[model], checkpoint=checkpoint)
+
+
+def _checkpoint(folder: Folder | None) -> Checkpoint:
+    from fiftyone_drop.engine.cache import new_checkpoint
+
+    return new_checkpoint(folder)

@@ -1,0 +1,140 @@
+"""One image file in, one array or tensor out.
+
+Pillow reads everything. It handles every mode that datasets come in, and is as quick as torchvision
+for what we need: slower on small files, which the cache in ``reader.py`` reads once, and faster on
+photos of some megapixels, because libjpeg scales down while it decodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from fiftyone_drop.errors import DropError
+
+MIN_SIZE = 8
+PROBED_FILES = 64
+
+Indices = npt.NDArray[np.int64]
+Pixels = npt.NDArray[np.uint8]
+
+
+class UnreadableImageError(DropError):
+    """The file is missing or is no image.
+
+    Attributes:
+        reason: what Pillow says
+    """
+
+    def __init__(self, path: str, error: Exception) -> None:
+        self.reason = f"{type(error).__name__}: {error}"
+        super().__init__(
+            "paths",
+            f"cannot read the image {path}: {self.reason}; repair the file, or leave its sample "
+            "out",
+        )
+
+
+class Read(Protocol):
+    """Reads one image file as the input of a model. Equal ones read the same."""
+
+    def __call__(self, path: str) -> Tensor:
+        """Read one file; raise :class:`UnreadableImageError` if that cannot be done."""
+        ...
+
+
+@dataclass(frozen=True)
+class Square:
+    """The whole image as a square of ``size`` pixels a side, as our query models see it."""
+
+    size: int
+
+    def __call__(self, path: str) -> Tensor:
+        """(3, size, size) uint8, channels last in memory."""
+        return torch.from_numpy(read_image(path, self.size)).permute(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """An RGB image of Pillow's, handed to ``transform``, as torchvision and FiftyOne do."""
+
+    transform: Callable[[Any], Any]
+
+    def __call__(self, path: str) -> Tensor:
+        """What the transform makes of it, mostly (C, H, W)."""
+        try:
+            with Image.open(path) as file:
+                image = file.convert("RGB")
+        except Exception as error:  # as in read_image
+            raise UnreadableImageError(path, error) from error
+        value = self.transform(image)
+        if not isinstance(value, Tensor):
+            raise DropError(
+                "transform",
+                f"must return a tensor, but returned a {type(value).__name__}; add "
+                "v2.ToImage() and v2.ToDtype(torch.float32, scale=True)",
+            )
+        return value
+
+
+def read_image(path: str, size: int) -> Pixels:
+    """Read an image file as RGB, upright by its EXIF orientation, scaled to a square.
+
+    Grey, palette, CMYK, 16-bit and floating point images are converted; transparency is dropped.
+
+    Returns:
+        (size, size, 3) uint8
+
+    Raises:
+        UnreadableImageError: the file is missing or is no image
+    """
+    try:
+        with Image.open(path) as file:
+            file.draft("RGB", (size, size))
+            image = _to_rgb(ImageOps.exif_transpose(file))
+            if image.size != (size, size):
+                image = image.resize((size, size), Image.Resampling.BILINEAR)
+            return np.array(image)
+    # Pillow's decoders raise OSError, ValueError, SyntaxError, struct.error and more.
+    except Exception as error:
+        raise UnreadableImageError(path, error) from error
+
+
+def probe_size(paths: Sequence[str]) -> int:
+    """The typical side of the images: the median of sqrt(width x height), at least 8.
+
+    Reads the headers of at most 64 files, evenly spaced.
+
+    Raises:
+        UnreadableImageError: one of those files is missing or is no image
+    """
+    sides = []
+    for i in spread(len(paths), PROBED_FILES):
+        try:
+            with Image.open(paths[i]) as file:
+                sides.append((file.width * file.height) ** 0.5)
+        except Exception as error:  # as in read_image
+            raise UnreadableImageError(paths[i], error) from error
+    return max(MIN_SIZE, round(float(np.median(sides))))
+
+
+def spread(n: int, limit: int) -> Indices:
+    """At most ``limit`` of the positions 0 to n - 1, evenly spaced, ascending."""
+    return np.unique(np.linspace(0, n - 1, min(n, limit)).round().astype(np.int64))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F" or image.mode.startswith("I"):
+        # convert("RGB") would clip these at 255: 16-bit scans turn white, floats in [0, 1] black.
+        values = np.asarray(image).astype(np.float64)
+        top = values.max(initial=0)
+        limit = 1 if image.mode == "F" and top <= 1 else 255 if top <= 255 else 65535
+        image = Image.fromarray((values * (255 / limit)).clip(0, 255).astype(np.uint8))
+    return image.convert("RGB")

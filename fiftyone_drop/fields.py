@@ -1,0 +1,226 @@
+"""Fields: which hold labels, groups and scores, and which end of a score is kept first.
+
+Reads the schema of a collection and the records of its runs, and no sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+
+from fiftyone_drop import checks, run_lookup
+from fiftyone_drop.errors import DropError
+
+NUMBER_FIELDS = (fo.FloatField, fo.IntField)
+
+
+def check_collection(samples: object, argument: str = "samples") -> foc.SampleCollection:
+    """Return a collection of images that can be pruned.
+
+    Raises:
+        DropError: if ``samples`` is no FiftyOne collection, an empty one, or one of groups, videos,
+            patches, frames or clips
+    """
+    collection = run_lookup.check_dataset(samples, argument)
+    kind = None
+    if collection._is_patches or collection._is_frames or collection._is_clips:
+        kind = "a view of patches, frames or clips"
+    elif "group" in (collection.media_type, collection._root_dataset.media_type):
+        kind = "a grouped collection"
+    elif collection.media_type == "video":
+        kind = "a collection of videos"
+    if kind:
+        raise DropError(
+            argument,
+            f"{kind} cannot be pruned; collections of images can. Make one first, for example with "
+            "dataset.select_group_slices('left').clone() or view.clone(), whose samples are images",
+        )
+    if not collection:
+        raise DropError(argument, "the target view is empty; pass a view that holds samples")
+    return collection
+
+
+# -- labels and groups ----------------------------------------------------------------------------
+
+
+def label_path(samples: foc.SampleCollection, label_field: object, argument: str) -> str:
+    """The path of the class names in a Classification or string field.
+
+    Args:
+        samples: a collection
+        label_field: the name of the field
+        argument: the argument that named it, for errors
+
+    Raises:
+        DropError: if there is no such field, or it holds no class labels
+    """
+    label_field = checks.text(argument, label_field)
+    field = samples.get_field(label_field)
+    if field is None:
+        raise DropError(
+            argument,
+            f"no field {label_field!r}; fields with class labels are {class_label_fields(samples)}",
+        )
+    if isinstance(field, fo.StringField):
+        return label_field
+    if is_classification(field):
+        return f"{label_field}.label"
+    raise DropError(
+        argument,
+        f"'{label_field}' is a {_describe(field)} and holds no class labels; it must be a "
+        f"Classification or a string field, such as {class_label_fields(samples)}",
+    )
+
+
+def group_path(samples: foc.SampleCollection, group_by: str) -> str:
+    """The path of the values that classes are divided by.
+
+    Raises:
+        DropError: if there is no such field, or its values are not one label, string, integer or
+            boolean per sample
+    """
+    if isinstance(samples.get_field(group_by), fo.BooleanField | fo.IntField):
+        return group_by
+    return label_path(samples, group_by, "group_by")
+
+
+def class_paths(samples: foc.SampleCollection, label_field: str, group_by: str | None) -> list[str]:
+    """The paths that tell the class of a sample: its label and, with ``group_by``, its group.
+
+    Raises:
+        DropError: if a field is unfit
+    """
+    paths = [label_path(samples, label_field, "label_field")]
+    return paths if group_by is None else [*paths, group_path(samples, group_by)]
+
+
+def default_label_field(samples: foc.SampleCollection, besides: Iterable[str] = ()) -> str:
+    """The only Classification field that holds no predictions, as far as runs tell.
+
+    Args:
+        samples: a collection
+        besides (()): other fields that hold predictions
+
+    Raises:
+        DropError: if there are none or several; it lists the candidates
+    """
+    predictions = {*run_lookup.known_predictions(samples._root_dataset), *besides}
+    candidates = [name for name in _classification_fields(samples) if name not in predictions]
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise DropError(
+            "label_field", f"several fields hold class labels, pass one of {candidates}"
+        )
+    raise DropError(
+        "label_field",
+        "there is no Classification field besides predictions; pass the name of a string field "
+        f"that holds class labels, such as {_string_fields(samples)}",
+    )
+
+
+def class_label_fields(samples: foc.SampleCollection) -> list[str]:
+    """The fields that may hold class labels: Classifications first, then strings."""
+    return _classification_fields(samples) + _string_fields(samples)
+
+
+def is_classification(field: object) -> bool:
+    """Whether a field holds one Classification per sample."""
+    return isinstance(field, fo.EmbeddedDocumentField) and issubclass(
+        field.document_type, fo.Classification
+    )
+
+
+def _describe(field: fo.Field) -> str:
+    if isinstance(field, fo.EmbeddedDocumentField):
+        return str(field.document_type.__name__)
+    return type(field).__name__
+
+
+def _classification_fields(samples: foc.SampleCollection) -> list[str]:
+    return [name for name, field in samples.get_field_schema().items() if is_classification(field)]
+
+
+def _string_fields(samples: foc.SampleCollection) -> list[str]:
+    schema = samples.get_field_schema(ftype=fo.StringField)
+    return [name for name in schema if name != "filepath"]
+
+
+# -- scores ---------------------------------------------------------------------------------------
+
+
+def number_field(samples: foc.SampleCollection, name: object, argument: str, remedy: str) -> str:
+    """The name of a field of numbers.
+
+    Args:
+        samples: a collection
+        name: the name of the field
+        argument: the argument that named it, for errors
+        remedy: what an error says in the end
+
+    Raises:
+        DropError: if there is no such field, or it holds something else
+    """
+    name = checks.text(argument, name, remedy)
+    if isinstance(samples.get_field(name), NUMBER_FIELDS):
+        return name
+    raise DropError(
+        argument,
+        f"must be the name of a number field, one of {number_fields(samples)}, but got "
+        f"{name!r}; {remedy}",
+    )
+
+
+def number_fields(samples: foc.SampleCollection) -> list[str]:
+    """The fields that hold numbers."""
+    return list(samples.get_field_schema(ftype=NUMBER_FIELDS))
+
+
+def score_fields(samples: foc.SampleCollection) -> list[str]:
+    """The number fields that say which end is kept first."""
+    schema = samples.get_field_schema(ftype=NUMBER_FIELDS)
+    return [name for name, field in schema.items() if first_end(field)]
+
+
+def first_end(field: fo.Field) -> str | None:
+    """The end of a score field that is kept first, ``"high"`` or ``"low"``; None if unknown."""
+    info = field.info or {}
+    # Scores such as k_center have no hard end, but an end that is kept first
+    first = info.get("hard") or info.get("kept_first")
+    return first if first in ("high", "low") else None
+
+
+def highest_first(samples: foc.SampleCollection, select: str, keep: str) -> bool:
+    """Whether the high values of a score field are kept first.
+
+    Args:
+        samples: a collection
+        select: the name of the field
+        keep: ``"hardest"`` or ``"easiest"``
+
+    Raises:
+        DropError: if ``select`` is no score field that says which end is hard
+    """
+    number_field(
+        samples,
+        select,
+        "select",
+        "pass 'random', or compute scores with fiftyone_drop.compute_scores(...)",
+    )
+    first = first_end(samples.get_field(select))
+    if first is None:
+        raise DropError(
+            "select",
+            f"the field '{select}' does not say which end is hard; set it with "
+            f"field = dataset.get_field('{select}'); field.info = {{'hard': 'high'}} (or 'low'); "
+            "field.save()",
+        )
+    return (first == "high") == (keep == "hardest")
+
+
+def known_fields(samples: foc.SampleCollection, names: Collection[str]) -> list[str]:
+    """Those of the names that are fields of the collection."""
+    schema = samples.get_field_schema()
+    return [name for name in names if name in schema]

@@ -1,0 +1,194 @@
+"""The sentences of a fairness report: each a level, ``"info"`` or ``"warning"``, and a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import fiftyone as fo
+import numpy as np
+from fiftyone import ViewField as F
+
+from fiftyone_drop.accuracies import MOST_CHANGES, Accuracy, Change, Measured, are_apart
+from fiftyone_drop.class_table import ClassTable
+from fiftyone_drop.errors import listing
+from fiftyone_drop.reader import count_groups
+from fiftyone_drop.recall import samples_for_width
+from fiftyone_drop.runs import DropConfig
+from fiftyone_drop.views import drop_view, in_part
+
+FEW = 5  # samples: a class that keeps no more, and was pruned hard, is nearly emptied
+TINY = 0.1  # of the dataset density: a class below that is, too
+WIDE = 0.2  # an interval of recalls that says little
+AUM_SUSPECT = 0.0  # below: on average over training the model preferred another class
+MISTAKEN_SUSPECT = 0.9  # above: a prediction of confidence 0.8 or more contradicts the label
+Finding = tuple[Literal["info", "warning"], str]
+
+
+# -- before training ------------------------------------------------------------------------------
+
+
+def about_quotas(table: ClassTable) -> Iterator[Finding]:
+    """Which classes keep least."""
+    names, kept, sizes, densities = table.names, table.quotas, table.sizes, table.densities
+    emptied = kept == 0
+    smallest = int(np.argmin(np.where(emptied, table.size, kept)))
+    yield (
+        "info",
+        f"the smallest class kept is {names[smallest]!r}: {kept[smallest]:,} of "
+        f"{sizes[smallest]:,} samples (class density {densities[smallest]:.3f})",
+    )
+    if emptied.any():
+        gone = [names[k] for k in np.flatnonzero(emptied)]
+        yield (
+            "warning",
+            f"nothing is kept of {len(gone):,} of {len(kept):,} classes: {listing(gone)}. A model "
+            "trained on the rest cannot know them; min_per_class=1 or more keeps some",
+        )
+    few = (kept <= FEW) & (densities < table.density / 2)
+    nearly = np.flatnonzero(~emptied & (few | (densities < TINY * table.density)))
+    if len(nearly):
+        by_size = nearly[np.argsort(kept[nearly], kind="stable")]
+        shown = listing(
+            by_size.tolist(), show=lambda k: f"{names[k]!r} ({kept[k]:,} of {sizes[k]:,})"
+        )
+        yield (
+            "warning",
+            f"nearly emptied, {len(nearly):,} of {len(kept):,} classes: {shown}. That is, at most "
+            f"{FEW} samples and a class density below half of the dataset's, or a class density "
+            f"below {TINY:g} of it",
+        )
+
+
+def about_recalls(table: ClassTable) -> Iterator[Finding]:
+    """How sure the recalls are."""
+    if table.recalls is None:
+        return
+    names, intervals, support = table.names, table.intervals, table.support
+    if intervals is None or support is None:
+        yield "info", "the recalls were given, so how sure they are is not known"
+        return
+    widths = intervals[:, 1] - intervals[:, 0]
+    wide = np.flatnonzero(widths > WIDE)
+    if not len(wide):
+        yield "info", f"every recall has a 95 % interval no wider than {WIDE:g}"
+        return
+
+    def words(k: int) -> str:
+        low, high = intervals[k]
+        return f"{names[k]!r} ({low:.2f} to {high:.2f}, measured on {support[k]:,})"
+
+    widest = wide[np.argsort(-widths[wide], kind="stable")]
+    yield (
+        "warning",
+        f"the recalls of {len(wide):,} of {len(widths):,} classes have a 95 % interval wider than "
+        f"{WIDE:g}, so their quotas are unsure: {listing(widest.tolist(), 3, words)}. "
+        f"{samples_for_width(WIDE)} validation samples of a class are enough, at any recall",
+    )
+
+
+def about_labels(dataset: fo.Dataset, key: str, config: DropConfig) -> Iterator[Finding]:
+    """Kept samples whose scores suggest a wrong label."""
+    suspects = {
+        name: (F(name) < AUM_SUSPECT, f"an AUM below {AUM_SUSPECT:g}: in training the model")
+        for name, field in dataset.get_field_schema(ftype=fo.FloatField).items()
+        if (field.info or {}).get("score") == "aum"
+    }
+    for brain_key in dataset.list_brain_runs(type="mistakenness"):
+        brain = dataset.get_brain_info(brain_key).config
+        name = brain.mistakenness_field
+        if brain.label_field == config.label_field and dataset.get_field(name) is not None:
+            words = f"a mistakenness above {MISTAKEN_SUSPECT:g}: a confident model"
+            suspects[name] = (F(name) > MISTAKEN_SUSPECT, words)
+    kept = in_part(config.keep_at_field, config.density, "kept")
+    for name, (suspect, words) in suspects.items():
+        scored = kept & F(name).is_number()
+        counts = dict(count_groups(dataset, scored, [suspect.to_mongo()]))
+        wrong, total = counts.get(True, 0), sum(counts.values())
+        text = f"{wrong:,} of {total:,} kept samples have in '{name}' {words} prefers another class"
+        if wrong:
+            yield (
+                "warning",
+                f"{text}, so their labels may be wrong; fod.drop_view(dataset, {key!r}, "
+                f"score={name!r}) shows them first",
+            )
+        else:
+            yield "info", text
+
+
+# -- after training -------------------------------------------------------------------------------
+
+
+def about_evaluation(
+    dataset: fo.Dataset,
+    key: str,
+    eval_key: str,
+    table: ClassTable,
+    before: Measured | None,
+    after: Measured,
+) -> Iterator[Finding]:
+    """Reasons to doubt the evaluation of the trained model."""
+    assert after.support is not None
+    kept = len(drop_view(dataset, key).exists(eval_key))
+    if kept:
+        yield (
+            "warning",
+            f"{kept:,} samples of the evaluation '{eval_key}' are kept by the run: if the model "
+            "was trained on them, its accuracies are too high",
+        )
+    unseen = [table.names[k] for k in np.flatnonzero(after.support == 0)]
+    if unseen:
+        yield (
+            "warning",
+            f"the evaluation '{eval_key}' has no sample of {listing(unseen)}: the numbers after "
+            "training are over the other classes",
+        )
+    if before is None:
+        return
+    total = int(after.support.sum())
+    if before.support is None:
+        yield (
+            "warning",
+            "the recalls of the run were given: whether they were measured on the samples of "
+            f"'{eval_key}' is not known",
+        )
+    elif np.array_equal(before.support, after.support):
+        yield (
+            "info",
+            f"before and after were measured on equally many samples of each class, {total:,} in "
+            "all; whether on the same ones is not recorded",
+        )
+    else:
+        yield (
+            "warning",
+            f"before and after were measured on different samples, {int(before.support.sum()):,} "
+            f"and {total:,}: part of the differences may come from that",
+        )
+
+
+def about_changes(
+    before: Accuracy, after: Accuracy, gained: Sequence[Change], lost: Sequence[Change]
+) -> Iterator[Finding]:
+    """How the worst class and others changed from before the training to after it."""
+    text = (
+        f"the worst class was {before.worst_class!r} with {before.worst:.3f} before and is "
+        f"{after.worst_class!r} with {after.worst:.3f} after"
+    )
+    clear = are_apart(before.worst_interval, after.worst_interval)
+    if clear is None:
+        yield "info", f"{text}; whether that is more than noise is not known"
+    elif not clear:
+        yield "info", f"{text}: the difference is within noise, the 95 % intervals overlap"
+    elif after.worst > before.worst:
+        yield "info", f"{text}: better by more than noise"
+    else:
+        yield "warning", f"{text}: worse by more than noise"
+    for verb, most_changed in (("gained", gained), ("lost", lost)):
+        if most_changed:
+            shown = listing(most_changed, MOST_CHANGES, _change_words)
+            yield "info", f"classes that {verb} most: {shown}"
+
+
+def _change_words(change: Change) -> str:
+    noise = ", within noise" if change.clear is False else ""
+    return f"{change.class_name!r} ({change.before:.3f} to {change.after:.3f}{noise})"

@@ -1,0 +1,110 @@
+"""A classifier that reads images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fiftyone_drop._types import Ids, IntArray
+from fiftyone_drop.engine.batches import Halving
+from fiftyone_drop.engine.cache import new_checkpoint
+from fiftyone_drop.engine.devices import default_workers
+from fiftyone_drop.engine.fingerprints import file_states
+from fiftyone_drop.engine.images import Read, UnreadableImageError
+from fiftyone_drop.engine.reader import ImageReader, positions
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.inference.failures import describe_failures, none_readable
+from fiftyone_drop.inference.forward_pass import Scorer
+from fiftyone_drop.inference.image_pass import ImagePass, start_batch_size
+from fiftyone_drop.inference.source import Floats, Request, Scored, Source
+
+READ_TWICE = 8  # images by which a checkpoint knows a transform
+
+
+@dataclass(eq=False)
+class ImageModel(Source):
+    """A classifier that reads images.
+
+    Attributes:
+        module: maps the output of ``read`` and ``prepare`` to logits (B, K), or to something that
+            has them as ``logits``
+        read: reads one file
+        prepare: maps a batch as read to the inputs of ``module``, on the device; None for nothing
+        device: where to run it; None for where it is
+    """
+
+    module: nn.Module
+    read: Read
+    prepare: Callable[[Tensor], Tensor] | None = None
+    device: torch.device | None = None
+
+    gives = frozenset({"logits", "features", "model", "embeddings"})
+
+    def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:
+        """The logits of images, batch by batch. All must be readable."""
+        scorer = Scorer(self, {})
+        pin = scorer.device.type == "cuda"
+        reader = ImageReader(paths, [self.read], workers=default_workers(), pin=pin)
+        first = reader.probe(0)
+        if first is None:
+            raise none_readable(paths)
+        size = start_batch_size(scorer.device, first[0].shape)
+        halving = Halving(size)
+        with scorer.ready():
+            scorer.probe(first[0])
+            for batch in reader.batches(positions(0, len(paths), size)):
+                for row, error in batch.failures.items():
+                    raise DropError(
+                        "samples",
+                        f"the image {paths[row]} of sample {ids[row].decode()} cannot be read "
+                        f"({error.reason}); repair it, or leave its sample out",
+                    )
+                parts = list(halving.each(scorer.logits, batch.inputs[0]))
+                yield batch.rows, torch.cat(parts).numpy()
+
+    @classmethod
+    def score_together(cls, sources: Sequence[ImageModel], request: Request) -> Scored:
+        """Scores by M models in one pass over the images."""
+        folder = request.options.checkpoint_dir
+        checkpoint = request.until_written.enter_context(new_checkpoint(folder))
+        checkpoint.open(lambda: _facts(sources, request))
+        images = ImagePass(sources, request, checkpoint)
+        with request.bar(len(request.paths)) as bar:
+            images.run(bar.update)
+        failures = images.state.failures
+        return Scored(images.tables(), describe_failures(request.ids, request.paths, failures))
+
+    def reading(self, paths: Sequence[str]) -> bytes:
+        """Some of the files as inputs; a model that reads otherwise has other bytes.
+
+        The transform's code would not tell, for that may call anything.
+        """
+        contents: list[bytes] = []
+        for path in paths:
+            with suppress(UnreadableImageError):
+                image = self.read(path)[None]
+                inputs = image if self.prepare is None else self.prepare(image)
+                flat = inputs.detach().cpu().contiguous().view(torch.uint8)
+                contents.append(flat.numpy().tobytes())
+        return b"".join(contents)
+
+
+def _facts(models: Sequence[ImageModel], request: Request) -> dict[str, object]:
+    """Everything that the scores of a pass follow from."""
+    return {
+        "kind": "scores",
+        "ids": request.ids,
+        "files": file_states(request.paths),
+        "labels": list(request.labels),
+        "batch_size": request.options.batch_size,
+        "deterministic": request.options.deterministic,
+        "switches": [[name, dict(values)] for name, values in request.switches.items()],
+        "models": [
+            [model.module, model.classes, model.reading(request.paths[:READ_TWICE])]
+            for model in models
+        ],
+    }

@@ -1,0 +1,283 @@
+"""From ``model=`` to sources of logits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fiftyone.core.collections as foc
+import fiftyone.core.models as fom
+import fiftyone.utils.torch as fout
+import fiftyone.zoo as foz
+import numpy as np
+import torch
+import torchvision
+from torch import nn
+
+from fiftyone_drop import checks
+from fiftyone_drop._types import IntArray
+from fiftyone_drop.engine.devices import choose_device
+from fiftyone_drop.engine.images import Square, Transformed
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.inference.image_model import ImageModel
+from fiftyone_drop.inference.source import Source
+from fiftyone_drop.inference.stored_logits import stored_logits
+from fiftyone_drop.population import Population
+from fiftyone_drop.training import QueryModel
+
+KINDS = (
+    "a QueryModel, a torch.nn.Module with transform= and classes= (or attributes of these names), "
+    "a FiftyOne model or the name of one in the model zoo, the name of a torchvision architecture "
+    "with checkpoint= and classes=, the name of a field with stored logits, or a list of these"
+)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Arguments of ``compute_scores`` that some kinds of models need, as plain values."""
+
+    transform: Callable[[Any], Any] | None = None
+    classes: tuple[str, ...] | None = None
+    checkpoint: Path | None = None
+    device: torch.device | None = None
+
+    @classmethod
+    def of(
+        cls,
+        transform: Callable[[Any], Any] | None,
+        classes: Sequence[str] | None,
+        checkpoint: str | os.PathLike[str] | None,
+        device: str | None,
+    ) -> Extras:
+        """The arguments as the user passed them.
+
+        Raises:
+            DropError: one has a value that it cannot have
+        """
+        return cls(
+            transform,
+            None if classes is None else checks.texts("classes", classes),
+            None if checkpoint is None else checks.path("checkpoint", checkpoint),
+            None if device is None else choose_device(device),
+        )
+
+    def need(self, name: str, module: nn.Module, meaning: str) -> Any:
+        """The argument of that name, or else the module's attribute.
+
+        Raises:
+            DropError: if there is neither
+        """
+        value = getattr(self, name)
+        if value is None:
+            value = getattr(module, name, None)
+            if isinstance(module, nn.Sequential) and any(value is m for m in module.children()):
+                raise DropError(
+                    name,
+                    f"as module.{name} it became a layer that the torch.nn.Sequential "
+                    "runs last, for torchvision's transforms are modules themselves; undo it with "
+                    f"del module.{name}, and pass {name}=, or set module.{name} to a function that "
+                    "calls it",
+                )
+        if value is None:
+            raise DropError(
+                name,
+                f"must be given with a torch.nn.Module, or be set on it as module.{name}: "
+                f"{meaning}",
+            )
+        return value
+
+
+NOTHING = Extras()
+
+
+def resolve(model: Any, samples: foc.SampleCollection, extras: Extras = NOTHING) -> list[Source]:
+    """Turn ``model=`` into one model or several.
+
+    Args:
+        model: one of ``KINDS``
+        samples: the collection, whose fields may hold logits
+        extras: more for some kinds of models; by default nothing, so that models must bring it
+
+    Raises:
+        DropError: if it is something else, or something it needs is missing
+    """
+    if isinstance(model, (list, tuple)):
+        if not model:
+            raise DropError("model", f"the list is empty; pass {KINDS}")
+        return [source for one in model for source in resolve(one, samples, extras)]
+    if isinstance(model, str):
+        return [_named(model, samples, extras)]
+    if isinstance(model, QueryModel):
+        return [query_model(model, extras)]
+    if isinstance(model, fom.Model):
+        return [_fiftyone_model(model, type(model).__name__, extras)]
+    if isinstance(model, nn.Module):
+        return [_module(model, extras)]
+    raise DropError("model", f"must be {KINDS}, but got a {type(model).__name__}")
+
+
+def label_codes(
+    source: Source, population: Population, label_field: str, *, needed: bool
+) -> IntArray:
+    """(N,) int, the position of each sample's label in the model's classes.
+
+    Where labels are not needed, those that the model does not know are 0.
+
+    Raises:
+        DropError: if the model does not know a label that is needed
+    """
+    position = {name: i for i, name in reversed(list(enumerate(source.classes)))}
+    unknown = [name for name in population.label_names if name not in position]
+    if unknown and needed:
+        raise DropError(
+            "classes",
+            f"the model ({source.words}) has no class {listing(unknown)}, which are "
+            f"labels in '{label_field}'; its classes are {listing(source.classes)}. Pass "
+            "classes=[...], named like the labels and in the order of the logits",
+        )
+    table = np.array([position.get(name, 0) for name in population.label_names], dtype=np.int64)
+    return np.asarray(table[population.labels], dtype=np.int64)
+
+
+def _named(name: str, samples: foc.SampleCollection, extras: Extras) -> Source:
+    if samples.get_field(name) is not None:
+        return stored_logits(name, samples, extras.classes)
+    if extras.checkpoint is not None:
+        return _torchvision(name, extras)
+    if name in foz.list_zoo_models():
+        # Loaded where it will run: FiftyOne's models do not move
+        options = {} if extras.device is None else {"device": str(extras.device)}
+        return _fiftyone_model(foz.load_zoo_model(name, **options), name, extras)
+    if name in torchvision.models.list_models(module=torchvision.models):
+        raise DropError(
+            "checkpoint",
+            f"must be given with the torchvision architecture {name!r}: a file of its trained "
+            "weights (compute_scores takes one; elsewhere load them and pass the module). "
+            f"FiftyOne's zoo has pretrained ones: {listing(_similar(name))}",
+        )
+    raise DropError(
+        "model",
+        f"{name!r} is no field of the dataset, no model of FiftyOne's zoo "
+        f"(fiftyone.zoo.list_zoo_models()) and no torchvision architecture; it must be {KINDS}",
+    )
+
+
+def _module(module: nn.Module, extras: Extras) -> ImageModel:
+    words = f"{type(module).__name__} ({sum(p.numel() for p in module.parameters()):,} parameters)"
+    classes = extras.need("classes", module, "the names of its outputs, in their order")
+    transform = extras.need("transform", module, "from a Pillow image to its input")
+    return ImageModel(
+        checks.texts("classes", classes),
+        words,
+        module,
+        Transformed(transform),
+        device=extras.device,
+    )
+
+
+def query_model(model: QueryModel, extras: Extras = NOTHING) -> ImageModel:
+    """A query model as one of the models that read images."""
+    return ImageModel(
+        tuple(model.classes),
+        f"a query model ({model.architecture})",
+        model.module,
+        Square(model.image_size),
+        prepare=model.normalise,
+        device=extras.device,
+    )
+
+
+def _torchvision(name: str, extras: Extras) -> ImageModel:
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise DropError(
+            "model",
+            f"with checkpoint= it must be the name of a torchvision classification "
+            f"architecture, but got {name!r}; such as {listing(_similar(name) or ['resnet18'])}",
+        )
+    if extras.classes is None:
+        raise DropError("classes", "must be given with checkpoint=: its outputs, in their order")
+    classes = extras.classes
+    module = torchvision.models.get_model(name, weights=None, num_classes=len(classes))
+    assert extras.checkpoint is not None
+    weights = _weights(extras.checkpoint)
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DropError(
+            "checkpoint",
+            f"{extras.checkpoint} does not fit {name!r} with {len(classes)} classes: "
+            f"{error}; build the module yourself and pass it with transform=",
+        ) from error
+    transform = extras.transform or torchvision.models.get_model_weights(name).DEFAULT.transforms()
+    return ImageModel(
+        classes,
+        f"{name} with the weights {extras.checkpoint.name}",
+        module,
+        Transformed(transform),
+        device=choose_device(extras.device),
+    )
+
+
+def _weights(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise DropError("checkpoint", f"cannot read {path}: {error}") from error
+    except Exception as error:  # the safe unpickler may raise anything
+        raise DropError(
+            "checkpoint",
+            f"{path} is damaged or holds more than weights ({error}); save it with "
+            "torch.save(module.state_dict(), path)",
+        ) from error
+    for key in ("state_dict", "model"):  # what Lightning's and torchvision's scripts save
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
+        raise DropError(
+            "checkpoint", f"{path} must hold a state_dict, but holds a {type(content).__name__}"
+        )
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
+    """The module, transforms and classes of a FiftyOne model, where it is made of these."""
+    plain = (
+        isinstance(model, fout.TorchImageModel)
+        and type(model)._forward_pass is fout.TorchImageModel._forward_pass
+        and model.has_logits
+        and not model.config.raw_inputs
+        and not model.has_collate_fn
+        and model.transforms is not None
+    )
+    if not plain:
+        raise DropError(
+            "model",
+            f"of FiftyOne's models, image classifiers in PyTorch can be scored here, and "
+            f"{name} is no such model. If it has logits, store them: "
+            "samples.apply_model(model, 'predictions', store_logits=True), and pass "
+            "model='predictions'",
+        )
+    classes = extras.classes or model.classes
+    if not classes:
+        raise DropError(
+            "classes",
+            f"must be given with {name}, which has none (compute_scores takes them; "
+            "elsewhere make the model with 'classes' in its config)",
+        )
+    half = model.using_half_precision
+    return ImageModel(
+        checks.texts("classes", classes),
+        name,
+        model._model,
+        Transformed(model.transforms),
+        prepare=torch.Tensor.half if half else None,
+        device=extras.device,
+    )
+
+
+def _similar(name: str) -> list[str]:
+    names = {*torchvision.models.list_models(module=torchvision.models), *foz.list_zoo_models()}
+    return sorted(other for other in names if name in other and other != name)

@@ -1,0 +1,167 @@
+"""Logits that a model has left in a Classification field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import fiftyone.core.utils as fou
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fiftyone_drop import checks
+from fiftyone_drop._types import Ids, IntArray
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
+from fiftyone_drop.reader import stream
+from fiftyone_drop.scoring import forward_scores
+
+
+@dataclass(eq=False)
+class StoredLogits(Source):
+    """Logits that a model has left in a Classification field.
+
+    Attributes:
+        samples: the collection
+        field: the field
+    """
+
+    samples: foc.SampleCollection
+    field: str
+
+    gives = frozenset({"logits"})
+
+    def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:
+        """The logits of samples, batch by batch. All must have some."""
+        there = np.zeros(len(ids), bool)
+        for rows, logits in self._batches(ids):
+            there[rows] = True
+            yield rows, logits
+        missing = self._describe(ids, ~there, "no logits")
+        if missing:
+            raise self._incomplete(missing)
+
+    @classmethod
+    def score_together(cls, sources: Sequence[StoredLogits], request: Request) -> Scored:
+        """Scores of M fields one after the other, a batch of samples in memory at a time."""
+        names, shape = wanted(request.switches, "logits"), (len(sources), len(request.ids))
+        tables = {name: np.full(shape, np.nan, np.float32) for name in names}
+        missing: list[str] = []
+        for m, source in enumerate(sources):
+            rows = {name: table[m] for name, table in tables.items()}
+            missing += source._score(rows, request.labels[m], request)
+        return Scored(tables, missing)
+
+    def _score(self, table: dict[str, Floats], labels: IntArray, request: Request) -> list[str]:
+        """Fill in scores (N,) each; returns sentences on samples that have none.
+
+        Raises:
+            DropError: some have none and that is an error, or all
+        """
+        ids, options, switches = request.ids, request.options, request.switches
+        there, finite = np.zeros((2, len(ids)), bool)
+        with request.bar(len(ids)) as bar:
+            for rows, logits in self._batches(ids):
+                bar.update(len(rows))
+                targets = torch.from_numpy(labels[rows])
+                batch = torch.from_numpy(logits)
+                scores = forward_scores(list(table), batch, targets, switches=switches)
+                for name, values in scores.items():
+                    table[name][rows] = values
+                there[rows] = True
+                finite[rows] = np.isfinite(logits).all(1)
+        missing = self._describe(ids, ~there, "no logits")
+        missing += self._describe(ids, there & ~finite, "logits that are not finite")
+        if missing and (options.strict or not finite.any()):
+            raise self._incomplete(missing)
+        return missing
+
+    def _batches(self, ids: Ids) -> Iterator[tuple[IntArray, Floats]]:
+        """Yields rows (B,) of ``ids`` (N,) that have logits, and these (B, K) float32."""
+        order = np.argsort(ids)
+        for batch_ids, with_logits, logits in self._read():
+            # By id, since the dataset may have changed since the ids were read
+            at = np.searchsorted(ids, batch_ids[with_logits], sorter=order)
+            rows = order[np.minimum(at, len(order) - 1)]
+            known = ids[rows] == batch_ids[with_logits]
+            if known.any():
+                yield rows[known], logits[known]
+
+    def _read(self) -> Iterator[tuple[Ids, IntArray, Floats]]:
+        """Yields ids (B,) of the collection, which of these (C,) have logits, and these (C, K)."""
+        for ids, (column,) in stream(self.samples, [f"{self.field}.logits"]):
+            arrays = [None if value is None else _array(value) for value in column]
+            rows = np.array([i for i, a in enumerate(arrays) if a is not None], dtype=np.int64)
+            for i in rows:
+                if np.shape(arrays[i]) != (len(self.classes),):
+                    raise DropError(
+                        "classes",
+                        f"must name every logit in '{self.field}', in their order; there are "
+                        f"{len(self.classes)} names, but logits of the shape "
+                        f"{np.shape(arrays[i])} in sample {ids[i].decode()}",
+                    )
+            logits = np.array([arrays[i] for i in rows], dtype=np.float32)
+            yield ids, rows, logits.reshape(len(rows), len(self.classes))
+
+    def _describe(self, ids: Ids, lacking: NDArray[np.bool_], problem: str) -> list[str]:
+        """A sentence on the samples that have a problem, if there are any."""
+        rows = np.flatnonzero(lacking)
+        if not len(rows):
+            return []
+        names = [ids[row].decode() for row in rows[:5]]
+        return [
+            f"{len(rows)} of {len(ids)} samples have {problem} in '{self.field}', such as "
+            f"{listing(names)}"
+        ]
+
+    def _incomplete(self, missing: Sequence[str]) -> DropError:
+        return DropError(
+            "model",
+            f"{'; '.join(missing)}; store them with apply_model(..., "
+            f"label_field='{self.field}', store_logits=True)",
+        )
+
+
+def stored_logits(
+    name: str, samples: foc.SampleCollection, classes: Sequence[str] | None
+) -> StoredLogits:
+    """The logits in a field.
+
+    Args:
+        name: a Classification field
+        samples: the collection
+        classes: the names of the logits; None for those that the dataset has for the field
+
+    Raises:
+        DropError: if the field holds something else, or there are no classes
+    """
+    field = samples.get_field(name)
+    if not isinstance(field, fo.EmbeddedDocumentField) or not issubclass(
+        field.document_type, fo.Classification
+    ):
+        raise DropError(
+            "model",
+            f"the field '{name}' must hold Classifications with logits, but holds none; make it "
+            f"with samples.apply_model(..., label_field='{name}', store_logits=True)",
+        )
+    dataset = samples._root_dataset
+    classes = classes or dataset.classes.get(name) or dataset.default_classes
+    if not classes:
+        raise DropError(
+            "classes",
+            "must be given with stored logits, in their order, unless the dataset knows them: "
+            f"dataset.classes['{name}'] = [...]; dataset.save()",
+        )
+    words = f"the logits stored in '{name}'"
+    return StoredLogits(checks.texts("classes", classes), words, samples, name)
+
+
+def _array(value: Any) -> Floats:
+    """Logits as MongoDB stores them: an array in bytes, or a list."""
+    if isinstance(value, bytes):
+        return np.asarray(fou.deserialize_numpy_array(value), dtype=np.float32)
+    return np.asarray(value, dtype=np.float32)

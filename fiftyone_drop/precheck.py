@@ -1,0 +1,426 @@
+"""Before a call: its choices, its problems and its effect, for forms and other front ends.
+
+Nothing is written here. A problem is the same :class:`fiftyone_drop.DropError` that the call
+itself raises. Functions read the dataset's record alone; the docstrings of the few that query
+samples say so, since a form may want to remember their answers.
+
+A front end needs this module and the public names, and nothing else of the package. So the module
+is longer than others: many short functions, each with its own contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+
+from fiftyone_drop import checks
+from fiftyone_drop.class_table import ClassTable
+from fiftyone_drop.comparison import check_comparable
+from fiftyone_drop.density import check_no_class_emptied, checked_size, floor_size, kept_size
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.evaluations import check_evaluation
+from fiftyone_drop.fields import (
+    check_collection,
+    class_label_fields,
+    default_label_field,
+    label_path,
+    score_fields,
+)
+from fiftyone_drop.query_models import check_predictions_free
+from fiftyone_drop.quotas import class_densities
+from fiftyone_drop.reader import read_ids
+from fiftyone_drop.rules import RULES, Rule, get_rule
+from fiftyone_drop.run_keys import check_independent, check_key
+from fiftyone_drop.run_lookup import check_order, find_configs, get_config
+from fiftyone_drop.runs import DropResults
+
+if TYPE_CHECKING:
+    from fiftyone_drop.scoring.registry import Score
+    from fiftyone_drop.training import TrainingOptions
+
+__all__ = [
+    "Kept",
+    "Outputs",
+    "architectures",
+    "check_comparable",
+    "check_evaluation",
+    "check_key",
+    "check_logits_field",
+    "check_run",
+    "check_score_fields",
+    "check_training_key",
+    "class_sizes",
+    "default_label_field",
+    "evaluations",
+    "group_fields",
+    "has_logits",
+    "kept",
+    "kept_by_run",
+    "label_fields",
+    "newest_run",
+    "outputs",
+    "overlap",
+    "rules",
+    "run_version",
+    "runs",
+    "runs_behind",
+    "runs_with_recalls",
+    "score_fields",
+    "scores_of",
+    "target_size",
+    "training_cost",
+    "training_outputs",
+    "training_size",
+    "unmeasured",
+    "water_levels",
+]
+
+# -- fields ---------------------------------------------------------------------------------------
+
+
+def label_fields(samples: foc.SampleCollection, besides: str | None = None) -> list[str]:
+    """The fields that may hold class labels or predictions, all but one of them.
+
+    Args:
+        samples: a collection
+        besides (None): a field to leave out, such as the label field
+
+    Returns:
+        Classification fields first, then string fields
+    """
+    return [name for name in class_label_fields(samples) if name != besides]
+
+
+def group_fields(samples: foc.SampleCollection, label_field: str | None) -> list[str]:
+    """The fields that ``group_by=`` takes."""
+    schema = samples.get_field_schema(ftype=(fo.BooleanField, fo.IntField))
+    return [*label_fields(samples, besides=label_field), *schema]
+
+
+# -- samples --------------------------------------------------------------------------------------
+
+
+def target_size(samples: foc.SampleCollection) -> int:
+    """The number of samples of a target view. Queries the samples.
+
+    Raises:
+        DropError: if the collection is empty, or holds something other than images
+    """
+    check_collection(samples)
+    return len(samples)
+
+
+def class_sizes(samples: foc.SampleCollection, label_field: str | None) -> dict[str, int]:
+    """The number of samples of each class, without unlabelled samples. Queries the samples.
+
+    Raises:
+        DropError: if there is no such field, or it holds no class labels
+    """
+    counts = samples.count_values(label_path(samples, label_field, "label_field"))
+    return {str(name): n for name, n in counts.items() if name is not None}
+
+
+def overlap(samples: foc.SampleCollection, others: foc.SampleCollection) -> tuple[int, int]:
+    """How many samples of ``others`` are in ``samples`` too, and the size of ``others``.
+
+    Queries both collections.
+    """
+    target, ids = read_ids(samples), read_ids(others)
+    return int(np.isin(ids, target).sum()), len(ids)
+
+
+# -- recalls --------------------------------------------------------------------------------------
+
+
+def evaluations(samples: foc.SampleCollection, label_field: str | None) -> dict[str, str]:
+    """The evaluations that compare with ``label_field``: evaluation key -> prediction field."""
+    dataset = samples._root_dataset
+    configs = {
+        key: dataset.get_evaluation_info(key).config
+        for key in dataset.list_evaluations(type="classification")
+    }
+    return {key: c.pred_field for key, c in configs.items() if c.gt_field == label_field}
+
+
+def runs_with_recalls(
+    samples: foc.SampleCollection, label_field: str | None, group_by: str | None = None
+) -> list[str]:
+    """The keys of the drop runs that have recalls of the same classes."""
+    return [
+        key
+        for key, config in sorted(find_configs(samples._root_dataset).items())
+        if config.complete
+        and config.recalls_from
+        and (config.label_field, config.group_by) == (label_field, group_by)
+    ]
+
+
+def unmeasured(classes: Collection[str], measured: Collection[str]) -> str | None:
+    """Words for the classes without a validation sample; None if each class has one."""
+    missing = sorted(set(classes) - set(measured))
+    return f"no validation sample of {listing(missing)}" if missing else None
+
+
+def training_size(size: int, holdout: float) -> int:
+    """The number of samples that a query model trains on, beside those held out.
+
+    Raises:
+        DropError: if ``holdout`` is not in (0, 1)
+    """
+    return size - round(size * checks.number("holdout", holdout, "(0, 1)"))
+
+
+# -- effects --------------------------------------------------------------------------------------
+
+
+class Kept(NamedTuple):
+    """The effect of a density on a run.
+
+    Attributes:
+        kept: the number of samples that the run would keep
+        size: the number of samples of the run
+        fewest: the class that would keep fewest samples, in words, with its quota and its size;
+            None for a rule without quotas
+    """
+
+    kept: int
+    size: int
+    fewest: tuple[str, int, int] | None
+
+
+class Outputs(NamedTuple):
+    """What a run has written and still owns.
+
+    Attributes:
+        fields: its sample fields
+        views: its saved views
+        eval_key: its evaluation run, or None
+    """
+
+    fields: list[str]
+    views: list[str]
+    eval_key: str | None
+
+
+def rules() -> dict[str, Rule]:
+    """The rules by name, with a ``description``, and in ``needs`` the columns they read."""
+    return dict(RULES)
+
+
+def kept(
+    size: int,
+    density: object,
+    sizes: Iterable[int] = (),
+    rule: str = "drop",
+    min_per_class: object = 1,
+) -> int:
+    """How many of ``size`` samples a pruning would keep.
+
+    Args:
+        size: the number of samples
+        density: the dataset density, in (0, 1]
+        sizes: the class sizes, as far as they are known
+        rule ("drop"): the rule
+        min_per_class (1): the floor
+
+    Raises:
+        DropError: if the density, rule or floor is invalid, or the density keeps too little
+    """
+    density = checks.density("density", density)
+    floor = checks.whole("min_per_class", min_per_class, least=0)
+    if not get_rule(rule).sets_quotas:
+        floor = 0
+    return checked_size(size, density, floor_size(np.array([*sizes], dtype=np.int64), floor))
+
+
+def kept_by_run(run: DropResults, density: object) -> Kept:
+    """The effect of moving a run to another density.
+
+    Args:
+        run: a run, as :func:`fiftyone_drop.load_drop` returns it
+        density: the dataset density, in (0, 1]
+
+    Raises:
+        DropError: if the density is invalid, or keeps too little
+    """
+    density, table = checks.density("density", density), run.table
+    if table.weights is None:
+        table.check_density(density)
+        return Kept(kept_size(table.size, density), table.size, None)
+    table = table.at(density)
+    if not run.config.allow_empty_classes:
+        check_no_class_emptied(table.classes, table.quotas)
+    k = int(np.argmin(table.quotas))
+    fewest = table.names[k], int(table.quotas[k]), int(table.sizes[k])
+    return Kept(int(table.quotas.sum()), table.size, fewest)
+
+
+def outputs(dataset: fo.Dataset, key: str) -> Outputs:
+    """Everything that ``delete_drop`` would delete beside the run; empty without such a run."""
+    config = find_configs(dataset).get(key)
+    if config is None:
+        return Outputs([], [], None)
+    eval_key = config.written_eval_key
+    return Outputs(
+        [name for name in config.fields if dataset.has_field(name)],
+        [name for name in config.views if dataset.has_saved_view(name)],
+        eval_key if eval_key and dataset.has_evaluation(eval_key) else None,
+    )
+
+
+def water_levels(table: ClassTable, densities: Sequence[float]) -> list[float]:
+    """The ``c`` of Algorithm 1's ``min(1, c (1 - recall))`` at each density."""
+    weights = np.zeros(len(table.sizes)) if table.weights is None else table.weights
+    some = weights > 0
+    if not some.any():
+        return [0.0] * len(densities)
+    per_sample = weights[some] / table.sizes[some]
+    return [
+        float((class_densities(table.sizes, weights, d)[some] / per_sample).max())
+        for d in densities
+    ]
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+def runs(dataset: fo.Dataset) -> dict[str, bool]:
+    """All drop runs in sorted order: key -> whether the run is complete."""
+    return {key: bool(config.complete) for key, config in sorted(find_configs(dataset).items())}
+
+
+def newest_run(dataset: fo.Dataset) -> str | None:
+    """The key of the complete run that was written last; None if there is no run."""
+    keys = [key for key, complete in runs(dataset).items() if complete]
+    return max(keys, key=lambda key: dataset.get_run_info(key).timestamp, default=None)
+
+
+def run_version(dataset: fo.Dataset, key: str) -> str:
+    """A text that changes with the run: when it is replaced, and when its density changes.
+
+    Raises:
+        DropError: if there is no such run
+    """
+    config = get_config(dataset, key)
+    return f"{dataset._doc.id} {dataset.get_run_info(key).timestamp} {config.density!r}"
+
+
+def check_run(dataset: fo.Dataset, key: str) -> None:
+    """Check that it is known which samples a run keeps.
+
+    Raises:
+        DropError: if there is no such run, or the field with its order was deleted
+    """
+    check_order(dataset, key)
+
+
+def runs_behind(samples: foc.SampleCollection) -> list[str]:
+    """The keys of the complete runs that a view depends on, since it matches their fields."""
+    behind = []
+    for key, config in sorted(find_configs(samples._root_dataset).items()):
+        try:
+            check_independent(samples, key, config)
+        except DropError:
+            behind += [key] if config.complete else []
+    return behind
+
+
+# -- scores and query models ----------------------------------------------------------------------
+
+
+def scores_of(source: Literal["training", "logits", "images"]) -> dict[str, Score]:
+    """The scores that a model can give, by name. Imports PyTorch.
+
+    Args:
+        source: ``"training"`` for the scores that ``train_query_model`` records, ``"logits"`` for
+            those that follow from predictions alone (stored, or of cross-validated query models),
+            ``"images"`` for those of one model that reads the images
+    """
+    from fiftyone_drop.scoring import SCORES
+
+    if source == "training":
+        return {n: s for n, s in SCORES.items() if s.needs == "dynamics" or n == "el2n"}
+    without = {"dynamics"} if source == "images" else {"dynamics", *_NEED_IMAGES}
+    return {name: score for name, score in SCORES.items() if score.needs not in without}
+
+
+def check_score_fields(dataset: fo.Dataset, fields: Mapping[str, str], overwrite: bool) -> None:
+    """Check that scores may be written into fields. Imports PyTorch.
+
+    Args:
+        dataset: the dataset
+        fields: field -> score
+        overwrite: whether a field that holds something else may be replaced
+
+    Raises:
+        DropError: if a name is invalid, or a field holds something else
+    """
+    from fiftyone_drop.score_fields.fields import check_field_free
+
+    for field, name in fields.items():
+        check_field_free(dataset, field, "score", name, overwrite)
+
+
+def check_logits_field(samples: foc.SampleCollection, field: str) -> None:
+    """Check that a field can hold logits, and that their classes are known. Imports PyTorch.
+
+    Raises:
+        DropError: if not
+    """
+    from fiftyone_drop.inference.stored_logits import stored_logits
+
+    stored_logits(field, samples, None)
+
+
+def has_logits(samples: foc.SampleCollection, field: str) -> bool:
+    """Whether some sample has logits in a Classification field. Queries the samples."""
+    return len(samples.exists(f"{field}.logits").limit(1)) > 0
+
+
+def architectures() -> list[str]:
+    """The architectures that a query model can have. Imports PyTorch."""
+    from fiftyone_drop.training.architectures import architecture_names
+
+    return ["auto", *architecture_names()]
+
+
+def training_cost(samples: foc.SampleCollection, images: int, options: TrainingOptions) -> str:
+    """The size of a training in words, from the headers of a few files. Queries the samples.
+
+    Args:
+        samples: a collection
+        images: the number of samples that the query model trains on
+        options: the :class:`fiftyone_drop.TrainingOptions`
+
+    Raises:
+        DropError: if a file cannot be read, or the device does not exist
+    """
+    from fiftyone_drop.training import TrainingCost
+
+    setup = options.setup(samples.limit(_FILES_READ).values("filepath"))
+    images = max(2, images)
+    epochs = options.epochs_for(images)
+    return str(TrainingCost(1, epochs, images, epochs * images, setup, seconds=None))
+
+
+def training_outputs(key: str) -> tuple[str, str]:
+    """The prediction field and the evaluation run that ``train_query_model`` writes."""
+    return f"{key}_pred", f"{key}_eval"
+
+
+def check_training_key(dataset: fo.Dataset, key: str, overwrite: bool) -> None:
+    """Check that ``train_query_model`` may write under a key.
+
+    Raises:
+        DropError: if the key is invalid, or its names are taken and not to be replaced
+    """
+    check_predictions_free(dataset, key, overwrite)
+
+
+# Scores that need more than the predictions of a model
+_NEED_IMAGES = ("features", "model", "embeddings")
+_FILES_READ = 16  # to learn the size of the images

@@ -1,0 +1,254 @@
+"""``apply_drop`` and ``plan_drop``: read, find recalls, decide, write."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+
+from fiftyone_drop._types import FloatArray
+from fiftyone_drop.checks import flag
+from fiftyone_drop.density import checked_size, floor_size
+from fiftyone_drop.errors import DropError, Warner
+from fiftyone_drop.fields import (
+    check_collection,
+    default_label_field,
+    group_path,
+    highest_first,
+    label_path,
+    number_field,
+)
+from fiftyone_drop.options import RANDOM, DropOptions
+from fiftyone_drop.plan import DropPlan, decide
+from fiftyone_drop.population import Population, read_population, warn_about_splits
+from fiftyone_drop.recall import SHRINKAGE, Smoothing
+from fiftyone_drop.recall_sources import check_source, find_recalls
+from fiftyone_drop.run_keys import check_key
+from fiftyone_drop.run_lookup import load_drop
+
+
+def apply_drop(
+    samples: foc.SampleCollection,
+    density: float,
+    *,
+    label_field: str | None = None,
+    key: str = "drop",
+    eval_key: str | None = None,
+    recalls: Mapping[Hashable, float] | None = None,
+    validation: foc.SampleCollection | None = None,
+    pred_field: str | None = None,
+    model: Any = None,
+    folds: int = 5,
+    holdout: float | None = None,
+    rule: str = "drop",
+    select: str = "random",
+    keep: str = "hardest",
+    group_by: str | None = None,
+    smoothing: Smoothing = SHRINKAGE,
+    min_per_class: int = 1,
+    missing_recall: float | None = None,
+    skip_unlabeled: bool = False,
+    allow_empty_classes: bool = False,
+    seed: int = 51,
+    overwrite: bool = False,
+    progress: Any = None,
+) -> fo.DatasetView:
+    """Prune a collection of labelled images so that every class is treated well.
+
+    Each class gets a quota from its recall; inside a class, chance decides which samples stay
+    (Vysogorets, Ahuja, Kempe: DRoP: Distributionally Robust Data Pruning, ICLR 2025). No sample is
+    deleted: the run adds the fields ``<key>_keep_at`` and ``<key>_kept`` and the saved views
+    ``<key>-kept`` and ``<key>-pruned``.
+
+    Recalls come from one of: ``eval_key``; ``recalls``; ``validation`` with ``pred_field`` or
+    ``model``; and without any of these from query models that are trained on the samples, each
+    predicting the samples that it has not seen. Their predictions are written too, as
+    ``<key>_pred``, and evaluated as ``<key>_eval``.
+
+    Example::
+
+        import fiftyone as fo
+        import fiftyone_drop as fod
+
+        dataset = fo.load_dataset("my-images")
+        view = dataset.match_tags("train").apply_drop(density=0.5, eval_key="val_eval")
+        print(fod.load_drop(dataset, "drop"))
+
+    Args:
+        samples: a :class:`fiftyone.core.dataset.Dataset` or
+            :class:`fiftyone.core.view.DatasetView` of images, the target view
+        density: the fraction of samples that is KEPT, in (0, 1]
+        label_field (None): a Classification or string field; by default the only Classification
+            field that is not a known prediction
+        key ("drop"): the run key, a valid field name
+        eval_key (None): an evaluation run (``evaluate_classifications``) to take recalls from
+        recalls (None): a mapping from class, or with ``group_by`` from (class, value), to recall
+            in [0, 1]; used as it is
+        validation (None): a view of held-out samples to measure recall on
+        pred_field (None): the predictions on ``validation``, a Classification or string field
+        model (None): the model that predicts ``validation``: a
+            :class:`fiftyone_drop.QueryModel`; a FiftyOne model or the name of one in its zoo; a
+            ``torch.nn.Module`` with the attributes ``classes``, the names of its outputs, and
+            ``transform``, from a Pillow image to its input; the name of a field with stored logits;
+            or a list of these, whose probabilities are averaged
+        folds (5): the number of query models that cross-validation trains
+        holdout (None): a fraction in (0, 1): train one query model instead, and measure recall on
+            this fraction of the samples, held out
+        rule ("drop"): how class weights follow from sizes and recalls: ``"drop"`` (the paper's
+            Algorithm 1), ``"drop-unweighted"`` (the authors' code), ``"proportional"``,
+            ``"balanced"``, ``"none"`` (no quotas), or one of your own
+            (:func:`fiftyone_drop.register_rule`)
+        select ("random"): how samples are ordered inside a class: at random, which is what
+            ``"random"`` always means, or by the score field of this name
+        keep ("hardest"): with a score field, which end is kept first: ``"hardest"`` or
+            ``"easiest"``
+        group_by (None): a label, string, integer or boolean field; quotas, recalls and floors are
+            then per (class, value)
+        smoothing ("shrinkage"): measured recalls are pulled towards their mean as strongly as
+            chance explains the differences between them. Or a number: they are then
+            ``(correct + s) / (n + 2s)``; 0 is the paper's, 0.5 Jeffreys' prior
+        min_per_class (1): keep at least this many samples of each class (all of a smaller one)
+        missing_recall (None): a recall in [0, 1] for classes without a validation sample
+        skip_unlabeled (False): leave samples without a label out of the run
+        allow_empty_classes (False): whether a class may lose all its samples
+        seed (51): decides which samples are kept at random, the folds and the query models
+        overwrite (False): whether to replace the run of that key
+        progress (None): whether to render a progress bar (True/False), use the default value
+            ``fiftyone.config.show_progress_bars`` (None), or a progress callback function to
+            invoke instead
+
+    Returns:
+        a :class:`fiftyone.core.view.DatasetView` of the kept samples of the target view
+
+    Raises:
+        DropError: if an argument is invalid; nothing has been written then
+    """
+    arguments = dict(locals())  # every argument by name, before there are other variables
+    options = DropOptions.parse(arguments)
+    samples = check_collection(samples)
+    # Before an hour of training, not after it
+    key = check_key(samples, key, flag("overwrite", overwrite), options.eval_key)
+    return _plan(samples, options, progress).apply(key, overwrite, progress)
+
+
+_SIGNATURE = inspect.signature(apply_drop)
+
+
+def plan_drop(
+    samples: foc.SampleCollection, density: float, *, progress: Any = None, **options: Any
+) -> DropPlan:
+    """Decide which samples a density would keep, and write nothing.
+
+    Example::
+
+        plan = fod.plan_drop(dataset, 0.5, eval_key="val_eval")
+        print(plan)
+        print(plan.at(0.3).quotas)
+        view = plan.apply(key="half")
+
+    Args:
+        samples: a :class:`fiftyone.core.dataset.Dataset` or
+            :class:`fiftyone.core.view.DatasetView` of images, the target view
+        density: the fraction of samples that is KEPT, in (0, 1]
+        progress (None): as everywhere in FiftyOne
+        **options: the other arguments of :func:`fiftyone_drop.apply_drop`, but ``key`` and
+            ``overwrite``, which go to :meth:`DropPlan.apply`
+
+    Returns:
+        a :class:`DropPlan`
+
+    Raises:
+        DropError: if an argument is invalid
+    """
+    bound = _PLAN_SIGNATURE.bind(samples, density, progress=progress, **options)
+    bound.apply_defaults()
+    parsed = DropOptions.parse(bound.arguments)
+    return _plan(check_collection(samples), parsed, progress)
+
+
+_PLAN_SIGNATURE = _SIGNATURE.replace(
+    parameters=[p for n, p in _SIGNATURE.parameters.items() if n not in ("key", "overwrite")],
+    return_annotation=DropPlan,
+)
+plan_drop.__signature__ = _PLAN_SIGNATURE  # type: ignore[attr-defined]
+
+
+def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) -> DropPlan:
+    label_field = options.label_field
+    if label_field is None:
+        besides = [options.pred_field] if options.pred_field else []
+        label_field = default_label_field(samples, besides)
+    options = replace(options, label_field=label_field)
+    high = _check_fields(samples, options)
+    check_source(samples, options)
+    warn = Warner()
+    warn_about_splits(samples, warn)
+    means = options.the_rule.of_kind("mean")
+    population = read_population(
+        samples,
+        label_field,
+        group_by=options.group_by,
+        values_of=sorted({*means, options.select} - {RANDOM}),
+        filepaths=options.needs_recalls and options.trains,
+        skip_unlabeled=options.skip_unlabeled,
+        progress=progress,
+    )
+    for name in population.values:
+        population.check_complete(name, "select" if name == options.select else "rule")
+    # Refuse a density that is too small before an hour of training, not after it
+    checked_size(len(population), options.density, floor_size(population.sizes, options.floor))
+    columns = _columns(samples, options, population)
+    recalls = None
+    if options.needs_recalls:
+        recalls = find_recalls(options, samples, population, warn, progress)
+    keep_at, table = decide(options, population, high, recalls, columns)
+    return DropPlan(
+        samples,
+        table,
+        population,
+        keep_at,
+        options,
+        recalls_from=None if recalls is None else recalls.source,
+        warnings=tuple(warn.messages),
+        predictions=None if recalls is None else recalls.predictions,
+    )
+
+
+def _check_fields(samples: foc.SampleCollection, options: DropOptions) -> bool:
+    """Check the fields and runs that options name; whether high scores are kept first.
+
+    Raises:
+        DropError: if one is unfit
+    """
+    label_path(samples, options.label_field, "label_field")
+    if options.group_by is not None:
+        group_path(samples, options.group_by)
+    for name in options.the_rule.of_kind("mean"):
+        number_field(samples, name, "rule", f"'{options.rule}' needs its mean over each class")
+    for key in options.the_rule.of_kind("kept"):
+        config = load_drop(samples, key).config
+        if (config.label_field, config.group_by) != (options.label_field, options.group_by):
+            raise DropError(
+                "rule",
+                f"'{options.rule}' needs what the run '{key}' keeps of each class, but that run "
+                f"has the classes of '{config.label_field}' and group_by={config.group_by!r}",
+            )
+    if options.select == RANDOM:
+        return True
+    return highest_first(samples, options.select, options.keep)
+
+
+def _columns(
+    samples: foc.SampleCollection, options: DropOptions, population: Population
+) -> dict[str, FloatArray]:
+    """The columns besides sizes and recalls that the rule needs, (K,) float each."""
+    columns = {f"mean:{name}": population.means(name) for name in options.the_rule.of_kind("mean")}
+    for key in options.the_rule.of_kind("kept"):
+        kept = load_drop(samples, key).table.by_class("quotas")
+        columns[f"kept:{key}"] = np.array([kept.get(name, 0) for name in population.classes], float)
+    return columns

@@ -1,0 +1,275 @@
+"""``train_query_model``: a query model of FiftyOne samples, with its recalls and scores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+from numpy.typing import NDArray
+
+from fiftyone_drop import checks, store
+from fiftyone_drop.cross_validation import cross_predict, train_and_predict
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.fields import check_collection, default_label_field, label_path
+from fiftyone_drop.population import Population, read_outcomes, read_population
+from fiftyone_drop.predictions import Predictions, predict_samples, query_model_source
+from fiftyone_drop.recall import class_counts, class_recalls
+
+if TYPE_CHECKING:
+    from fiftyone_drop.scoring import DynamicsRecorder
+    from fiftyone_drop.training import QueryModel, TrainingOptions
+
+
+def train_query_model(
+    samples: foc.SampleCollection,
+    label_field: str | None = None,
+    *,
+    validation: foc.SampleCollection | None = None,
+    holdout: float = 0.2,
+    scores: Sequence[str] = ("el2n", "forgetting", "first_learned", "aum", "el2n_mean"),
+    key: str = "query",
+    overwrite: bool = False,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    progress: Any = None,
+    **options: Any,
+) -> QueryModel:
+    """Train a query model, and evaluate it on samples it has not seen.
+
+    Writes its predictions on these samples as ``<key>_pred`` and, where labels are Classifications,
+    evaluates them as ``<key>_eval``, fit for ``apply_drop(eval_key=...)``.
+
+    An interrupted training goes on where it stopped when the same call is made again.
+
+    Args:
+        samples: a :class:`fiftyone.core.dataset.Dataset` or view of images
+        label_field (None): a Classification or string field; by default the only Classification
+            field that is not a known prediction
+        validation (None): a view of held-out samples; None holds out a part of ``samples``
+        holdout (0.2): the fraction of ``samples`` that is held out, in (0, 1)
+        scores: the names of the scores that the model's ``scores`` hold: ``"el2n"`` of the trained
+            model, and any scores of training dynamics, recorded on the way; by default those that
+            need no minimum of epochs
+        key ("query"): names the field and the evaluation run
+        overwrite (False): whether to replace these
+        checkpoint_dir (None): the folder for the checkpoint of an interrupted training; by default
+            in the user's cache
+        progress (None): as everywhere in FiftyOne
+        **options: fields of :class:`fiftyone_drop.TrainingOptions`: ``architecture``,
+            ``pretrained``, ``epochs``, ``image_size``, ``device``, ``seed``, ...; and conventions
+            of the scores, as :class:`fiftyone_drop.DynamicsRecorder` takes them:
+            ``never_learned="inf"``, ``aum_on="softmax"``, ``window=5``, ... Those that need a
+            ``"clean"`` forward pass make the training about a third longer
+
+    Returns:
+        a :class:`fiftyone_drop.QueryModel` with ``recalls``, ``eval_key``, and in-sample ``scores``
+        of the samples it was trained on, ``sample_ids``; ``import_scores(samples, model)`` writes
+        these scores into fields
+
+    Raises:
+        DropError: if an argument is invalid; nothing has been written then
+    """
+    scores = _check_in_sample(scores)
+    trained_with, switches = _split_options(options, scores)
+    samples = check_collection(samples)
+    dataset = samples._root_dataset
+    holdout = checks.number("holdout", holdout, "(0, 1)")
+    overwrite = checks.flag("overwrite", overwrite)
+    label_field = checks.text("label_field", label_field, optional=True)
+    if label_field is None:
+        label_field = default_label_field(samples)
+    # FiftyOne evaluates Classification fields only, not strings
+    evaluates = label_path(samples, label_field, "label_field") != label_field
+    pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
+    if validation is not None:
+        validation = check_collection(validation, "validation")
+    population = read_population(samples, label_field, filepaths=True)
+    recorder = _recorder(population, scores, switches)
+    predictions, rows, codes = _train(
+        population,
+        validation,
+        label_field,
+        holdout,
+        trained_with,
+        progress,
+        recorder,
+        checkpoint_dir,
+    )
+    model = predictions.models[0]
+    correct, support = class_counts(codes, predictions.correct, len(population.classes))
+    values = _scores(model, population.select(rows), rows, scores, recorder, progress)
+    _write(
+        dataset,
+        predictions,
+        pred_field,
+        label_field,
+        eval_key if evaluates else None,
+    )
+    recalls = class_recalls(correct, support)
+    model.recalls = dict(zip(population.label_names, recalls.tolist(), strict=True))
+    model.eval_key = eval_key if evaluates else None
+    model.sample_ids = [i.decode() for i in population.ids[rows].tolist()]
+    model.scores = values
+    model.switches = {} if recorder is None else recorder.switches
+    return model
+
+
+def check_predictions_free(dataset: fo.Dataset, key: object, overwrite: bool) -> tuple[str, str]:
+    """The field and the evaluation run that :func:`train_query_model` writes under a key.
+
+    Raises:
+        DropError: if ``key`` makes no field name, or one of the names is taken and ``overwrite`` is
+            False
+    """
+    key = checks.name("key", key)
+    pred_field, eval_key = f"{key}_pred", f"{key}_eval"
+    taken = dataset.get_field(pred_field) is not None or dataset.has_evaluation(eval_key)
+    if taken and not overwrite:
+        raise DropError(
+            "key",
+            f"the field '{pred_field}' or the evaluation run '{eval_key}' exists; pass "
+            "overwrite=True to replace them, or another key",
+        )
+    return pred_field, eval_key
+
+
+def _train(
+    population: Population,
+    validation: foc.SampleCollection | None,
+    label_field: str,
+    holdout: float,
+    options: TrainingOptions,
+    progress: Any,
+    recorder: DynamicsRecorder | None,
+    checkpoint_dir: str | os.PathLike[str] | None,
+) -> tuple[Predictions, NDArray[np.int64], NDArray[np.int32]]:
+    """The predictions, the rows that the model was trained on, and the codes of the others."""
+    if validation is None:
+        predictions = cross_predict(
+            population,
+            2,
+            holdout,
+            options.seed,
+            progress,
+            options,
+            keep_models=True,
+            recorder=recorder,
+            checkpoint_dir=checkpoint_dir,
+        )
+        rows = np.setdiff1d(np.arange(len(population)), predictions.rows)
+        return predictions, rows, population.codes[predictions.rows]
+    outcomes = read_outcomes(validation, population.classes, label_field, None, ["filepath"])
+    predictions = train_and_predict(
+        population,
+        outcomes,
+        options,
+        progress,
+        recorder=recorder,
+        checkpoint_dir=checkpoint_dir,
+    )
+    return predictions, np.arange(len(population)), outcomes.codes
+
+
+def _scores(
+    model: QueryModel,
+    trained_on: Population,
+    rows: NDArray[np.int64],
+    names: Sequence[str],
+    recorder: DynamicsRecorder | None,
+    progress: Any,
+) -> dict[str, NDArray[np.floating[Any]]]:
+    """The in-sample scores of the samples that the model was trained on."""
+    values: dict[str, NDArray[np.floating[Any]]] = {}
+    if recorder is not None:
+        values |= {name: column[rows] for name, column in recorder.finish().items()}
+    if "el2n" in names:
+        source, ids = query_model_source(model), trained_on.ids
+        paths = trained_on.filepaths or []
+        values |= predict_samples(source, ids, paths, trained_on.label_of, progress).scores
+    return {name: values[name] for name in names}
+
+
+def _write(
+    dataset: fo.Dataset,
+    predictions: Predictions,
+    pred_field: str,
+    label_field: str,
+    eval_key: str | None,
+) -> None:
+    """Write predictions that belong to no run, replacing older ones, and evaluate them.
+
+    A failure leaves neither the field nor the evaluation run.
+    """
+    store.delete_predictions(dataset, pred_field, eval_key)
+    try:
+        with predictions.checkpoint:
+            store.write_predictions(
+                dataset,
+                predictions.ids,
+                predictions.field_values(),
+                pred_field,
+                label_field,
+                eval_key,
+            )
+    except BaseException:
+        dataset.reload()
+        store.delete_predictions(dataset, pred_field, eval_key)
+        raise
+
+
+def _split_options(
+    given: dict[str, Any], scores: Sequence[str]
+) -> tuple[TrainingOptions, dict[str, Any]]:
+    """Options of the training, and conventions of the scores.
+
+    Raises:
+        DropError: if a name is neither
+    """
+    from fiftyone_drop.scoring import get_score
+    from fiftyone_drop.training import TrainingOptions
+
+    options = {option.name for option in fields(TrainingOptions)}
+    conventions = {switch for name in scores for switch in get_score(name).conventions}
+    unknown = sorted(set(given) - options - conventions)
+    if unknown:
+        raise DropError(
+            unknown[0],
+            f"no option has the name {listing(unknown)}: TrainingOptions has {sorted(options)}, "
+            f"and the scores {list(scores)} have the conventions {sorted(conventions)}",
+        )
+    switches = {name: value for name, value in given.items() if name not in options}
+    return TrainingOptions(**{n: v for n, v in given.items() if n in options}), switches
+
+
+def _check_in_sample(scores: object) -> tuple[str, ...]:
+    """The names of scores that a training can record.
+
+    Raises:
+        DropError: if one needs something else
+    """
+    from fiftyone_drop.scoring import get_score
+
+    names = checks.texts("scores", scores)
+    for name in names:
+        if get_score(name).needs != "dynamics" and name != "el2n":
+            raise DropError(
+                "scores",
+                f"a training records 'el2n' and scores of training dynamics, but got '{name}'; "
+                "compute it afterwards, with compute_scores(samples, model=model)",
+            )
+    return names
+
+
+def _recorder(
+    population: Population, scores: Sequence[str], switches: Mapping[str, Any]
+) -> DynamicsRecorder | None:
+    from fiftyone_drop.scoring import DynamicsRecorder
+
+    dynamics = [name for name in scores if name != "el2n"]
+    if not dynamics:
+        return None
+    return DynamicsRecorder(len(population), population.labels, scores=dynamics, **switches)

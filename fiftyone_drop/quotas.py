@@ -1,0 +1,143 @@
+"""How many samples of each class are kept: quotas, and the densities of Algorithm 1 of the paper.
+
+One order of all samples gives every density (see :mod:`fiftyone_drop.order`). Its first ``n``
+samples hold a number of each class that follows from sizes, weights and floor alone; this module
+computes that number without the samples. The j-th sample of class k (j = 1, 2, ...) has the
+priority ``(j - 1/2) / w_k``, and the lowest priorities come first: the Sainte-Laguë divisor
+method. So totals are exact, no class exceeds its size, the other classes take what a saturated
+class cannot, and a sample kept at one density is kept at every higher one.
+
+NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fiftyone_drop._types import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A part of the order: the samples ``first < j <= last`` of each class, by priority.
+
+    Attributes:
+        first: (K,) int
+        last: (K,) int, equal to ``first`` for classes that have no sample in the tier
+        weights: (K,) float > 0, by which the priorities ``(j - 1/2) / weight`` are made
+    """
+
+    first: IntArray
+    last: IntArray
+    weights: FloatArray
+
+
+def tiers(sizes: IntArray, weights: FloatArray, min_per_class: int) -> Iterator[Tier]:
+    """The parts of the order: within the floor, then beyond it, and in each weighted classes first.
+
+    Classes of weight 0 come after all others, in proportion to their size.
+    """
+    floors = np.minimum(sizes, min_per_class)
+    # Scaled so that only ratios matter and priorities stay far from overflow
+    weighted = weights > 0
+    scaled = np.where(weighted, weights / max(weights.max(), np.finfo(float).tiny), sizes)
+    for low, high in ((np.zeros_like(sizes), floors), (floors, sizes)):
+        for members in (weighted, ~weighted):
+            tier = Tier(low, np.where(members, high, low), scaled)
+            if np.any(tier.last > tier.first):
+                yield tier
+
+
+def quotas_of_size(
+    sizes: IntArray, weights: FloatArray, n: int, min_per_class: int = 0
+) -> IntArray:
+    """How many of each class are among the first ``n`` samples of the order.
+
+    Args:
+        sizes: (K,) int > 0, class sizes
+        weights: (K,) float >= 0, class weights
+        n: an int in [0, sum(sizes)]
+        min_per_class (0): this many samples of each class (all of a smaller one) come first
+
+    Returns:
+        (K,) int, ``0 <= quotas <= sizes``, summing to ``n``
+    """
+    quotas = np.zeros_like(sizes)
+    for tier in tiers(sizes, weights, min_per_class):
+        quotas += _merge(tier, n - int(quotas.sum()))
+    return quotas
+
+
+def _merge(tier: Tier, n: int) -> IntArray:
+    """How many of each class are among the first ``n`` of the tier, (K,) int."""
+    first, last, weights = tier.first, tier.last, tier.weights
+    if n >= int((last - first).sum()):
+        return last - first
+
+    def count(bound: float) -> IntArray:
+        """Samples of priority <= bound, by the very comparison that sorts the samples."""
+        j = np.floor(bound * weights + 0.5)
+        j -= (j - 0.5) / weights > bound
+        j += (j + 0.5) / weights <= bound
+        # Clipped before it is cast: beside a class of next to no weight it is beyond all integers
+        return np.clip(j, first, last).astype(np.int64)
+
+    low, high = 0.0, float(((last - 0.5) / weights)[last > first].max())
+    below, above = count(low), count(high)
+    while int((above - below).sum()) > 2 * len(weights):
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        counts = count(middle)
+        if int((counts - first).sum()) <= n:
+            low, below = middle, counts
+        else:
+            high, above = middle, counts
+    # The few samples between the bounds are sorted as the order sorts them: by priority, ties
+    # by class, which a stable sort keeps
+    classes = np.repeat(np.arange(len(weights)), above - below)
+    starts = np.cumsum(above - below) - (above - below)
+    j = below[classes] + np.arange(len(classes)) - starts[classes] + 1
+    order = np.argsort((j - 0.5) / weights[classes], kind="stable")
+    rest = n - int((below - first).sum())
+    return below - first + np.bincount(classes[order[:rest]], minlength=len(weights))
+
+
+def class_densities(sizes: IntArray, weights: FloatArray, density: float) -> FloatArray:
+    """Algorithm 1's real-valued class densities, by water-filling.
+
+    Solves ``d_k = min(1, c w_k / N_k)`` with ``sum_k N_k d_k = density * N`` for ``c``, exactly,
+    by sorting. With the weights of rule ``"drop"`` this is Algorithm 1. Classes of weight 0
+    share the rest of the budget, at one density, when all others are saturated.
+
+    Args:
+        sizes: (K,) int > 0, class sizes
+        weights: (K,) float >= 0, class weights
+        density: the dataset density, in (0, 1]
+
+    Returns:
+        (K,) float in [0, 1]
+    """
+    densities = np.zeros(len(sizes))
+    budget = density * float(sizes.sum())
+    weighted = np.flatnonzero(weights > 0)
+    if len(weighted):
+        per_sample = weights[weighted] / sizes[weighted]
+        by_saturation = weighted[np.argsort(-per_sample, kind="stable")]
+        w, size = weights[by_saturation], sizes[by_saturation]
+        saturated = np.cumsum(size) - size  # samples of the classes that saturate earlier
+        level = (budget - saturated) / np.cumsum(w[::-1])[::-1]
+        unsaturated = np.flatnonzero(level * w <= size)
+        if len(unsaturated):
+            level_reached = max(level[unsaturated[0]], 0.0)
+            densities[by_saturation] = np.minimum(1, level_reached * w / size)
+            return densities
+        densities[weighted] = 1.0
+    rest = weights <= 0
+    if rest.any():
+        left = budget - float(sizes[~rest].sum())
+        densities[rest] = min(1.0, max(0.0, left / float(sizes[rest].sum())))
+    return densities

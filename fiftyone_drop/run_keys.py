@@ -1,0 +1,96 @@
+"""Whether a run can be written under a key: the key, its fields and its saved views."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+
+from fiftyone_drop import checks, store
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.fields import known_fields
+from fiftyone_drop.run_lookup import find_configs
+from fiftyone_drop.runs import DropConfig, names_for
+
+
+def check_key(
+    samples: foc.SampleCollection, key: object, overwrite: bool, eval_key: str | None = None
+) -> str:
+    """Return a key under which a run of a target view can be written.
+
+    Args:
+        samples: the target view
+        key: the run key
+        overwrite: whether a run of that key may be replaced
+        eval_key (None): the evaluation that recalls come from
+
+    Raises:
+        DropError: if ``key`` is no valid field name; it is taken by a run and ``overwrite`` is
+            False; one of its fields, views or its evaluation run belongs to something else; or
+            target view or recalls rest on the run that would be replaced
+    """
+    key = checks.name("key", key)
+    dataset = samples._root_dataset
+    existing = find_configs(dataset).get(key)
+    if existing is None and key in dataset.list_runs():
+        raise DropError("key", f"'{key}' is a custom run that is no drop run; choose another key")
+    if existing is not None:
+        # First, for what rests on a run cannot replace it either
+        check_independent(samples, key, existing, eval_key)
+    if existing is not None and existing.complete and not overwrite:
+        raise DropError(
+            "key",
+            f"there is a drop run '{key}' already; pass overwrite=True to replace it, or another "
+            "key",
+        )
+    _check_names_free(dataset, key, existing)
+    return key
+
+
+def _check_names_free(dataset: fo.Dataset, key: str, existing: DropConfig | None) -> None:
+    own = existing.fields if existing else []
+    new = DropConfig(written=names_for(key, predicts=True, evaluates=True))
+    for field in known_fields(dataset, new.fields):
+        if field not in own:
+            raise DropError(
+                "key",
+                f"the field '{field}' exists and belongs to no drop run '{key}'; choose another "
+                "key, or rename or delete that field",
+            )
+    eval_key = new.written_eval_key
+    if dataset.has_evaluation(eval_key) and eval_key not in own:
+        raise DropError("key", f"the evaluation run '{eval_key}' exists; choose another key")
+    store.check_views_free(dataset, new.views, existing.views if existing else [])
+
+
+def check_independent(
+    samples: foc.SampleCollection, key: str, config: DropConfig, eval_key: str | None = None
+) -> None:
+    """Check that neither the target view nor the recalls rest on the run that would be replaced.
+
+    Raises:
+        DropError: if they do: the samples that are returned would not be those that were pruned
+    """
+    if eval_key is not None and eval_key == config.written_eval_key:
+        raise DropError(
+            "eval_key",
+            f"'{eval_key}' belongs to the run '{key}' that would be replaced; pass "
+            f"recalls=load_drop(dataset, '{key}').recalls, or choose another key",
+        )
+    if samples is samples._root_dataset:
+        return
+    stages = serialized(samples)
+    used = [name for name in config.fields if re.search(rf'"\$?{re.escape(name)}[".]', stages)]
+    if used:
+        raise DropError(
+            "key",
+            f"the target view depends on {used}, which belong to the run '{key}' that would "
+            "be replaced; choose another key",
+        )
+
+
+def serialized(samples: foc.SampleCollection) -> str:
+    """The stages of a view as text."""
+    return json.dumps(samples._serialize(include_uuids=False), default=str)

@@ -1,0 +1,135 @@
+"""Find drop runs of a dataset, and load them. Writes nothing.
+
+An incomplete run (the client was killed while writing) is invisible to :func:`list_drops` and
+:func:`load_drop`.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+
+from fiftyone_drop import checks
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.runs import DropConfig, DropResults
+
+# FiftyOne reads results through a file position that all threads of a server share
+_READING = threading.Lock()
+
+
+def check_dataset(samples: object, argument: str = "dataset") -> foc.SampleCollection:
+    """Return a FiftyOne dataset or view.
+
+    Raises:
+        DropError: if ``samples`` is something else
+    """
+    if isinstance(samples, foc.SampleCollection):
+        return samples
+    raise DropError(
+        argument, f"must be a FiftyOne Dataset or DatasetView, but got {type(samples).__name__}"
+    )
+
+
+def find_configs(dataset: fo.Dataset) -> dict[str, DropConfig]:
+    """The records of all drop runs of a dataset by key, incomplete ones too."""
+    configs = {key: dataset.get_run_info(key).config for key in dataset.list_runs()}
+    return {key: config for key, config in configs.items() if isinstance(config, DropConfig)}
+
+
+def known_predictions(dataset: fo.Dataset) -> list[str]:
+    """The fields that hold predictions of evaluations and of drop runs."""
+    evaluated = [
+        getattr(dataset.get_evaluation_info(key).config, "pred_field", None)
+        for key in dataset.list_evaluations()
+    ]
+    drops = [config.pred_field for config in find_configs(dataset).values()]
+    return [name for name in evaluated + drops if name]
+
+
+def list_drops(dataset: foc.SampleCollection) -> list[str]:
+    """The keys of the drop runs of a dataset, sorted.
+
+    Args:
+        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
+
+    Returns:
+        a list of keys; incomplete runs are left out
+
+    Raises:
+        DropError: if ``dataset`` is no dataset
+    """
+    configs = find_configs(check_dataset(dataset)._root_dataset)
+    return sorted(key for key, config in configs.items() if config.complete)
+
+
+def get_config(dataset: foc.SampleCollection, key: str, argument: str = "key") -> DropConfig:
+    """The record of a complete run.
+
+    Args:
+        dataset: a dataset or view
+        key: the run key
+        argument: the argument that named it, for errors
+
+    Raises:
+        DropError: if there is no such run
+    """
+    root = check_dataset(dataset)._root_dataset
+    key = checks.text(argument, key)
+    configs = find_configs(root)
+    config = configs.get(key)
+    if config is None or not config.complete:
+        state = "was not written to its end; apply it again" if config else "does not exist"
+        complete = sorted(name for name, other in configs.items() if other.complete)
+        raise DropError(
+            argument,
+            f"the drop run {key!r} of '{root.name}' {state}; the runs are {complete}",
+        )
+    return config
+
+
+def load_drop(dataset: foc.SampleCollection, key: str) -> DropResults:
+    """Load a drop run.
+
+    Args:
+        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
+        key: the run key
+
+    Returns:
+        a :class:`DropResults`, with ``.table``, ``.recalls``, ``.density`` and ``.config``
+
+    Raises:
+        DropError: if there is no such run
+    """
+    return _load(dataset, key, get_config(dataset, key))
+
+
+def _load(dataset: foc.SampleCollection, key: object, config: DropConfig) -> DropResults:
+    key = checks.text("key", key)
+    with _READING:
+        results = dataset._root_dataset.load_run_results(key, cache=False, load_view=False)
+    results._config = config
+    return results  # type: ignore[no-any-return]
+
+
+def check_order(dataset: foc.SampleCollection, key: str, argument: str = "key") -> DropConfig:
+    """The record of a run whose order field is still there.
+
+    Raises:
+        DropError: if there is no such run, or its order was deleted
+    """
+    config = get_config(dataset, key, argument)
+    name = config.keep_at_field
+    if not dataset._root_dataset.has_field(name):
+        raise DropError(
+            argument,
+            f"the field '{name}' of the drop run '{key}' was deleted, so its kept samples are "
+            "not known; delete the run, or make it again",
+        )
+    return config
+
+
+def load_order(dataset: foc.SampleCollection, key: str, argument: str = "key") -> DropResults:
+    """:func:`load_drop` for readers of the run's order: see :func:`check_order`."""
+    return _load(dataset, key, check_order(dataset, key, argument))

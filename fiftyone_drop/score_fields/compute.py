@@ -1,0 +1,179 @@
+"""``compute_scores``: difficulty scores of images as fields of their samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import fiftyone.core.collections as foc
+import numpy as np
+
+from fiftyone_drop import store
+from fiftyone_drop.errors import Warner
+from fiftyone_drop.fields import check_collection
+from fiftyone_drop.inference.resolve import Extras, label_codes, resolve
+from fiftyone_drop.inference.source import Source, wanted
+from fiftyone_drop.score_fields.fields import (
+    check_field_free,
+    field_values,
+    float_field,
+    read_labelled,
+    write,
+)
+from fiftyone_drop.score_fields.options import ScoreOptions
+from fiftyone_drop.score_fields.sources import Computed, by_models, by_query_models
+from fiftyone_drop.scoring import get_score
+
+
+def compute_scores(
+    samples: foc.SampleCollection,
+    label_field: str | None = None,
+    scores: Sequence[str] = ("el2n",),
+    *,
+    model: Any = None,
+    transform: Callable[[Any], Any] | None = None,
+    classes: Sequence[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    spread: bool = False,
+    prefix: str = "",
+    folds: int = 5,
+    models: int = 1,
+    seed: int = 51,
+    on_error: str = "skip",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    device: str | None = None,
+    deterministic: bool = False,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: Any = None,
+    **switches: Any,
+) -> list[str]:
+    """Compute difficulty scores and write each as a float field.
+
+    All of them together take one pass over the images. The field's ``info`` says which end is
+    hard, so that ``apply_drop(select=...)`` knows, and how the score was computed. All scores and
+    their switches are listed in ``docs/scores.md``.
+
+    A call that was interrupted goes on where it stopped when it is made again.
+
+    Example::
+
+        fod.compute_scores(dataset, scores=("el2n", "entropy", "grand_last_layer"), model=model)
+
+    Args:
+        samples: a :class:`fiftyone.core.dataset.Dataset` or view of images
+        label_field (None): a Classification or string field; by default the only Classification
+            field that is not a known prediction
+        scores (("el2n",)): the scores to compute
+        model (None): a :class:`fiftyone_drop.QueryModel`; a ``torch.nn.Module``, with ``transform``
+            and ``classes``; a FiftyOne model or the name of one in its zoo; the name of a
+            torchvision architecture, with ``checkpoint`` and ``classes``; the name of a field with
+            stored logits (no image is read then); or a list of these, whose scores are averaged.
+            None trains ``folds`` query models and scores each sample by the one that has not
+            seen it
+        transform (None): from a Pillow image to the model's input, a tensor; by default a module's
+            own ``transform`` attribute
+        classes (None): the names of the model's outputs, in their order; by default a module's own
+            ``classes`` attribute
+        checkpoint (None): a file of weights for a torchvision architecture
+        spread (False): where several models are averaged, whether to write their standard
+            deviation too, as ``<field>_std``
+        prefix (""): the fields are named ``prefix`` + score; the score ``random`` needs one, since
+            ``select="random"`` means at random
+        folds (5): the number of query models that cross-validation trains
+        models (1): without ``model``, the number of query models whose scores of a sample are
+            averaged; the paper averages 5. Each comes from a cross-validation of its own
+        seed (51): decides the folds, the query models, and the scores ``random`` and ``zcore``
+        on_error ("skip"): for images that cannot be read, or for which the model's output is not
+            finite: ``"skip"`` leaves their scores empty and warns at the end, ``"raise"`` stops
+        batch_size (None): images at once; by default found automatically. Halved when CUDA runs
+            out of memory
+        workers (None): threads that read images; by default one per core, at most 16
+        device (None): a PyTorch device; by default where the model is
+        deterministic (False): whether CUDA gives the same bit for bit every time, by slower
+            algorithms; so an interrupted call ends as one that was not. The CPU does anyway
+        checkpoint_dir (None): a folder where an interrupted call leaves its checkpoint; by default
+            in the user's cache
+        overwrite (False): whether to replace fields that exist and are no scores of that name
+        progress (None): whether to render a progress bar (True/False), use the default value
+            ``fiftyone.config.show_progress_bars`` (None), or a progress callback function to
+            invoke instead
+        **switches: conventions of the scores, such as ``picks=1000`` for ``k_center``
+
+    Returns:
+        the names of the fields
+
+    Raises:
+        DropError: if an argument is invalid; nothing has been written then
+    """
+    check_collection(samples)
+    dataset = samples._root_dataset
+    options = ScoreOptions(
+        label_field=label_field,
+        scores=scores,
+        conventions=switches,
+        extras=Extras.of(transform, classes, checkpoint, device),
+        spread=spread,
+        prefix=prefix,
+        folds=folds,
+        models=models,
+        seed=seed,
+        on_error=on_error,
+        batch_size=batch_size,
+        workers=workers,
+        deterministic=deterministic,
+        checkpoint_dir=checkpoint_dir,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    for name in options.scores:
+        field = options.prefix + name
+        check_field_free(dataset, field, "score", name, options.overwrite)
+        if options.spread:
+            check_field_free(dataset, f"{field}_std", "spread_of", field, options.overwrite)
+    sources: list[Source] = []
+    if model is not None and set(wanted(options.switches, "nothing")) != set(options.scores):
+        sources = resolve(model, samples, options.extras)
+    options.check_models(model, sources)
+    label_field, population = read_labelled(samples, options.label_field, filepaths=True)
+    with ExitStack() as until_written:  # of checkpoints
+        if sources:
+            needed = any(get_score(name).uses_labels for name in options.scores)
+            labels = [label_codes(s, population, label_field, needed=needed) for s in sources]
+            computed = by_models(population, sources, labels, options, until_written)
+        else:
+            computed = by_query_models(population, options, until_written)
+        names = write(dataset, population.ids, _fields(computed, options), options.progress)
+    warn = Warner()
+    for message in computed.missing:
+        warn(
+            f"{message}; their scores stay empty, and apply_drop(select=...) needs them: leave "
+            f"them out with .exists('{names[0]}')"
+        )
+    return names
+
+
+def _fields(computed: Computed, options: ScoreOptions) -> dict[str, store.FieldValues]:
+    """Mean and, if asked for, standard deviation over the models."""
+    fields = {}
+    for name, switches in options.switches.items():
+        table = computed.values[name].astype(np.float64)
+        keyed = get_score(name).needs == "nothing"
+        field = options.prefix + name
+        fields[field] = field_values(
+            name,
+            table.mean(axis=0),
+            switches,
+            model="none" if keyed else computed.source,
+            out_of_sample=keyed or computed.out_of_sample,
+        )
+        if options.spread and not keyed:
+            fields[f"{field}_std"] = float_field(
+                table.std(axis=0),
+                f"Standard deviation of '{field}' over {len(table)} models",
+                {"spread_of": field, "models": len(table)},
+            )
+    return fields

@@ -1,0 +1,259 @@
+"""``import_scores``: scores that were computed elsewhere, such as on a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fiftyone.core.collections as foc
+import fiftyone.core.storage as fos
+import numpy as np
+from bson import ObjectId
+
+from fiftyone_drop import checks, store
+from fiftyone_drop._types import FloatArray, Ids, IntArray
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.fields import check_collection
+from fiftyone_drop.reader import stream
+from fiftyone_drop.score_fields.fields import check_field_free, field_values, float_field, write
+from fiftyone_drop.scoring import SCORES
+from fiftyone_drop.training import QueryModel
+
+OTHER_ARRAYS = ("ids", "conventions")  # in a file, besides scores
+
+
+def import_scores(
+    samples: foc.SampleCollection,
+    scores: str | os.PathLike[str] | QueryModel | Mapping[str, Any],
+    *,
+    name: str | None = None,
+    hard: str | Mapping[str, str] | None = None,
+    prefix: str = "",
+    overwrite: bool = False,
+    progress: Any = None,
+) -> list[str]:
+    """Write scores that were computed elsewhere into fields.
+
+    Example::
+
+        fod.import_scores(view, "scores.npz")                       # DynamicsRecorder.save wrote it
+        fod.import_scores(dataset, {"/data/1.jpg": 0.3, ...}, name="el2n")
+        fod.import_scores(dataset, {"mine": {"64f...": 0.3, ...}}, hard="high")
+
+    Samples without a score are left as they are.
+
+    Args:
+        samples: a :class:`fiftyone.core.dataset.Dataset` or view
+        scores: one of
+
+            -   the path of an .npz file as ``DynamicsRecorder.save`` writes it: an array per score
+                and, if it has ``ids``, in their order; otherwise in the order of ``samples``
+            -   a :class:`fiftyone_drop.QueryModel` that ``train_query_model`` returned
+            -   a mapping from score to a mapping from sample id or filepath to number
+            -   with ``name``, a mapping from sample id or filepath to number
+        name (None): the name of the score, with a mapping from id or filepath
+        hard (None): which end is hard, ``"high"`` or ``"low"``, for scores that are not
+            registered; or a mapping from score to that
+        prefix (""): the fields are named ``prefix`` + score
+        overwrite (False): whether to replace fields that exist and are no scores of that name
+        progress (None): as everywhere in FiftyOne
+
+    Returns:
+        the names of the fields
+
+    Raises:
+        DropError: if an argument is invalid, or an id or filepath is not in ``samples``; nothing
+            has been written then
+    """
+    check_collection(samples)
+    dataset = samples._root_dataset
+    prefix = checks.text("prefix", prefix, empty=True)
+    overwrite = checks.flag("overwrite", overwrite)
+    content = _read(scores, checks.text("name", name, optional=True))
+    ends = {score: _direction(score, hard) for score in content.columns}
+    for score in content.columns:
+        check_field_free(dataset, prefix + score, "score", score, overwrite)
+    keys = _Keys(samples)
+    # Fields of the same samples are written together
+    groups: dict[bytes, tuple[Ids, dict[str, store.FieldValues]]] = {}
+    for score, column in content.columns.items():
+        rows, values = keys.place(score, column, content.ids)
+        _, fields = groups.setdefault(rows.tobytes(), (keys.ids[rows], {}))
+        fields[prefix + score] = _field(score, values, ends[score], content)
+    for ids, fields in groups.values():
+        write(dataset, ids, fields, progress)
+    return [prefix + score for score in content.columns]
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The scores as the user passed them.
+
+    Attributes:
+        columns: score -> mapping from key to number, or (N,) numbers
+        ids: (N,) S24, whose numbers these are; None for those of the collection
+        source: words for the record
+        epochs: of the training run, if known
+        switches: score -> its switches, if known
+    """
+
+    columns: dict[str, Any]
+    source: str
+    ids: Ids | None = None
+    epochs: int | None = None
+    switches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _read(scores: Any, name: str | None) -> _Content:
+    if isinstance(scores, (str, os.PathLike)):
+        if name is not None:
+            raise DropError("name", "a file names its scores itself; leave it out")
+        return _read_file(Path(scores))
+    if isinstance(scores, QueryModel) and name is None:
+        if not scores.scores:
+            raise DropError(
+                "scores",
+                "the QueryModel has none; train it with train_query_model(scores=...), or "
+                "compute them with compute_scores(model=...)",
+            )
+        words = f"the training of a query model ({scores.architecture})"
+        ids = np.array(scores.sample_ids, dtype="S24")
+        return _Content(dict(scores.scores), words, ids, switches=scores.switches)
+    if not isinstance(scores, Mapping) or not scores:
+        raise DropError(
+            "scores",
+            "must be the path of an .npz file, a QueryModel, a mapping from score to a "
+            "mapping from id or filepath to number, or such a mapping with name=, but got "
+            f"{scores!r}",
+        )
+    nested = [isinstance(value, Mapping) for value in scores.values()]
+    if name is not None and not any(nested):
+        return _Content({name: scores}, "a mapping")
+    if name is not None or not all(nested):
+        raise DropError(
+            "name", "must be given with a mapping from id or filepath to number, and with no other"
+        )
+    return _Content({checks.text("scores", key): v for key, v in scores.items()}, "a mapping")
+
+
+def _read_file(path: Path) -> _Content:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except FileNotFoundError as error:
+        raise DropError("scores", f"there is no file {path}") from error
+    except (OSError, ValueError, AttributeError) as error:
+        raise DropError(
+            "scores",
+            f"{path} is no .npz file of numbers ({error}); write one with DynamicsRecorder.save",
+        ) from error
+    facts = json.loads(str(arrays["conventions"])) if "conventions" in arrays else {}
+    ids = arrays.get("ids")
+    return _Content(
+        {key: value for key, value in arrays.items() if key not in OTHER_ARRAYS},
+        path.name,
+        None if ids is None else ids.astype("S24"),
+        facts.get("epochs"),
+        facts.get("switches", {}),
+    )
+
+
+def _direction(score: str, hard: str | Mapping[str, str] | None) -> str | None:
+    """Which end is hard: the registry's word for registered scores."""
+    end = hard.get(score) if isinstance(hard, Mapping) else hard
+    known = SCORES.get(score)
+    if known is not None:
+        if end is not None and end != known.hard:
+            raise DropError(
+                "hard",
+                f"the score '{score}' is registered with {known.hard!r}, but got {end!r}; "
+                "leave it out, call the score something else, or pass a mapping from score to end",
+            )
+        return known.hard
+    if end is None:
+        raise DropError(
+            "hard", f"must be 'high' or 'low' for '{score}', which is no registered score"
+        )
+    return checks.choice("hard", end, ("high", "low"))
+
+
+def _field(
+    score: str, values: FloatArray, hard: str | None, content: _Content
+) -> store.FieldValues:
+    facts = {"model": f"imported from {content.source}"}
+    if content.epochs is not None:
+        facts["epochs"] = content.epochs  # type: ignore[assignment]
+    switches = content.switches.get(score, {})
+    if score in SCORES:
+        return field_values(score, values, switches, **facts)
+    info = {"score": score, "hard": hard, "kept_first": hard, "convention": dict(switches)}
+    return float_field(values, f"Imported scores ({hard} = hard)", info | facts)
+
+
+class _Keys:
+    """Where ids and filepaths are in a collection; filepaths are read when one is asked for."""
+
+    def __init__(self, samples: foc.SampleCollection) -> None:
+        self._samples = samples
+        parts = [ids for ids, _ in stream(samples, [])]
+        self.ids: Ids = np.concatenate(parts) if parts else np.empty(0, "S24")
+        self._row_of_id = {digits.decode(): row for row, digits in enumerate(self.ids.tolist())}
+        self._row_of_path: dict[str, int] | None = None
+
+    def place(self, score: str, column: Any, ids: Ids | None) -> tuple[IntArray, FloatArray]:
+        """Rows (M,) of the collection, ascending, and their scores (M,)."""
+        if isinstance(column, Mapping):
+            keys: list[Any] = list(column)
+            values = _numbers(score, list(column.values()))
+        else:
+            values = _numbers(score, column)
+            expected = len(self.ids) if ids is None else len(ids)
+            if values.shape != (expected,):
+                whose = "samples in the view" if ids is None else "ids in the file"
+                raise DropError(
+                    "scores",
+                    f"'{score}' must hold one number for each of the {expected} {whose}, "
+                    f"but has the shape {values.shape}",
+                )
+            if ids is None:
+                return np.arange(expected, dtype=np.int64), values
+            keys = [digits.decode() for digits in ids.tolist()]
+        places = [self._row(key) for key in keys]
+        unknown = [key for key, row in zip(keys, places, strict=True) if row is None]
+        if unknown:
+            raise DropError(
+                "scores",
+                f"{len(unknown)} of {len(keys)} ids or filepaths of '{score}' are not in "
+                f"the collection, such as {unknown[0]!r}; pass the scores of its samples only",
+            )
+        rows = np.array(places, dtype=np.int64)
+        order = np.argsort(rows, kind="stable")
+        twice = np.flatnonzero(np.diff(rows[order]) == 0)
+        if len(twice):
+            both = [keys[i] for i in order[twice[0] : twice[0] + 2]]
+            raise DropError("scores", f"{listing(both)} of '{score}' are the same sample")
+        return rows[order], values[order]
+
+    def _row(self, key: Hashable) -> int | None:
+        if not isinstance(key, (str, os.PathLike)):
+            return None
+        text = os.fspath(key)
+        if ObjectId.is_valid(text):
+            return self._row_of_id.get(text)
+        if self._row_of_path is None:
+            batches = (paths for _, (paths,) in stream(self._samples, ["filepath"]))
+            paths = (path for batch in batches for path in batch)
+            self._row_of_path = {path: row for row, path in enumerate(paths)}
+        row = self._row_of_path.get(text)
+        return self._row_of_path.get(fos.normalize_path(text)) if row is None else row
+
+
+def _numbers(score: str, values: Any) -> FloatArray:
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DropError("scores", f"those of '{score}' must be numbers, but {error}") from error

@@ -1,0 +1,191 @@
+"""Record training dynamics of FiftyOne samples in anybody's own training loop."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import fiftyone.core.collections as foc
+import numpy as np
+from torch import Tensor
+
+from fiftyone_drop import checks, scoring
+from fiftyone_drop._types import IntArray
+from fiftyone_drop.engine.files import write_atomically
+from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.fields import check_collection
+from fiftyone_drop.score_fields.fields import check_field_free, field_values, read_labelled, write
+
+
+class DynamicsRecorder:
+    """Turns the logits of a training loop into score fields.
+
+    Three lines in any loop: ``update``, ``end_epoch``, ``finish``::
+
+        recorder = fod.DynamicsRecorder(view, "ground_truth")
+        for epoch in range(epochs):
+            for ids, images, targets in loader:
+                logits = model(images)
+                recorder.update(ids, logits)
+                ...
+            recorder.end_epoch()
+        recorder.finish()
+
+    It takes the logits as they are, of any precision and still attached to the graph, and keeps a
+    few numbers per sample. With gradient accumulation call ``update`` for every batch all the same.
+    In Lightning, call it in ``training_step`` and ``on_train_epoch_end``; with Hugging Face's
+    Trainer, in ``compute_loss`` and a callback's ``on_epoch_end``.
+
+    Args:
+        samples: a :class:`fiftyone.core.dataset.Dataset` or view of the training samples
+        label_field (None): a Classification or string field; by default the only Classification
+            field that is not a known prediction
+        scores: names of scores of training dynamics; by default all but TDDS, which keeps one
+            number per sample and class
+        classes (None): the class names in the order of the logits; by default the labels of
+            ``samples``, sorted, as ``ImageFolder`` and most loaders number them
+        prefix (""): the fields are named ``prefix`` + score
+        overwrite (False): whether to replace fields that exist and are no scores of that name
+        **switches: conventions of the scores, such as ``window=5`` or ``never_learned="inf"``
+
+    Raises:
+        DropError: if an argument is invalid
+    """
+
+    def __init__(
+        self,
+        samples: foc.SampleCollection,
+        label_field: str | None = None,
+        scores: Collection[str] = scoring.DYNAMICS,
+        *,
+        classes: Sequence[str] | None = None,
+        prefix: str = "",
+        overwrite: bool = False,
+        **switches: str | int,
+    ) -> None:
+        check_collection(samples)
+        label_field = checks.text("label_field", label_field, optional=True)
+        scores = checks.texts("scores", scores)
+        prefix = checks.text("prefix", prefix, empty=True)
+        overwrite = checks.flag("overwrite", overwrite)
+        self._dataset = samples._root_dataset
+        self._fields = {name: prefix + name for name in scores}
+        for name, field in self._fields.items():
+            check_field_free(self._dataset, field, "score", name, overwrite)
+        label_field, population = read_labelled(samples, label_field)
+        self._ids = population.ids
+        self._order = np.argsort(self._ids)
+        self.classes = (
+            population.label_names if classes is None else checks.texts("classes", classes)
+        )
+        unknown = [name for name in population.label_names if name not in self.classes]
+        if unknown:
+            raise DropError(
+                "classes",
+                f"must hold every label in '{label_field}', but {listing(unknown)} are missing; "
+                "name all outputs of the model, in their order",
+            )
+        position = [self.classes.index(name) for name in population.label_names]
+        labels = np.array(position, dtype=np.int64)[population.labels]
+        self._recorder = scoring.DynamicsRecorder(len(labels), labels, scores=scores, **switches)
+
+    def update(
+        self,
+        samples: Sequence[str] | Sequence[int] | Tensor | IntArray,
+        logits: Tensor,
+        *,
+        clean_logits: Tensor | None = None,
+    ) -> None:
+        """Record one batch.
+
+        Args:
+            samples: B sample ids, or B positions in the view
+            logits: (B, K) float, any device and precision, as the training step has them
+            clean_logits (None): (B, K) float, those of an extra forward pass in evaluation mode,
+                without augmentation; only for scores switched to "clean". That pass costs about a
+                third of the training time
+
+        Raises:
+            DropError: if a sample is not in the view, or there are not as many logits as classes
+        """
+        for argument, values in {"logits": logits, "clean_logits": clean_logits}.items():
+            if values is not None and (values.ndim != 2 or values.shape[1] != len(self.classes)):
+                raise DropError(
+                    argument,
+                    f"must have one column for each of the {len(self.classes)} classes "
+                    f"{listing(self.classes)}, but have the shape {tuple(values.shape)}; pass all "
+                    "of the model's classes to DynamicsRecorder(classes=...)",
+                )
+        self._recorder.update(self._rows(samples), logits, clean_logits=clean_logits)
+
+    def end_epoch(self) -> None:
+        """End an epoch."""
+        self._recorder.end_epoch()
+
+    def finish(self, progress: Any = None) -> list[str]:
+        """Write the scores of the epochs that have ended. Recording may go on afterwards.
+
+        Samples that were never seen, or too rarely for a score, stay empty.
+
+        Args:
+            progress (None): as everywhere in FiftyOne
+
+        Returns:
+            the names of the fields
+
+        Warns:
+            DropWarning: if a score has no value at all, or logits were not finite
+        """
+        epochs = self._recorder.epoch
+        if not epochs:
+            raise DropError(
+                "finish",
+                "no epoch has ended, so that there is nothing to write; call end_epoch() "
+                "after each epoch",
+            )
+        fields = {
+            self._fields[name]: field_values(
+                name,
+                values,
+                self._recorder.switches[name],
+                model=f"a training run of {epochs} epochs",
+                epochs=epochs,
+                out_of_sample=False,
+            )
+            for name, values in self._recorder.finish().items()
+        }
+        return write(self._dataset, self._ids, fields, progress)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the scores to an .npz file with the sample ids, for ``import_scores``."""
+        facts = {"epochs": self._recorder.epoch, "switches": self._recorder.switches}
+        arrays: dict[str, Any] = {"ids": self._ids, **self._recorder.finish()}
+        content = io.BytesIO()
+        np.savez(content, conventions=np.array(json.dumps(facts)), **arrays)
+        write_atomically(checks.path("path", path), content.getbuffer())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state for a checkpoint of the training, for ``torch.save``."""
+        return self._recorder.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another recorder of the same samples stopped."""
+        self._recorder.load_state_dict(state)
+
+    def _rows(self, samples: Sequence[str] | Sequence[int] | Tensor | IntArray) -> Any:
+        if isinstance(samples, Tensor) or not len(samples) or not isinstance(samples[0], str):
+            return samples
+        ids = np.array(samples, dtype="S24")
+        at = np.searchsorted(self._ids, ids, sorter=self._order)
+        rows = self._order[np.minimum(at, len(self._order) - 1)]
+        strangers = np.flatnonzero(self._ids[rows] != ids)
+        if len(strangers):
+            raise DropError(
+                "samples",
+                f"{len(strangers)} of {len(ids)} ids are not in the view that is "
+                f"recorded, such as {samples[int(strangers[0])]!r}",
+            )
+        return rows
