@@ -1,6 +1,6 @@
 """The entry of the FiftyOne plugin.
 
-FiftyOne executes this file anew at every request of the App: it stays tiny, and keeps no state.
+FiftyOne executes this file at every request of the App: it stays tiny, and keeps no state.
 """
 
 import sys
@@ -8,17 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 if find_spec("fiftyone_drop") is None:
-    # `fiftyone plugins download` brings the repository and installs nothing. The end of the path,
-    # for FiftyOne has a top-level package `plugins` of its own, which ours must not come before.
+    # `fiftyone plugins download` brings the repository and installs nothing. The repository goes to
+    # the end of the path: it holds a folder `plugins`, and so does FiftyOne, whose own comes first.
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 
 def register(p):
     """Register the operators and the panel; FiftyOne calls this."""
     from .operators import OPERATORS
-    from .panel import BUNDLE, DropPanel
-    from .panel_plain import PlainDropPanel
+    from .panel import DropPanel
 
     for operator in OPERATORS:
         p.register(operator)
-    p.register(DropPanel if BUNDLE.is_file() else PlainDropPanel)
+    p.register(DropPanel)

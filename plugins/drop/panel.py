@@ -1,27 +1,23 @@
-"""The panel "DRoP": what is kept, at any density, class by class.
+"""The panel "DRoP": the kept samples of a run at any density, class by class.
 
-All logic and all views are here. The component in ``js/`` draws what :mod:`panel_data` sends, and
-calls the methods below. Where its bundle is missing, :mod:`panel_plain` takes the panel's place.
+All logic and all views are here. The component in ``js/`` draws the tables of :mod:`panel_data`,
+and calls the methods below.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from pathlib import Path
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.categories import Categories
 
 import fiftyone_drop as fod
-from fiftyone_drop.runs import get_config
 
 from . import panel_data
 
-BUNDLE = Path(__file__).parent / "js" / "dist" / "index.umd.js"
-
-# The operators that the panel opens, and which of its parameters they are opened with
+# The forms that the panel opens, with the parameters that it fills in
 FORMS = {
     "apply_drop": (),
     "compute_scores": (),
@@ -39,9 +35,10 @@ CHANGED = "The drop run '{key}' was changed meanwhile. This is how it is now: ch
 
 
 def in_words(method):
-    """Show a ``DropError`` in the panel, and the runs anew: the one shown may have been deleted.
+    """Show a ``DropError`` in the panel, and draw the panel again: its run may be deleted.
 
-    Nothing is done either where the run is not the one any more that the component has drawn.
+    Does the same, without calling the method, where the run is no longer the one that the component
+    has drawn.
     """
 
     @functools.wraps(method)
@@ -95,7 +92,7 @@ class DropPanel(foo.Panel):
 
     @in_words
     def refresh(self, ctx):
-        """Look for runs, scores and evaluations anew, and forget what was counted."""
+        """Look for runs, scores and evaluations again, and forget all earlier counts."""
         for counted in ("histogram", "report", "comparison"):
             ctx.panel.set_data(counted, None)
         self.draw(ctx)
@@ -118,7 +115,7 @@ class DropPanel(foo.Panel):
         name = ctx.params["operator"]
         params = {param: ctx.params[param] for param in FORMS[name]}
         if "key" in params:
-            get_config(ctx.dataset, params["key"])
+            fod.load_drop(ctx.dataset, params["key"])  # an error if it was deleted meanwhile
             ctx.panel.set_state("key", params["key"])  # the run that is shown afterwards
         follow = self.open_newest if name == "apply_drop" else self.refresh
         ctx.prompt(f"{self.plugin_name}/{name}", params=params, on_success=follow)
@@ -129,9 +126,9 @@ class DropPanel(foo.Panel):
         ctx.panel.set_data("page", panel_data.page(ctx.dataset, key))
 
     def tell(self, ctx, problem):
-        """Show what went wrong, or None.
+        """Show a problem, or none.
 
-        As data: what is in a panel's state the App saves, and reads the page's dataset anew.
+        It travels as data: the App saves the state of a panel, and then reads the dataset again.
         """
         ctx.panel.set_data("message", problem)
 
@@ -140,41 +137,29 @@ class DropPanel(foo.Panel):
     @in_words
     def show(self, ctx):
         """Show samples of a run: of one part, class or score range, at one density."""
-        names = ("key", "density", "part", "class_name", "score", "score_range", "is_last")
-        self.set_view(ctx, **{name: ctx.params.get(name) for name in names})
-
-    def set_view(
-        self,
-        ctx,
-        key,
-        density,
-        part="kept",
-        class_name=None,
-        score=None,
-        score_range=None,
-        is_last=False,
-    ):
+        key, part = ctx.params["key"], ctx.params["part"]
+        class_name, score_range = ctx.params.get("class_name"), ctx.params.get("score_range")
         if isinstance(class_name, list):
             class_name = tuple(class_name)
-        if is_last:  # the last bin of a histogram has its upper edge too
+        if ctx.params.get("is_last"):  # the last bin of a histogram includes its upper edge
             score_range = (score_range[0], math.nextafter(score_range[1], math.inf))
         view = fod.drop_view(
             ctx.dataset,
             key,
-            density,
+            ctx.params["density"],
             part=part,
             class_name=class_name,
-            score=score,
+            score=ctx.params.get("score"),
             score_range=score_range,
         )
         ctx.ops.set_view(view)
-        flag = get_config(ctx.dataset, key).kept_field
+        flag = fod.load_drop(ctx.dataset, key).config.kept_field
         self._colour(ctx, flag, wanted=part == "all" and ctx.dataset.has_field(flag))
 
     def _colour(self, ctx, field, wanted):
-        """Where kept and pruned samples are shown together, tell which is which.
+        """Colour kept and pruned samples where the grid shows both.
 
-        In this session of the App only, and taken back when one part is shown again.
+        In this session of the App only, and undone when the grid shows one part again.
         """
         coloured = ctx.panel.get_state("coloured")
         if coloured is None and not wanted:
@@ -194,16 +179,16 @@ class DropPanel(foo.Panel):
 
     @in_words
     def show_difference(self, ctx):
-        """Show what only one of two runs keeps, or both."""
+        """Show the samples that only one of two runs keeps, or that both keep."""
         compared = panel_data.compared(ctx.dataset, ctx.params["key"], ctx.params["other"])
         ctx.ops.set_view(compared.view(ctx.params["which"]))
 
-    # -- what is counted on demand --
+    # -- counts on demand --
 
     @in_words
     def count_score(self, ctx):
-        given = (ctx.params[name] for name in ("key", "score", "density"))
-        ctx.panel.set_data("histogram", panel_data.histogram(ctx.dataset, *given))
+        names = (ctx.params[name] for name in ("key", "score", "density"))
+        ctx.panel.set_data("histogram", panel_data.histogram(ctx.dataset, *names))
 
     @in_words
     def report(self, ctx):

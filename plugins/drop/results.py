@@ -1,4 +1,4 @@
-"""What came of an operator, for a script (JSON) and for the App (a schema, and data for it)."""
+"""The results of operators, as JSON for a script, and as a schema and its data for the App."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.operators.types as types
 
+from fiftyone_drop import precheck
+
 from .plain_text import as_it_is
 
 Json = dict[str, Any]
@@ -20,7 +22,7 @@ MOST_ROWS = 200
 
 
 def of_run(run: Any) -> Json:
-    """A :class:`fiftyone_drop.runs.DropResults`."""
+    """A drop run, as :func:`fiftyone_drop.load_drop` returns it."""
     table = run.table
     columns: dict[str, Any] = {
         "class": table.names,
@@ -48,11 +50,12 @@ def of_run(run: Any) -> Json:
 
 def of_model(model: Any, key: str, scores: list[str], saved_to: Path | None) -> Json:
     """A :class:`fiftyone_drop.QueryModel` that ``train_query_model`` returned under ``key``."""
+    pred_field, _ = precheck.training_outputs(key)
     return {
         "architecture": model.architecture,
         "trained_on": len(model.sample_ids),
         "recalls": {name: _number(recall) for name, recall in model.recalls.items()},
-        "pred_field": f"{key}_pred",
+        "pred_field": pred_field,
         "eval_key": model.eval_key,
         "scores": scores,
         "saved_to": None if saved_to is None else str(saved_to),
@@ -61,18 +64,19 @@ def of_model(model: Any, key: str, scores: list[str], saved_to: Path | None) -> 
 
 def of_scores(samples: foc.SampleCollection, fields: list[str]) -> Json:
     """The score fields that ``compute_scores`` wrote."""
-    found = samples.aggregate(
+    numbers = samples.aggregate(
         [kind(name) for name in fields for kind in (fo.Count, fo.Bounds, fo.Mean)]
     )
-    names = ["field", "hard", "samples", "lowest", "mean", "highest"]
-    rows = []
-    for i, name in enumerate(fields):
-        count, (low, high), mean = found[3 * i : 3 * i + 3]
-        info = samples.get_field(name).info
-        hard = info["hard"] or "none"
-        rows.append([name, hard, count, low, mean, high])
-    table = [dict(zip(names, row, strict=True)) for row in rows]
-    return {"size": len(samples), "fields": fields, "table": table}
+    bounds = numbers[1::3]
+    columns = {
+        "field": fields,
+        "hard": [samples.get_field(name).info["hard"] or "none" for name in fields],
+        "samples": numbers[0::3],
+        "lowest": [low for low, _ in bounds],
+        "mean": numbers[2::3],
+        "highest": [high for _, high in bounds],
+    }
+    return {"size": len(samples), "fields": fields, "table": _rows(columns)}
 
 
 def of_comparison(comparison: Any) -> Json:
@@ -93,9 +97,9 @@ def of_comparison(comparison: Any) -> Json:
     }
 
 
-def of_deleted(key: str, config: Any) -> Json:
-    """A run that has been deleted."""
-    return {"key": key, "fields": config.fields, "views": config.views, "eval_key": config.eval_key}
+def of_deleted(key: str, outputs: precheck.Outputs) -> Json:
+    """A deleted run, and what was deleted with it."""
+    return {"key": key} | outputs._asdict()
 
 
 # -- for the App ----------------------------------------------------------------------------------
@@ -176,11 +180,11 @@ def show_comparison(result: Json) -> Shown:
 def show_deleted(result: Json) -> Shown:
     """:func:`of_deleted` for the App."""
     gone = ", ".join([*result["fields"], *result["views"]])
-    return _page("Deleted", f"The drop run {result['key']} is deleted", f"With it went {gone}")
+    return _page("Deleted", f"The drop run {result['key']} is deleted", f"Deleted with it: {gone}")
 
 
 def show_failure(nothing: str, message: str) -> Shown:
-    """An error as the App shows it; ``nothing`` says what has not happened."""
+    """An error for the App; ``nothing`` names the effect that it prevented."""
     outputs = types.Object()
     outputs.view("error", types.Error(label=nothing, description=as_it_is(message)))
     return _schema(outputs, nothing), {}
@@ -201,7 +205,7 @@ def _rows(columns: Mapping[str, Sequence[Any]]) -> list[Json]:
 
 
 def _number(value: float) -> float | None:
-    # NaN is no JSON
+    # JSON has no NaN
     return None if math.isnan(value) else float(value)
 
 
@@ -210,7 +214,7 @@ def _decimals(value: float | None) -> str:
 
 
 def _lowest(rows: Sequence[Json], by: str) -> tuple[list[Json], str]:
-    """All rows, or of very many the lowest, and words for that."""
+    """All rows, or the lowest of very many, and the label of the table."""
     if len(rows) <= MOST_ROWS:
         return list(rows), "Classes"
     lowest = sorted(rows, key=lambda row: math.inf if row[by] is None else row[by])[:MOST_ROWS]
@@ -225,7 +229,7 @@ def _page(
     label: str = "",
     warnings: Sequence[str] = (),
 ) -> Shown:
-    """A summary, warnings and, if there are rows, a table."""
+    """A summary, warnings and, where there are rows, a table."""
     outputs = types.Object()
     outputs.view("summary", types.Notice(label=as_it_is(words), description=as_it_is(more)))
     for i, message in enumerate(warnings):

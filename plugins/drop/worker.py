@@ -1,6 +1,6 @@
-"""Work that reports while it runs: progress in words, and a thread to stream from.
+"""Work that reports its progress: in words, and from a thread.
 
-Knows neither operators nor forms.
+This module knows neither operators nor forms.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Report = Callable[[float, str], Any]  # takes a fraction in [0, 1] and a label
 
 
 def stream(work: Callable[[Callable[[Any], None]], Result]) -> Generator[Any, None, Result]:
-    """Run ``work(send)`` in a thread, and yield what it sends as it comes.
+    """Run ``work(send)`` in a thread, and yield each value when the work sends it.
 
-    The work goes on if the generator is closed, as it is when the browser tab is: a drop run takes
-    its time, and is found in the dataset later. The thread does not keep the process alive either;
-    a run that is cut off is incomplete, and so invisible.
+    The work goes on when the generator is closed because somebody closes the browser tab: a drop
+    run takes its time, and is in the dataset later. The thread does not keep the process alive. A
+    run that is cut off stays incomplete, and so invisible.
 
     Returns:
-        what ``work`` returns; what it raises is raised here
+        the result of ``work``; its exceptions are raised here
     """
     sent: queue.SimpleQueue[Any] = queue.SimpleQueue()
     outcome: Future[Result] = Future()
@@ -56,10 +56,10 @@ def stream(work: Callable[[Callable[[Any], None]], Result]) -> Generator[Any, No
 
 @contextlib.contextmanager
 def progress_in_words(report: Report) -> Iterator[Callable[[Any], None]]:
-    """A ``progress=`` callback that reports the package's progress bars with a label each.
+    """A ``progress=`` callback that reports each progress bar of the package with a label.
 
-    What the package logs in this thread just before a bar starts (what it is about to train, and
-    roughly how long that takes) becomes the label of that bar.
+    Just before a bar starts, the package logs what it is about to train, and roughly how long that
+    takes. The last such message of this thread becomes the label of the bar.
     """
     reporter = _Reporter(report)
     logger = logging.getLogger("fiftyone.drop")

@@ -1,14 +1,13 @@
-"""The forms of ``set_density``, ``compare_drops`` and ``delete_drop``: what there is to runs."""
+"""The forms of ``set_density``, ``compare_drops`` and ``delete_drop``, the operators on runs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import fiftyone as fo
-import numpy as np
 
 import fiftyone_drop as fod
-from fiftyone_drop.allocation import check_density, check_no_class_emptied, kept_size
-from fiftyone_drop.comparison import check_comparable
-from fiftyone_drop.runs import DropConfig, DropResults, find_configs, get_config, load_order
+from fiftyone_drop import precheck
 
 from .base import Form, recently
 
@@ -36,16 +35,18 @@ class SetDensityForm(Form):
             run = self.load(key)
             density = self.density(run.density)
             with self.checking(at="density"):
-                self.notice("size", f"Keeps {_what_is_kept(run, check_density(density))}")
+                self.notice("size", f"Keeps {_words(precheck.kept_by_run(run, density))}")
 
-    def load(self, key: str) -> DropResults:
-        """The run, without a query at each keystroke."""
-        config = get_config(self.ctx.dataset, key)
-        written = self.ctx.dataset.get_run_info(key).timestamp
-        return recently(
-            [self.ctx.dataset.name, key, config.density, written],
-            lambda: load_order(self.ctx.dataset, key),
-        )
+    def load(self, key: str) -> Any:
+        """The run, without a query at each keystroke.
+
+        Raises:
+            fiftyone_drop.DropError: if there is no such run, or its order was deleted
+        """
+        dataset = self.ctx.dataset
+        version = precheck.run_version(dataset, key)
+        precheck.check_run(dataset, key)
+        return recently(["run", key, version], lambda: fod.load_drop(dataset, key))
 
 
 class CompareDropsForm(Form):
@@ -55,8 +56,8 @@ class CompareDropsForm(Form):
 
     @property
     def shows(self) -> str | None:
-        """Which samples shall be shown: ``first``, ``second``, ``both`` or None."""
-        return None if self.given.get("show") == NOTHING else self.given.get("show")
+        """The samples to be shown: ``first``, ``second``, ``both`` or None."""
+        return None if self.entries.get("show") == NOTHING else self.entries.get("show")
 
     def fields(self) -> None:
         """Draw the fields."""
@@ -71,7 +72,7 @@ class CompareDropsForm(Form):
         if key == other:
             self.mark("other", "choose a run other than the first")
         with self.checking():
-            check_comparable(self.ctx.dataset, key, other)
+            precheck.check_comparable(self.ctx.dataset, key, other)
         self.radio(
             "show",
             {
@@ -92,42 +93,33 @@ class DeleteDropForm(Form):
 
     def fields(self) -> None:
         """Draw the fields."""
-        configs = find_configs(self.ctx.dataset)
-        if not configs:
+        runs = precheck.runs(self.ctx.dataset)
+        if not runs:
             self.problem(NO_RUN)
             return
-        words = {k: k if c.complete else f"{k} (incomplete)" for k, c in sorted(configs.items())}
+        words = {k: k if complete else f"{k} (incomplete)" for k, complete in runs.items()}
         key = self.choose_needed("key", words, CHOOSE, label="Drop run")
-        if key in configs:
-            self.warning("deletes", f"Deletes {_what_goes(self.ctx.dataset, configs[key])}")
+        if key in runs:
+            self.warning("deletes", f"Deletes {_outputs(self.ctx.dataset, key)}")
         elif key is not None:
             self.mark("key", f"there is no drop run '{key}' any more")
 
 
-def _what_is_kept(run: DropResults, density: float) -> str:
-    """What a run keeps at a density, in words; raises what ``set_density`` would raise."""
-    table = run.table
-    if table.weights is None:
-        table.check_density(density)
-        return f"{kept_size(table.size, density):,} of {table.size:,} samples"
-    table = table.at(density)
-    if not run.config.allow_empty_classes:
-        check_no_class_emptied(table.classes, table.quotas)
-    k = int(np.argmin(table.quotas))
-    return (
-        f"{table.quotas.sum():,} of {table.size:,} samples; fewest of {table.names[k]}, "
-        f"{table.quotas[k]:,} of {table.sizes[k]:,}"
-    )
+def _words(kept: precheck.Kept) -> str:
+    words = f"{kept.kept:,} of {kept.size:,} samples"
+    if kept.fewest is None:
+        return words
+    name, quota, size = kept.fewest
+    return f"{words}; fewest of {name}, {quota:,} of {size:,}"
 
 
-def _what_goes(dataset: fo.Dataset, config: DropConfig) -> str:
-    """What deleting a run takes away, as far as it exists, in words."""
-    fields = [name for name in config.fields if dataset.has_field(name)]
-    views = [name for name in config.views if dataset.has_saved_view(name)]
+def _outputs(dataset: fo.Dataset, key: str) -> str:
+    """The run and everything that it has written, in words."""
+    fields, views, eval_key = precheck.outputs(dataset, key)
     parts = [
         f"the fields {', '.join(fields)}" if fields else "",
         f"the saved views {', '.join(views)}" if views else "",
-        f"the evaluation run {config.eval_key}" if config.eval_key else "",
+        f"the evaluation run {eval_key}" if eval_key else "",
         "the run itself; no sample",
     ]
     return ", ".join(part for part in parts if part)

@@ -1,13 +1,11 @@
-"""What forms over difficulty scores share. Imports PyTorch."""
+"""The base of forms over difficulty scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fiftyone_drop.errors import listing
-from fiftyone_drop.scores.fields import check_field_free
-from fiftyone_drop.scoring import SCORES, Whole
+from fiftyone_drop import precheck
 
 from .target import TargetForm
 
@@ -17,41 +15,41 @@ class ScoresForm(TargetForm):
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of the function, with the conventions of the scores."""
-        conventions = {switch for score in SCORES.values() for switch in score.conventions}
-        chosen = {name: value for name, value in self.given.items() if name in conventions}
-        return super().arguments() | chosen
+        scores = precheck.scores_of("training") | precheck.scores_of("images")
+        conventions = {switch for score in scores.values() for switch in score.conventions}
+        filled = {name: value for name, value in self.entries.items() if name in conventions}
+        return super().arguments() | filled
 
-    def scores(self, offered: Sequence[str], description: str) -> list[str]:
-        """The choice of scores; returns those chosen."""
-        chosen = self.choose_many(
+    def scores(self, offered: Mapping[str, Any], description: str) -> dict[str, Any]:
+        """The choice of scores, by name; returns those that are chosen and offered."""
+        names = self.choose_many(
             "scores",
-            {name: f"{name}: {SCORES[name].description}" for name in offered},
+            {name: f"{name}: {score.description}" for name, score in offered.items()},
             label="Scores",
             description=description,
         )
-        wrong = [name for name in chosen if name not in offered]
-        if wrong:
-            self.mark("scores", f"{listing(wrong)} cannot be had here")
-        return [name for name in chosen if name in offered]
+        others = [repr(name) for name in names if name not in offered]
+        if others:
+            self.mark("scores", f"{', '.join(others)} cannot be computed here")
+        return {name: offered[name] for name in names if name in offered}
 
-    def check_score_fields(self, fields: Mapping[str, str], overwrite: bool) -> None:
-        """Check the fields that scores will be written to, from field to score.
+    def check_fields(self, fields: Mapping[str, str], overwrite: bool) -> None:
+        """Check that the scores may be written, from field to score.
 
         Raises:
-            fiftyone_drop.DropError: if one holds something else
+            fiftyone_drop.DropError: if a field holds something else
         """
-        for field, name in fields.items():
-            check_field_free(self.ctx.dataset, field, "score", name, overwrite)
+        precheck.check_score_fields(self.ctx.dataset, fields, overwrite)
 
-    def conventions(self, chosen: Sequence[str]) -> None:
-        """The switches of the chosen scores."""
-        for name in chosen:
-            for switch, allowed in SCORES[name].conventions.items():
+    def conventions(self, scores: Mapping[str, Any]) -> None:
+        """The switches of scores: words, the first being the default, or a whole number."""
+        for name, score in scores.items():
+            for switch, allowed in score.conventions.items():
                 if switch in self.parameters or switch in self.inputs.properties:
-                    continue  # `seed`, and what two scores have in common
+                    continue  # `seed`, and the switches that two scores have in common
                 label = f"{switch.replace('_', ' ')} ({name})"
-                if isinstance(allowed, Whole):
+                if isinstance(allowed, Sequence):
+                    self.choose(switch, allowed, default=allowed[0], label=label)
+                else:
                     least, default = allowed.minimum, allowed.default
                     self.inputs.int(switch, default=default, min=least, label=label)
-                else:
-                    self.choose(switch, allowed, default=allowed[0], label=label)

@@ -1,4 +1,4 @@
-"""The form of ``compute_scores``. Imports PyTorch."""
+"""The form of ``compute_scores``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 import fiftyone.zoo as foz
 
 import fiftyone_drop as fod
-from fiftyone_drop.models.stored_logits import stored_logits
-from fiftyone_drop.population import class_label_fields
-from fiftyone_drop.scoring import SCORES
+from fiftyone_drop import precheck
 
 from .score_choice import ScoresForm
 
-# What each choice of `model_from` asks for
+# The field of each choice of `model_from`
 SOURCES = {
     "training": "folds",
     "logits": "logits_field",
@@ -26,8 +24,6 @@ NEEDED = {
     "zoo_model": "choose a model",
     "model_file": "name a file that 'DRoP: train a query model' has saved",
 }
-# What scores need that predictions alone do not give
-NEED_IMAGES = ("features", "model", "embeddings")
 ZOO_TAGS = ["classification", "logits", "torch"]
 
 
@@ -39,14 +35,14 @@ class ComputeScoresForm(ScoresForm):
     def arguments(self) -> dict[str, Any]:
         """The arguments of ``compute_scores``."""
         arguments = super().arguments()
-        source = self.given.get("model_from")
+        source = self.entries.get("model_from")
         needed = SOURCES.get(source)
-        if needed in NEEDED and needed not in self.given:
-            raise fod.DropError(f"{needed}: {NEEDED[needed]}")
+        if needed in NEEDED and needed not in self.entries:
+            raise fod.DropError(needed, NEEDED[needed])
         if source == "file":
-            arguments["model"] = fod.QueryModel.load(self.given["model_file"])
+            arguments["model"] = fod.QueryModel.load(self.entries["model_file"])
         elif source in ("logits", "zoo"):
-            arguments["model"] = self.given[needed]
+            arguments["model"] = self.entries[needed]
         return arguments
 
     def fields(self) -> None:
@@ -66,27 +62,27 @@ class ComputeScoresForm(ScoresForm):
             label="Model",
         )
         self.model(source)
-        chosen = self.scores(*self.offered(source))
+        scores = self.scores(*self.offered(source))
         prefix = self.text("prefix", label="Prefix of the fields (optional)")
-        fields = {prefix + name: name for name in chosen}
+        fields = {prefix + name: name for name in scores}
         if fields:
             self.notice("writes", f"Writes {', '.join(fields)}")
         else:
             self.mark("scores", "choose at least one")
         self.may_replace(
             "Replace fields that hold something else",
-            lambda overwrite: self.check_score_fields(fields, overwrite),
+            lambda overwrite: self.check_fields(fields, overwrite),
         )
         if self.more():
-            self.rest(chosen)
+            self.rest(scores)
 
     def model(self, source: str) -> None:
-        """What the choice of a model needs."""
+        """The field that the choice of a model needs."""
         needed = SOURCES.get(source)
         if needed == "folds":
             self.number("folds", min=2, label="Folds", description="Query models to train")
         elif needed == "logits_field":
-            fields = [name for name in class_label_fields(self.samples) if name != self.labels]
+            fields = precheck.label_fields(self.samples, besides=self.labels)
             field = self.choose_needed(needed, fields, NEEDED[needed], label="Predictions")
             if field is not None:
                 self.check_logits(field)
@@ -103,29 +99,30 @@ class ComputeScoresForm(ScoresForm):
     def check_logits(self, field: str) -> None:
         """Mark a field that holds no logits."""
         with self.checking("logits_field"):
-            stored_logits(field, self.samples, None)
-            with_logits = self.samples.exists(f"{field}.logits").limit(1)
-            if not self.recently(["logits", field], lambda: len(with_logits)):
+            precheck.check_logits_field(self.samples, field)
+            if not self.recently(
+                ["logits", field], lambda: precheck.has_logits(self.samples, field)
+            ):
                 self.mark(
                     "logits_field",
                     f"no logits in '{field}'; store them with samples.apply_model(model, "
                     f"'{field}', store_logits=True)",
                 )
 
-    def offered(self, source: str) -> tuple[list[str], str]:
-        """The scores that the model gives, and why others are not among them."""
-        needs = {name: score.needs for name, score in SCORES.items()}
-        dynamics = [name for name in SCORES if needs[name] == "dynamics"]
+    def offered(self, source: str) -> tuple[dict[str, Any], str]:
+        """The scores that the model gives, and the reason why the others are missing."""
+        images = precheck.scores_of("images")
+        offered = images if source in ("zoo", "file") else precheck.scores_of("logits")
+        dynamics = [name for name in precheck.scores_of("training") if name not in images]
         why = f"Not here: {', '.join(dynamics)} ('DRoP: train a query model' records them)"
-        needy: list[str] = []
-        if source in ("training", "logits"):
-            needy = [name for name in SCORES if needs[name] in NEED_IMAGES]
+        needy = [name for name in images if name not in offered]
+        if needy:
             why += f"; {', '.join(needy)} (need one model that reads all images)"
-        return [name for name in SCORES if name not in dynamics + needy], why
+        return offered, why
 
-    def rest(self, chosen: list[str]) -> None:
-        """What is rarely changed: conventions of the scores, and how images are read."""
-        self.conventions(chosen)
+    def rest(self, scores: dict[str, Any]) -> None:
+        """The fields that are rarely changed: conventions of the scores, and reading images."""
+        self.conventions(scores)
         ends = {"skip": "leave their scores empty", "raise": "stop"}
         self.choose("on_error", ends, label="Images that cannot be read")
         self.number("batch_size", min=1, label="Images at once (optional)")

@@ -1,4 +1,4 @@
-"""What forms over a collection of labelled images share: target view, label field, validation."""
+"""The base of forms over a collection of images: target view, label field, validation samples."""
 
 from __future__ import annotations
 
@@ -7,21 +7,12 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
-import numpy as np
 from fiftyone.operators import ViewTarget
 
 import fiftyone_drop as fod
-from fiftyone_drop.errors import listing
-from fiftyone_drop.plan import known_predictions
-from fiftyone_drop.population import (
-    check_collection,
-    class_label_fields,
-    default_label_field,
-    label_path,
-    stream,
-)
+from fiftyone_drop import precheck
 
-from .base import Form, recently, split_message
+from .base import Form, recently
 
 NO_LABELS = (
     "this dataset has no class labels; add a Classification or string field that holds the class "
@@ -36,7 +27,7 @@ class TargetForm(Form):
     Attributes:
         samples: the target view
         size: the number of its samples
-        labels: the label field; None as long as it is open
+        labels: the label field; None until one is chosen
     """
 
     samples: foc.SampleCollection
@@ -44,7 +35,7 @@ class TargetForm(Form):
     labels: str | None
 
     def target(self, verb: str) -> bool:
-        """The choice of the target view; says why if it cannot be used, and returns False."""
+        """The choice of the target view; where it cannot be used, says why and returns False."""
         self.inputs.view_target(
             self.ctx,
             action_description=verb,
@@ -55,21 +46,25 @@ class TargetForm(Form):
         )
         self.samples = self.ctx.target_view()
         try:
-            self.size = self.recently("size", lambda: _size(self.samples))
+            self.size = self.recently("size", lambda: precheck.target_size(self.samples))
         except fod.DropError as error:
-            self.problem(split_message(str(error))[1])
+            self.problem(error.message)
             return False
-        self.labels, self._no_label_field = self.given.get("label_field"), None
+        self.labels, self._no_label_field = self.entries.get("label_field"), None
         if self.labels is None:
             try:
-                self.labels = default_label_field(self.samples, known_predictions(self.samples))
+                self.labels = precheck.default_label_field(self.samples)
             except fod.DropError as error:
                 self._no_label_field = error
         return True
 
     def label_field(self, remedy: str | None = "choose a target view without them") -> None:
-        """The choice of the label field; ``remedy`` is for samples without a label, if needed."""
-        fields = class_label_fields(self.samples)
+        """The choice of the label field.
+
+        Args:
+            remedy: the advice about samples without a label; None where they are allowed
+        """
+        fields = precheck.label_fields(self.samples)
         self.choose(
             "label_field",
             fields,
@@ -83,23 +78,24 @@ class TargetForm(Form):
             self.show(self._no_label_field)
         else:
             with self.checking():
-                label_path(self.samples, self.labels, "label_field")
-                missing = self.size - sum(self.class_sizes().values())
+                missing = self.size - sum(self._count(self.samples).values())
                 if missing and remedy:
                     words = f"{missing:,} of {self.size:,} samples have no label; {remedy}"
                     self.mark("label_field", words)
 
     def class_sizes(self) -> dict[str, int]:
-        """How many samples of each class the target view has; empty without a label field."""
+        """The number of samples of each class; empty without a label field."""
         try:
-            path = label_path(self.samples, self.labels, "label_field")
+            return self._count(self.samples)
         except fod.DropError:
             return {}
-        counts = self.recently(["classes", path], lambda: self.samples.count_values(path))
-        return {str(name): n for name, n in counts.items() if name is not None}
+
+    def _count(self, samples: foc.SampleCollection) -> dict[str, int]:
+        what = ["classes", self.labels, None if samples is self.samples else _stages(samples)]
+        return self.recently(what, lambda: precheck.class_sizes(samples, self.labels))
 
     def recently(self, what: object, read: Callable[[], Any]) -> Any:
-        """:func:`recently` for what is read of the target view."""
+        """:func:`recently` for questions about the target view."""
         names = ("dataset_name", "view", "view_name", "filters", "extended", "view_target")
         target = {name: self.ctx.request_params.get(name) for name in names}
         if target["view_target"] == ViewTarget.SELECTED_SAMPLES:
@@ -109,7 +105,7 @@ class TargetForm(Form):
     # -- validation samples --
 
     def validation(self) -> fo.DatasetView | None:
-        """The choice of validation samples; returns them, None as long as it is open."""
+        """The choice of validation samples; returns them, None until they are chosen."""
         views = {f"view:{v}": f"saved view {v}" for v in self.ctx.dataset.list_saved_views()}
         tags = self.recently("tags", lambda: self.ctx.dataset.distinct("tags"))
         offered = views | {f"tag:{tag}": f"samples tagged {tag}" for tag in tags}
@@ -124,12 +120,9 @@ class TargetForm(Form):
 
     def overlap(self, validation: fo.DatasetView) -> None:
         """Warn of validation samples that are in the target view too."""
-
-        def read() -> tuple[int, int]:
-            target, others = _ids(self.samples), _ids(validation)
-            return int(np.isin(others, target).sum()), len(others)
-
-        shared, size = self.recently(["overlap", _stages(validation)], read)
+        shared, size = self.recently(
+            ["overlap", _stages(validation)], lambda: precheck.overlap(self.samples, validation)
+        )
         if shared:
             self.warning(
                 "overlap",
@@ -137,27 +130,24 @@ class TargetForm(Form):
                 "model was trained on them, the recalls are too high",
             )
 
-    def classes_of(self, validation: fo.DatasetView) -> list[str]:
+    def classes_of(self, validation: fo.DatasetView) -> Collection[str]:
         """The classes of validation samples.
 
         Raises:
             fiftyone_drop.DropError: if there is no label field yet
         """
-        path = label_path(validation, self.labels, "label_field")
-        what = ["classes", _stages(validation), path]
-        return [str(name) for name in self.recently(what, lambda: validation.distinct(path))]
+        return self._count(validation)
 
     def without(self, measured: Collection[str]) -> str | None:
         """Words for the classes of the target view that are not among ``measured``."""
-        missing = sorted(set(self.class_sizes()) - set(measured))
-        return f"no validation sample of {listing(missing)}" if missing else None
+        return precheck.unmeasured(self.class_sizes(), measured)
 
 
 def find_validation(dataset: fo.Dataset, value: object) -> fo.DatasetView:
     """The samples that ``view:<saved view>`` or ``tag:<sample tag>`` stands for.
 
     Raises:
-        fiftyone_drop.DropError: if there is no such thing
+        fiftyone_drop.DropError: if there is no such view, or the value has another form
     """
     kind, _, name = str(value).partition(":")
     if kind == "tag" and name:
@@ -165,20 +155,12 @@ def find_validation(dataset: fo.Dataset, value: object) -> fo.DatasetView:
     if kind == "view" and dataset.has_saved_view(name):
         return dataset.load_saved_view(name)
     raise fod.DropError(
-        f"validation: must be view:<saved view> or tag:<sample tag>, but got {value!r}; saved "
-        f"views are {dataset.list_saved_views()}"
+        "validation",
+        f"must be view:<saved view> or tag:<sample tag>, but got {value!r}; saved views are "
+        f"{dataset.list_saved_views()}",
     )
 
 
 def _stages(view: fo.DatasetView) -> Any:
-    """What tells a view from others."""
+    """The stages of a view, which tell it from others."""
     return view._serialize(include_uuids=False)
-
-
-def _size(samples: fo.DatasetView) -> int:
-    check_collection(samples)
-    return len(samples)
-
-
-def _ids(samples: foc.SampleCollection) -> Any:
-    return np.concatenate([np.empty(0, "S24"), *(ids for ids, _ in stream(samples, []))])

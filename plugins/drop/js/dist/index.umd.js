@@ -49,9 +49,9 @@
 			});
 		}, [setFailure]);
 	}
-	/** One request at a time of a kind; of those made meanwhile the last one only is sent, so it wins.
+	/** At most one request of a kind at a time. Of the requests made meanwhile only the last is sent.
 	*
-	* Those of a run that is not shown any more, or was changed, are not sent at all.
+	* A request about a run that is no longer shown, or was changed, is not sent at all.
 	*/
 	function useLatest(call, version) {
 		const [isBusy, setBusy] = (0, react.useState)(false);
@@ -86,7 +86,7 @@
 		}, [call]);
 		return [isBusy, ask];
 	}
-	/** Ask for what is counted on demand, whenever it is not here; returns how to ask again if it failed. */
+	/** Ask for an answer that is not here yet; returns a function that asks again if that failed. */
 	function useAnswer(ask, name, params, isHere) {
 		const wanted = JSON.stringify(params);
 		const [failed, setFailed] = (0, react.useState)(null);
@@ -102,7 +102,7 @@
 		return !isHere && failed === wanted ? () => setFailed(null) : null;
 	}
 	var count = (n) => n.toLocaleString("en-US");
-	/** Three digits; what is nearly nothing, or nearly all, is told from what is. */
+	/** Three digits. Nearly nothing looks unlike nothing, and nearly all unlike all. */
 	function fraction(x) {
 		if (x > 0 && x < 5e-4) return "<0.001";
 		return x < 1 && x >= .9995 ? ">0.999" : x.toFixed(3);
@@ -126,8 +126,8 @@
 		const compare = column && by !== "name" ? (a, b) => column[a] - column[b] || a - b : (a, b) => a - b;
 		return order.sort(descending ? (a, b) => compare(b, a) : compare);
 	}
-	/** Those whose name contains the text, whatever its case. */
-	function found(order, names, text) {
+	/** The classes whose name contains the text, whatever its case. */
+	function matching(order, names, text) {
 		const wanted = text.trim().toLowerCase();
 		return wanted ? order.filter((k) => names[k].toLowerCase().includes(wanted)) : order;
 	}
@@ -207,17 +207,17 @@
 			value: option
 		}, words(option))));
 	}
-	/** Buttons of which one is pressed; options: value -> words. */
-	function Segments({ label, options, chosen, onChange }) {
+	/** Buttons of which one is pressed, the one of `value`; options: value -> words. */
+	function Segments({ label, options, value, onChange }) {
 		return /* @__PURE__ */ react.default.createElement("span", {
 			className: "drop-segments",
 			role: "group",
 			"aria-label": label
-		}, Object.entries(options).map(([value, words]) => /* @__PURE__ */ react.default.createElement("button", {
-			key: value,
+		}, Object.entries(options).map(([option, words]) => /* @__PURE__ */ react.default.createElement("button", {
+			key: option,
 			type: "button",
-			"aria-pressed": value === chosen,
-			onClick: () => onChange(value)
+			"aria-pressed": option === value,
+			onClick: () => onChange(option)
 		}, words)));
 	}
 	var STEPS = {
@@ -226,14 +226,14 @@
 		Home: -Infinity,
 		End: Infinity
 	};
-	/** Tabs, of which arrow keys choose another one. */
-	function Tabs({ tabs, chosen, onChange }) {
+	/** Tabs; the arrow keys choose another one. */
+	function Tabs({ tabs, current, onChange }) {
 		const names = Object.keys(tabs);
 		const onKeyDown = (event) => {
 			const step = STEPS[event.key];
 			if (step === void 0) return;
 			event.preventDefault();
-			const next = names.indexOf(chosen) + step;
+			const next = names.indexOf(current) + step;
 			const name = names[Number.isFinite(step) ? (next + names.length) % names.length : step < 0 ? 0 : names.length - 1];
 			onChange(name);
 			event.currentTarget.children[names.indexOf(name)].focus();
@@ -248,8 +248,8 @@
 			role: "tab",
 			id: `drop-tab-${name}`,
 			"aria-controls": "drop-tabpanel",
-			"aria-selected": name === chosen,
-			tabIndex: name === chosen ? 0 : -1,
+			"aria-selected": name === current,
+			tabIndex: name === current ? 0 : -1,
 			onClick: () => onChange(name)
 		}, tabs[name])));
 	}
@@ -270,8 +270,8 @@
 			onChange: (event) => onChange(event.target.value)
 		});
 	}
-	function Pager({ pages, current, total, onChange, what }) {
-		return /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, /* @__PURE__ */ react.default.createElement("span", null, count(total), " ", total === 1 ? what[0] : what[1], ", page ", current + 1, " of ", pages), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Button, {
+	function Pager({ pages, current, total, onChange }) {
+		return /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, /* @__PURE__ */ react.default.createElement("span", null, count(total), " ", total === 1 ? "class" : "classes", ", page ", current + 1, " of ", pages), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Button, {
 			disabled: current === 0,
 			onClick: () => onChange(current - 1)
 		}, "Previous"), /* @__PURE__ */ react.default.createElement(Button, {
@@ -279,7 +279,7 @@
 			onClick: () => onChange(current + 1)
 		}, "Next"));
 	}
-	/** A column's header that sorts by it; once more turns the order round. */
+	/** The header of a column. A click sorts by it, another click turns the order round. */
 	function SortHeader({ by, sort, onSort, children, ...more }) {
 		const isSorted = sort.by === by;
 		const direction = sort.descending ? "descending" : "ascending";
@@ -304,24 +304,57 @@
 			role: level === "warning" ? "alert" : void 0
 		}, /* @__PURE__ */ react.default.createElement("span", { "aria-hidden": "true" }, level === "warning" ? "!" : "i"), /* @__PURE__ */ react.default.createElement("span", null, children));
 	}
-	// src/Classes.jsx
-	var CLASSES = ["class", "classes"];
-	var OVERVIEW_HEIGHT = 100;
-	/** Bars and numbers per class; above them, where there are many, all classes as one picture. */
-	function Classes({ run, kept, columns, selected, onSelect }) {
-		const [sort, setSort] = (0, react.useState)({
-			by: run.recalls ? "recall" : "density",
-			descending: false
-		});
+	// src/list.jsx
+	/** The classes of a table, to be sorted, searched and read in pages.
+	*
+	* Takes the columns by name, `columns.name` among them, and the first order. Returns the rows of the
+	* page, the order of all rows, and the controls.
+	*/
+	function useClassList(columns, firstSort) {
+		const [sort, setSort] = (0, react.useState)(firstSort);
 		const [text, setText] = (0, react.useState)("");
 		const [page, setPage] = (0, react.useState)(0);
-		const order = (0, react.useMemo)(() => found(sorted(columns, sort.by, sort.descending), run.names, text), [
+		const order = (0, react.useMemo)(() => matching(sorted(columns, sort.by, sort.descending), columns.name, text), [
 			columns,
 			sort,
-			run,
 			text
 		]);
 		const { pages, current, start, rows } = pageOf(order, page);
+		const restart = (set) => (value) => (set(value), setPage(0));
+		const hasPages = columns.name.length > 25;
+		return {
+			rows,
+			order,
+			start,
+			setPage,
+			header: (by, words, more) => /* @__PURE__ */ react.default.createElement(SortHeader, {
+				by,
+				sort,
+				onSort: restart(setSort),
+				...more
+			}, words),
+			search: hasPages && /* @__PURE__ */ react.default.createElement(Search, {
+				value: text,
+				onChange: restart(setText)
+			}),
+			pager: hasPages && /* @__PURE__ */ react.default.createElement(Pager, {
+				pages,
+				current,
+				total: order.length,
+				onChange: setPage
+			}),
+			empty: order.length === 0 && /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "No class has “", text, "” in its name.")
+		};
+	}
+	// src/Classes.jsx
+	var OVERVIEW_HEIGHT = 100;
+	/** Bars and numbers per class; above them, of many classes, all in one picture. */
+	function Classes({ run, kept, columns, selected, onSelect }) {
+		const list = useClassList(columns, {
+			by: run.recalls ? "recall" : "density",
+			descending: false
+		});
+		const { rows, order, header } = list;
 		const most = Math.max(...run.sizes);
 		const mostOfRows = Math.max(...rows.map((k) => run.sizes[k]));
 		const bar = (k) => /* @__PURE__ */ react.default.createElement(Bar, {
@@ -329,31 +362,15 @@
 			size: run.sizes[k],
 			most: mostOfRows
 		});
-		const header = (by, words, more) => /* @__PURE__ */ react.default.createElement(SortHeader, {
-			by,
-			sort,
-			onSort: (next) => (setSort(next), setPage(0)),
-			...more
-		}, words);
-		const isMany = run.names.length > 25;
-		return /* @__PURE__ */ react.default.createElement("section", null, /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, isMany && /* @__PURE__ */ react.default.createElement(Search, {
-			value: text,
-			onChange: (words) => (setText(words), setPage(0))
-		}), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), order.length > 25 && /* @__PURE__ */ react.default.createElement(Overview, {
+		return /* @__PURE__ */ react.default.createElement("section", null, /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, list.search, /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), order.length > 25 && /* @__PURE__ */ react.default.createElement(Overview, {
 			run,
 			kept,
 			order,
 			most,
-			start,
+			start: list.start,
 			length: rows.length,
-			onClick: (i) => setPage(Math.floor(i / 25))
-		}), isMany && /* @__PURE__ */ react.default.createElement(Pager, {
-			pages,
-			current,
-			total: order.length,
-			onChange: setPage,
-			what: CLASSES
-		}), /* @__PURE__ */ react.default.createElement("table", {
+			onClick: (i) => list.setPage(Math.floor(i / 25))
+		}), list.pager, /* @__PURE__ */ react.default.createElement("table", {
 			className: "drop-table",
 			"data-cy": "drop-classes"
 		}, /* @__PURE__ */ react.default.createElement("thead", null, /* @__PURE__ */ react.default.createElement("tr", null, header("name", "Class", { className: "drop-name" }), /* @__PURE__ */ react.default.createElement("th", {
@@ -371,7 +388,7 @@
 		}, run.names[k]), /* @__PURE__ */ react.default.createElement("div", { className: "drop-if-narrow" }, bar(k))), /* @__PURE__ */ react.default.createElement("td", { className: "drop-if-wide" }, bar(k)), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number drop-wide" }, /* @__PURE__ */ react.default.createElement("b", null, count(kept[k])), " / ", count(run.sizes[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, fraction(kept[k] / run.sizes[k])), run.recalls && /* @__PURE__ */ react.default.createElement("td", {
 			className: "drop-number",
 			title: interval(run, k)
-		}, fraction(run.recalls[k])))))), order.length === 0 && /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "No class has “", text, "” in its name."));
+		}, fraction(run.recalls[k])))))), list.empty);
 	}
 	function Bar({ kept, size, most, title }) {
 		return /* @__PURE__ */ react.default.createElement("div", {
@@ -414,10 +431,10 @@
 	}
 	var interval = (run, k) => run.intervals && `95 % interval ${fraction(run.intervals[k][0])} to ${fraction(run.intervals[k][1])}`;
 	// src/Compare.jsx
-	/** Two runs side by side: class densities, and what only one of them keeps. */
-	function Compare({ run, runs, found, ask, onShow }) {
+	/** Two runs side by side: class densities, and the samples that only one of them keeps. */
+	function Compare({ run, runs, answer, ask, onShow }) {
 		const others = runs.filter((key) => key !== run.key);
-		const fits = found && found.version === run.version && others.includes(found.other) ? found : null;
+		const fits = answer?.version === run.version && others.includes(answer.other) ? answer : null;
 		if (others.length === 0) return /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "There is no second run to compare with. New run makes one.");
 		return /* @__PURE__ */ react.default.createElement("section", null, /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement("span", null, run.key, ", at its own density ", density(run.density), ", against"), /* @__PURE__ */ react.default.createElement(Select, {
 			label: "The run to compare with",
@@ -431,66 +448,41 @@
 			})
 		})), fits && /* @__PURE__ */ react.default.createElement(Difference, {
 			mine: run.key,
-			found: fits,
+			both: fits,
 			onShow
 		}));
 	}
-	function Difference({ mine, found: found$1, onShow }) {
-		const [sort, setSort] = (0, react.useState)({
-			by: "changed",
-			descending: true
-		});
-		const [text, setText] = (0, react.useState)("");
-		const [page, setPage] = (0, react.useState)(0);
-		const [first, second] = found$1.densities;
-		const columns = (0, react.useMemo)(() => ({
-			name: found$1.names,
+	function Difference({ mine, both, onShow }) {
+		const [first, second] = both.densities;
+		const { rows, header, search, pager, empty } = useClassList((0, react.useMemo)(() => ({
+			name: both.names,
 			first,
 			second,
 			changed: first.map((d, k) => Math.abs((d ?? 0) - (second[k] ?? 0)))
-		}), [found$1]);
-		const order = (0, react.useMemo)(() => found(sorted(columns, sort.by, sort.descending), found$1.names, text), [
-			columns,
-			sort,
-			found$1,
-			text
-		]);
-		const { pages, current, rows } = pageOf(order, page);
-		const show = (which) => onShow(found$1.other, which);
-		const header = (by, words, more) => /* @__PURE__ */ react.default.createElement(SortHeader, {
-			by,
-			sort,
-			onSort: (next) => (setSort(next), setPage(0)),
-			...more
-		}, words);
-		return /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, found$1.warnings.map((words) => /* @__PURE__ */ react.default.createElement(Message, {
+		}), [both]), {
+			by: "changed",
+			descending: true
+		});
+		const show = (which) => onShow(both.other, which);
+		return /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, both.warnings.map((words) => /* @__PURE__ */ react.default.createElement(Message, {
 			key: words,
 			level: "warning"
-		}, words)), /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement(Button, { onClick: () => show("first") }, "Only in ", mine, ": ", count(sum(found$1.first))), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => show("second") }, "Only in ", found$1.other, ": ", count(sum(found$1.second))), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => show("both") }, "In both: ", count(sum(found$1.both)))), found$1.names.length > 25 && /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, /* @__PURE__ */ react.default.createElement(Search, {
-			value: text,
-			onChange: (words) => (setText(words), setPage(0))
-		}), /* @__PURE__ */ react.default.createElement(Pager, {
-			pages,
-			current,
-			total: order.length,
-			onChange: setPage,
-			what: CLASSES
-		})), /* @__PURE__ */ react.default.createElement("table", {
+		}, words)), /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement(Button, { onClick: () => show("first") }, "Only in ", mine, ": ", count(sum(both.first))), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => show("second") }, "Only in ", both.other, ": ", count(sum(both.second))), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => show("both") }, "In both: ", count(sum(both.both)))), search, pager, /* @__PURE__ */ react.default.createElement("table", {
 			className: "drop-table",
 			"data-cy": "drop-comparison"
 		}, /* @__PURE__ */ react.default.createElement("thead", null, /* @__PURE__ */ react.default.createElement("tr", null, header("name", "Class", { className: "drop-name" }), header("changed", "Class densities"), header("first", mine, {
 			className: "drop-number",
 			title: mine
-		}), header("second", found$1.other, {
+		}), header("second", both.other, {
 			className: "drop-number",
-			title: found$1.other
+			title: both.other
 		}), /* @__PURE__ */ react.default.createElement("th", {
 			className: "drop-number",
 			title: "Samples that only one of the two runs keeps"
 		}, "Only"))), /* @__PURE__ */ react.default.createElement("tbody", null, rows.map((k) => /* @__PURE__ */ react.default.createElement("tr", { key: k }, /* @__PURE__ */ react.default.createElement("td", {
 			className: "drop-name",
-			title: found$1.names[k]
-		}, found$1.names[k]), /* @__PURE__ */ react.default.createElement("td", null, /* @__PURE__ */ react.default.createElement(Bar, {
+			title: both.names[k]
+		}, both.names[k]), /* @__PURE__ */ react.default.createElement("td", null, /* @__PURE__ */ react.default.createElement(Bar, {
 			kept: first[k] ?? 0,
 			size: 1,
 			most: 1,
@@ -499,8 +491,8 @@
 			kept: second[k] ?? 0,
 			size: 1,
 			most: 1,
-			title: found$1.other
-		})), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, first[k] === null ? "none" : fraction(first[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, second[k] === null ? "none" : fraction(second[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, count(found$1.first[k]), " | ", count(found$1.second[k])))))), order.length === 0 && /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "No class has “", text, "” in its name."));
+			title: both.other
+		})), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, first[k] === null ? "none" : fraction(first[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, second[k] === null ? "none" : fraction(second[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, count(both.first[k]), " | ", count(both.second[k])))))), empty);
 	}
 	// src/Density.jsx
 	var KEYBOARD_PAUSE = 250;
@@ -553,15 +545,15 @@
 		} }, "Back"))));
 	}
 	// src/Grid.jsx
-	/** Which samples the grid shows. No part is pressed before one was asked for. */
+	/** Which samples the grid shows. No part is pressed before somebody has chosen one. */
 	function Grid({ run, kept, shown, scores, isBusy, onChange }) {
 		const { part, score, selected, range } = shown;
-		const chosen = (values) => selected === null ? sum(values) : values[selected];
-		const all = chosen(run.sizes);
+		const total = (values) => selected === null ? sum(values) : values[selected];
+		const all = total(run.sizes);
 		const many = (n) => range ? "" : ` ${count(n)}`;
 		const parts = {
-			kept: `Kept${many(chosen(kept))}`,
-			pruned: `Pruned${many(all - chosen(kept))}`,
+			kept: `Kept${many(total(kept))}`,
+			pruned: `Pruned${many(all - total(kept))}`,
 			all: `Both${many(all)}`
 		};
 		return /* @__PURE__ */ react.default.createElement("section", {
@@ -571,7 +563,7 @@
 		}, /* @__PURE__ */ react.default.createElement("span", null, "Show"), /* @__PURE__ */ react.default.createElement(Segments, {
 			label: "Which samples the grid shows",
 			options: parts,
-			chosen: part,
+			value: part,
 			onChange: (part) => onChange({
 				part,
 				range
@@ -602,7 +594,7 @@
 			sessionStorage.setItem(NAME, JSON.stringify(choice));
 		} catch {}
 	}
-	/** What was chosen of this version of a run; nothing of any other. */
+	/** The last choices about this version of a run; none about any other version. */
 	function leftOf(version) {
 		try {
 			left ?? (left = JSON.parse(sessionStorage.getItem(NAME)));
@@ -610,11 +602,11 @@
 		return left?.version === version ? left : {};
 	}
 	// src/Report.jsx
-	/** How fair the run is, in words; with an evaluation of the trained model, before and after. */
-	function Report({ run, evaluations, found, ask }) {
-		const fits = found && found.version === run.version ? found.report : null;
-		const [chosen, setChosen] = (0, react.useState)(fits?.eval_key ?? null);
-		const eval_key = evaluations.includes(chosen) ? chosen : null;
+	/** The fairness of the run in words; with an evaluation of the trained model, before and after. */
+	function Report({ run, evaluations, answer, ask }) {
+		const fits = answer?.version === run.version ? answer.report : null;
+		const [wanted, setWanted] = (0, react.useState)(fits?.eval_key ?? null);
+		const eval_key = evaluations.includes(wanted) ? wanted : null;
 		const again = useAnswer(ask, "report", {
 			key: run.key,
 			version: run.version,
@@ -624,12 +616,12 @@
 		return /* @__PURE__ */ react.default.createElement("section", {
 			"data-cy": "drop-report",
 			"aria-busy": fits.eval_key !== eval_key
-		}, /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, fits.title, "."), /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement("span", null, "After training on what is kept:"), evaluations.length > 0 ? /* @__PURE__ */ react.default.createElement(Select, {
-			label: "The evaluation of the model that was trained on what is kept",
+		}, /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, fits.title, "."), /* @__PURE__ */ react.default.createElement("div", { className: "drop-row" }, /* @__PURE__ */ react.default.createElement("span", null, "After training on the kept samples:"), evaluations.length > 0 ? /* @__PURE__ */ react.default.createElement(Select, {
+			label: "The evaluation of the model that was trained on the kept samples",
 			value: eval_key ?? "",
 			options: ["", ...evaluations],
 			words: (key) => key || "choose its evaluation",
-			onChange: (key) => setChosen(key || null)
+			onChange: (key) => setWanted(key || null)
 		}) : /* @__PURE__ */ react.default.createElement("span", { className: "drop-quiet" }, "evaluate that model with evaluate_classifications, and choose Refresh.")), again && /* @__PURE__ */ react.default.createElement("div", { className: "drop-row drop-quiet" }, "This evaluation was not read. ", /* @__PURE__ */ react.default.createElement(Button, { onClick: again }, "Read it again")), fits.accuracy && /* @__PURE__ */ react.default.createElement(Accuracy, fits.accuracy), fits.findings.map(({ level, text }) => /* @__PURE__ */ react.default.createElement(Message, {
 			key: text,
 			level
@@ -709,7 +701,7 @@
 	var HEIGHT$1 = 280;
 	var NEAR = 12;
 	var MANY = 100;
-	/** Recall against class density: what the rule makes of what the query model fails at. */
+	/** Recall against class density: how the rule answers the failures of the query model. */
 	function Scatter({ run, index, selected, onSelect }) {
 		const [width, box] = useWidth(360);
 		const [hovered, setHovered] = (0, react.useState)(null);
@@ -795,22 +787,22 @@
 	}
 	// src/Score.jsx
 	var HEIGHT = 240;
-	/** How a score is distributed among kept and pruned samples: counted in the data, so on demand. */
+	/** The distribution of a score among kept and pruned samples, counted in the data on demand. */
 	function Score({ scores, call, ...more }) {
-		const [chosen, setChosen] = (0, react.useState)(null);
-		const score = scores.includes(chosen) ? chosen : scores[0];
+		const [wanted, setWanted] = (0, react.useState)(null);
+		const score = scores.includes(wanted) ? wanted : scores[0];
 		if (scores.length > 0) return /* @__PURE__ */ react.default.createElement(Histogram, {
 			key: score,
 			scores,
 			score,
 			...more,
-			onChoose: setChosen
+			onChoose: setWanted
 		});
 		return /* @__PURE__ */ react.default.createElement("div", { className: "drop-empty" }, /* @__PURE__ */ react.default.createElement("strong", null, "No difficulty scores yet"), /* @__PURE__ */ react.default.createElement("p", null, "Compute some, or import your own with fod.import_scores, and choose Refresh."), /* @__PURE__ */ react.default.createElement(Button, { onClick: () => call("open_form", { operator: "compute_scores" }) }, "Compute scores…"));
 	}
-	function Histogram({ run, scores, score, found, density: density$1, ask, onChoose, onRange }) {
-		const counted = found && found.version === run.version && found.score === score ? found : null;
-		const fits = counted?.density === density$1;
+	function Histogram({ run, scores, score, answer, density: density$1, ask, onChoose, onRange }) {
+		const counts = answer?.version === run.version && answer.score === score ? answer : null;
+		const fits = counts?.density === density$1;
 		const again = useAnswer(ask, "count_score", {
 			key: run.key,
 			version: run.version,
@@ -825,14 +817,14 @@
 		}), /* @__PURE__ */ react.default.createElement("span", {
 			className: "drop-quiet",
 			role: "status"
-		}, fits ? `counted at density ${density(density$1)}` : again ? "It was not counted." : "Counting…", fits && found.missing > 0 && `, ${count(found.missing)} samples have no score`), again && /* @__PURE__ */ react.default.createElement(Button, { onClick: again }, "Count again"), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), counted && /* @__PURE__ */ react.default.createElement(Bins, {
-			found: counted,
+		}, fits ? `counted at density ${density(density$1)}` : again ? "It was not counted." : "Counting…", fits && counts.missing > 0 && `, ${count(counts.missing)} samples have no score`), again && /* @__PURE__ */ react.default.createElement(Button, { onClick: again }, "Count again"), /* @__PURE__ */ react.default.createElement("span", { className: "drop-gap" }), /* @__PURE__ */ react.default.createElement(Legend, null)), counts && /* @__PURE__ */ react.default.createElement(Bins, {
+			counts,
 			onRange: (range) => fits && onRange(score, range)
 		}));
 	}
-	function Bins({ found, onRange }) {
+	function Bins({ counts, onRange }) {
 		const [width, box] = useWidth(360);
-		const { edges, kept, pruned } = found;
+		const { edges, kept, pruned } = counts;
 		const last = kept.length - 1;
 		const most = Math.max(1, ...kept.map((n, i) => n + pruned[i]));
 		const frame = {
@@ -858,7 +850,7 @@
 			width,
 			height: HEIGHT,
 			role: "group",
-			"aria-label": `Histogram of ${found.score}`,
+			"aria-label": `Histogram of ${counts.score}`,
 			"data-cy": "drop-histogram"
 		}, /* @__PURE__ */ react.default.createElement("defs", null, /* @__PURE__ */ react.default.createElement("pattern", {
 			id: "drop-hatch",
@@ -880,7 +872,7 @@
 			y,
 			xTicks: ticks(edges[0], edges[last + 1]),
 			yTicks: ticks(0, most),
-			xLabel: found.score,
+			xLabel: counts.score,
 			yLabel: "samples"
 		}), kept.map((n, i) => {
 			const range = {
@@ -908,7 +900,7 @@
 				y: frame.top,
 				height: HEIGHT - frame.top - frame.bottom
 			}), /* @__PURE__ */ react.default.createElement("g", { className: "drop-kept" }, bar(i, 0, n)), /* @__PURE__ */ react.default.createElement("g", { className: "drop-hatched" }, bar(i, n, n + pruned[i])));
-		})), /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "Click a bar to see its samples: those of the part that is chosen above."));
+		})), /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "Click a bar to see its samples, of the part that is chosen above."));
 	}
 	// src/Run.jsx
 	var TABS = {
@@ -918,27 +910,27 @@
 		report: "Fairness",
 		compare: "Compare"
 	};
-	/** One run at the density of the slider. Moving it asks nobody: all counts are here already. */
-	function Run({ page, counted, tab, setTab, call, ask, isBusy }) {
+	/** One run at the density of the slider. Moving it needs no request: all counts are here already. */
+	function Run({ page, answers, tab, setTab, call, ask, isBusy }) {
 		const { run, scores } = page;
 		const { key, version } = run;
 		const [left] = (0, react.useState)(() => leftOf(version));
 		const [index, setIndex] = (0, react.useState)(() => left.density == null ? run.own : nearest(run.densities, left.density));
 		const [settled, setSettled] = (0, react.useState)(index);
-		const [chosen, setShown] = (0, react.useState)({
+		const [choice, setChoice] = (0, react.useState)({
 			part: left.part ?? null,
 			score: left.score ?? null,
 			selected: indexOf(run.classes, left.class_name),
 			range: left.range ?? null
 		});
-		const shown = scores.includes(chosen.score) ? chosen : {
-			...chosen,
+		const shown = scores.includes(choice.score) ? choice : {
+			...choice,
 			score: null,
 			range: null
 		};
 		const kept = run.counts[index];
 		const columns = (0, react.useMemo)(() => tableColumns(run, settled), [run, settled]);
-		/** Show what is chosen in the grid; `change` says what is chosen differently. */
+		/** Show the choice in the grid, after a `change` of it. */
 		const show = (change, at = index) => {
 			const now = {
 				...shown,
@@ -946,8 +938,8 @@
 				range: null,
 				...change
 			};
-			setShown(now);
-			const choice = {
+			setChoice(now);
+			const wanted = {
 				density: run.densities[at],
 				part: now.part,
 				score: now.score,
@@ -955,19 +947,19 @@
 			};
 			leave({
 				version,
-				...choice,
+				...wanted,
 				range: now.range
 			});
 			ask("show", {
 				key,
 				version,
-				...choice,
+				...wanted,
 				...now.range
 			});
 		};
 		const select = (k) => show({ selected: k === shown.selected ? null : k });
 		const showDifference = (other, which) => {
-			setShown({
+			setChoice({
 				part: null,
 				score: null,
 				selected: null,
@@ -1004,7 +996,7 @@
 			onChange: show
 		}), /* @__PURE__ */ react.default.createElement(Tabs, {
 			tabs: TABS,
-			chosen: tab,
+			current: tab,
 			onChange: setTab
 		}), /* @__PURE__ */ react.default.createElement(TabPanel, { of: tab }, tab === "classes" && /* @__PURE__ */ react.default.createElement(Classes, {
 			run,
@@ -1020,7 +1012,7 @@
 		}), tab === "score" && /* @__PURE__ */ react.default.createElement(Score, {
 			run,
 			scores,
-			found: counted.histogram,
+			answer: answers.histogram,
 			density: run.densities[settled],
 			call,
 			ask,
@@ -1032,12 +1024,12 @@
 		}), tab === "report" && /* @__PURE__ */ react.default.createElement(Report, {
 			run,
 			evaluations: page.evaluations,
-			found: counted.report,
+			answer: answers.report,
 			ask
 		}), tab === "compare" && /* @__PURE__ */ react.default.createElement(Compare, {
 			run,
 			runs: page.runs,
-			found: counted.comparison,
+			answer: answers.comparison,
 			ask,
 			onShow: showDifference
 		})));
@@ -1047,7 +1039,7 @@
 		const index = classes.findIndex((name) => JSON.stringify(name) === JSON.stringify(wanted));
 		return wanted == null || index < 0 ? null : index;
 	}
-	/** What classes can be sorted by, at the density where the slider was let go. */
+	/** The columns to sort classes by, at the density where the slider was let go. */
 	function tableColumns(run, index) {
 		const kept = run.counts[index];
 		return {
@@ -1176,7 +1168,7 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 }
 `;
 	// src/DropPanel.jsx
-	/** The panel: which run, what went wrong, and the run itself or what to do next. */
+	/** The panel: the choice of a run, problems, and the run itself or the next step. */
 	function DropPanel({ data, schema }) {
 		const [failure, setFailure] = (0, react.useState)(null);
 		const call = useEvents(schema.view, setFailure);
@@ -1202,12 +1194,12 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 			key: page.key
 		}) }, "Delete run…"), /* @__PURE__ */ react.default.createElement(Button, {
 			"aria-label": "Refresh",
-			title: "Refresh: look for runs, scores and evaluations anew",
+			title: "Refresh: look for runs, scores and evaluations again",
 			onClick: () => call("refresh", { key: page.key })
 		}, "↻")), message && /* @__PURE__ */ react.default.createElement(Message, { level: "warning" }, message), run ? /* @__PURE__ */ react.default.createElement(Run, {
 			key: run.version,
 			page,
-			counted: {
+			answers: {
 				histogram,
 				report,
 				comparison
@@ -1219,7 +1211,7 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 			isBusy
 		}) : /* @__PURE__ */ react.default.createElement("div", { className: "drop-empty" }, /* @__PURE__ */ react.default.createElement("strong", null, page.title), /* @__PURE__ */ react.default.createElement("p", null, page.text)));
 	}
-	/** Tables come as text: the App copies what is in a panel's data, value by value, at each event. */
+	/** Tables come as text, since the App copies a panel's data value by value at each event. */
 	function useParsed(text) {
 		return (0, react.useMemo)(() => text ? JSON.parse(text) : null, [text]);
 	}

@@ -1,33 +1,21 @@
-import React, { useMemo, useState } from "react";
-import { barsPath, count, found, fraction, PAGE_SIZE, pageOf, sorted } from "./model.js";
-import { Legend, Pager, Search, SortHeader } from "./ui.jsx";
+import React, { useMemo } from "react";
+import { useClassList } from "./list.jsx";
+import { barsPath, count, fraction, PAGE_SIZE } from "./model.js";
+import { Legend } from "./ui.jsx";
 
-export const CLASSES = ["class", "classes"]; // one, many
 const OVERVIEW_HEIGHT = 100; // in the units of its view box
 
-/** Bars and numbers per class; above them, where there are many, all classes as one picture. */
+/** Bars and numbers per class; above them, of many classes, all in one picture. */
 export function Classes({ run, kept, columns, selected, onSelect }) {
-  const [sort, setSort] = useState({ by: run.recalls ? "recall" : "density", descending: false });
-  const [text, setText] = useState("");
-  const [page, setPage] = useState(0);
-  const order = useMemo(
-    () => found(sorted(columns, sort.by, sort.descending), run.names, text),
-    [columns, sort, run, text],
-  );
-  const { pages, current, start, rows } = pageOf(order, page);
+  const list = useClassList(columns, { by: run.recalls ? "recall" : "density", descending: false });
+  const { rows, order, header } = list;
   const most = Math.max(...run.sizes);
   const mostOfRows = Math.max(...rows.map((k) => run.sizes[k])); // small classes stay readable
   const bar = (k) => <Bar kept={kept[k]} size={run.sizes[k]} most={mostOfRows} />;
-  const header = (by, words, more) => (
-    <SortHeader by={by} sort={sort} onSort={(next) => (setSort(next), setPage(0))} {...more}>
-      {words}
-    </SortHeader>
-  );
-  const isMany = run.names.length > PAGE_SIZE;
   return (
     <section>
       <div className="drop-row">
-        {isMany && <Search value={text} onChange={(words) => (setText(words), setPage(0))} />}
+        {list.search}
         <span className="drop-gap" />
         <Legend />
       </div>
@@ -37,14 +25,12 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
           kept={kept}
           order={order}
           most={most}
-          start={start}
+          start={list.start}
           length={rows.length}
-          onClick={(i) => setPage(Math.floor(i / PAGE_SIZE))}
+          onClick={(i) => list.setPage(Math.floor(i / PAGE_SIZE))}
         />
       )}
-      {isMany && (
-        <Pager pages={pages} current={current} total={order.length} onChange={setPage} what={CLASSES} />
-      )}
+      {list.pager}
       <table className="drop-table" data-cy="drop-classes">
         <thead>
           <tr>
@@ -81,7 +67,7 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
           ))}
         </tbody>
       </table>
-      {order.length === 0 && <p className="drop-quiet">No class has “{text}” in its name.</p>}
+      {list.empty}
     </section>
   );
 }

@@ -4,7 +4,7 @@ import { Run } from "./Run.jsx";
 import { css } from "./style.js";
 import { Button, Message, Select } from "./ui.jsx";
 
-/** The panel: which run, what went wrong, and the run itself or what to do next. */
+/** The panel: the choice of a run, problems, and the run itself or the next step. */
 export function DropPanel({ data, schema }) {
   const [failure, setFailure] = useState(null);
   const call = useEvents(schema.view, setFailure);
@@ -38,7 +38,7 @@ export function DropPanel({ data, schema }) {
         )}
         <Button
           aria-label="Refresh"
-          title="Refresh: look for runs, scores and evaluations anew"
+          title="Refresh: look for runs, scores and evaluations again"
           onClick={() => call("refresh", { key: page.key })}
         >
           ↻
@@ -49,7 +49,7 @@ export function DropPanel({ data, schema }) {
         <Run
           key={run.version}
           page={page}
-          counted={{ histogram, report, comparison }}
+          answers={{ histogram, report, comparison }}
           tab={tab}
           setTab={setTab}
           call={call}
@@ -66,7 +66,7 @@ export function DropPanel({ data, schema }) {
   );
 }
 
-/** Tables come as text: the App copies what is in a panel's data, value by value, at each event. */
+/** Tables come as text, since the App copies a panel's data value by value at each event. */
 function useParsed(text) {
   return useMemo(() => (text ? JSON.parse(text) : null), [text]);
 }

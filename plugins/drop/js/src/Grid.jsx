@@ -2,15 +2,15 @@ import React from "react";
 import { count, sum, value } from "./model.js";
 import { Button, Segments, Select } from "./ui.jsx";
 
-/** Which samples the grid shows. No part is pressed before one was asked for. */
+/** Which samples the grid shows. No part is pressed before somebody has chosen one. */
 export function Grid({ run, kept, shown, scores, isBusy, onChange }) {
   const { part, score, selected, range } = shown;
-  const chosen = (values) => (selected === null ? sum(values) : values[selected]);
-  const all = chosen(run.sizes);
-  const many = (n) => (range ? "" : ` ${count(n)}`); // of a bin the histogram says how many
+  const total = (values) => (selected === null ? sum(values) : values[selected]);
+  const all = total(run.sizes);
+  const many = (n) => (range ? "" : ` ${count(n)}`); // the histogram has the counts of a bin
   const parts = {
-    kept: `Kept${many(chosen(kept))}`,
-    pruned: `Pruned${many(all - chosen(kept))}`,
+    kept: `Kept${many(total(kept))}`,
+    pruned: `Pruned${many(all - total(kept))}`,
     all: `Both${many(all)}`,
   };
   return (
@@ -19,7 +19,7 @@ export function Grid({ run, kept, shown, scores, isBusy, onChange }) {
       <Segments
         label="Which samples the grid shows"
         options={parts}
-        chosen={part}
+        value={part}
         onChange={(part) => onChange({ part, range })}
       />
       {selected !== null && (

@@ -3,11 +3,11 @@ import { useAnswer } from "./events.js";
 import { count, fraction } from "./model.js";
 import { Button, Message, Select } from "./ui.jsx";
 
-/** How fair the run is, in words; with an evaluation of the trained model, before and after. */
-export function Report({ run, evaluations, found, ask }) {
-  const fits = found && found.version === run.version ? found.report : null;
-  const [chosen, setChosen] = useState(fits?.eval_key ?? null);
-  const eval_key = evaluations.includes(chosen) ? chosen : null;
+/** The fairness of the run in words; with an evaluation of the trained model, before and after. */
+export function Report({ run, evaluations, answer, ask }) {
+  const fits = answer?.version === run.version ? answer.report : null;
+  const [wanted, setWanted] = useState(fits?.eval_key ?? null);
+  const eval_key = evaluations.includes(wanted) ? wanted : null;
   const params = { key: run.key, version: run.version, eval_key };
   const again = useAnswer(ask, "report", params, fits?.eval_key === eval_key);
   if (!fits)
@@ -20,14 +20,14 @@ export function Report({ run, evaluations, found, ask }) {
     <section data-cy="drop-report" aria-busy={fits.eval_key !== eval_key}>
       <p className="drop-quiet">{fits.title}.</p>
       <div className="drop-row">
-        <span>After training on what is kept:</span>
+        <span>After training on the kept samples:</span>
         {evaluations.length > 0 ? (
           <Select
-            label="The evaluation of the model that was trained on what is kept"
+            label="The evaluation of the model that was trained on the kept samples"
             value={eval_key ?? ""}
             options={["", ...evaluations]}
             words={(key) => key || "choose its evaluation"}
-            onChange={(key) => setChosen(key || null)}
+            onChange={(key) => setWanted(key || null)}
           />
         ) : (
           <span className="drop-quiet">

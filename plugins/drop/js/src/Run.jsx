@@ -12,8 +12,8 @@ import { TabPanel, Tabs } from "./ui.jsx";
 
 const TABS = { classes: "Classes", recall: "Recall", score: "Score", report: "Fairness", compare: "Compare" };
 
-/** One run at the density of the slider. Moving it asks nobody: all counts are here already. */
-export function Run({ page, counted, tab, setTab, call, ask, isBusy }) {
+/** One run at the density of the slider. Moving it needs no request: all counts are here already. */
+export function Run({ page, answers, tab, setTab, call, ask, isBusy }) {
   const { run, scores } = page;
   const { key, version } = run;
   const [left] = useState(() => leftOf(version));
@@ -21,34 +21,34 @@ export function Run({ page, counted, tab, setTab, call, ask, isBusy }) {
     left.density == null ? run.own : nearest(run.densities, left.density),
   );
   const [settled, setSettled] = useState(index); // where the slider was let go
-  const [chosen, setShown] = useState({
+  const [choice, setChoice] = useState({
     part: left.part ?? null,
     score: left.score ?? null,
     selected: indexOf(run.classes, left.class_name),
     range: left.range ?? null, // a bin of the histogram
   });
   // Its field may have been deleted meanwhile
-  const shown = scores.includes(chosen.score) ? chosen : { ...chosen, score: null, range: null };
+  const shown = scores.includes(choice.score) ? choice : { ...choice, score: null, range: null };
 
   const kept = run.counts[index];
   const columns = useMemo(() => tableColumns(run, settled), [run, settled]);
 
-  /** Show what is chosen in the grid; `change` says what is chosen differently. */
+  /** Show the choice in the grid, after a `change` of it. */
   const show = (change, at = index) => {
     const now = { ...shown, part: shown.part ?? "kept", range: null, ...change };
-    setShown(now);
-    const choice = {
+    setChoice(now);
+    const wanted = {
       density: run.densities[at],
       part: now.part,
       score: now.score,
       class_name: now.selected === null ? null : run.classes[now.selected],
     };
-    leave({ version, ...choice, range: now.range });
-    ask("show", { key, version, ...choice, ...now.range });
+    leave({ version, ...wanted, range: now.range });
+    ask("show", { key, version, ...wanted, ...now.range });
   };
   const select = (k) => show({ selected: k === shown.selected ? null : k });
   const showDifference = (other, which) => {
-    setShown({ part: null, score: null, selected: null, range: null }); // the grid has none of it
+    setChoice({ part: null, score: null, selected: null, range: null }); // the grid shows none of it
     leave(null);
     ask("show_difference", { key, version, other, which });
   };
@@ -77,7 +77,7 @@ export function Run({ page, counted, tab, setTab, call, ask, isBusy }) {
         isBusy={isBusy}
         onChange={show}
       />
-      <Tabs tabs={TABS} chosen={tab} onChange={setTab} />
+      <Tabs tabs={TABS} current={tab} onChange={setTab} />
       <TabPanel of={tab}>
         {tab === "classes" && (
           <Classes run={run} kept={kept} columns={columns} selected={shown.selected} onSelect={select} />
@@ -89,7 +89,7 @@ export function Run({ page, counted, tab, setTab, call, ask, isBusy }) {
           <Score
             run={run}
             scores={scores}
-            found={counted.histogram}
+            answer={answers.histogram}
             density={run.densities[settled]}
             call={call}
             ask={ask}
@@ -97,13 +97,13 @@ export function Run({ page, counted, tab, setTab, call, ask, isBusy }) {
           />
         )}
         {tab === "report" && (
-          <Report run={run} evaluations={page.evaluations} found={counted.report} ask={ask} />
+          <Report run={run} evaluations={page.evaluations} answer={answers.report} ask={ask} />
         )}
         {tab === "compare" && (
           <Compare
             run={run}
             runs={page.runs}
-            found={counted.comparison}
+            answer={answers.comparison}
             ask={ask}
             onShow={showDifference}
           />
@@ -119,7 +119,7 @@ function indexOf(classes, wanted) {
   return wanted == null || index < 0 ? null : index;
 }
 
-/** What classes can be sorted by, at the density where the slider was let go. */
+/** The columns to sort classes by, at the density where the slider was let go. */
 function tableColumns(run, index) {
   const kept = run.counts[index];
   return {

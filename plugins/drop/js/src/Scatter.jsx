@@ -6,7 +6,7 @@ const HEIGHT = 280;
 const NEAR = 12; // px
 const MANY = 100; // classes, from which on dots are small and intervals faint
 
-/** Recall against class density: what the rule makes of what the query model fails at. */
+/** Recall against class density: how the rule answers the failures of the query model. */
 export function Scatter({ run, index, selected, onSelect }) {
   const [width, box] = useWidth(360);
   const [hovered, setHovered] = useState(null);

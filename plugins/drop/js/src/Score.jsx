@@ -6,12 +6,12 @@ import { Button, Legend, Select } from "./ui.jsx";
 
 const HEIGHT = 240;
 
-/** How a score is distributed among kept and pruned samples: counted in the data, so on demand. */
+/** The distribution of a score among kept and pruned samples, counted in the data on demand. */
 export function Score({ scores, call, ...more }) {
-  const [chosen, setChosen] = useState(null);
-  const score = scores.includes(chosen) ? chosen : scores[0]; // scores come and go
+  const [wanted, setWanted] = useState(null);
+  const score = scores.includes(wanted) ? wanted : scores[0]; // scores come and go
   if (scores.length > 0)
-    return <Histogram key={score} {...{ scores, score, ...more }} onChoose={setChosen} />;
+    return <Histogram key={score} {...{ scores, score, ...more }} onChoose={setWanted} />;
   return (
     <div className="drop-empty">
       <strong>No difficulty scores yet</strong>
@@ -23,9 +23,9 @@ export function Score({ scores, call, ...more }) {
   );
 }
 
-function Histogram({ run, scores, score, found, density, ask, onChoose, onRange }) {
-  const counted = found && found.version === run.version && found.score === score ? found : null;
-  const fits = counted?.density === density;
+function Histogram({ run, scores, score, answer, density, ask, onChoose, onRange }) {
+  const counts = answer?.version === run.version && answer.score === score ? answer : null;
+  const fits = counts?.density === density;
   const params = { key: run.key, version: run.version, score, density };
   const again = useAnswer(ask, "count_score", params, fits);
   return (
@@ -34,20 +34,20 @@ function Histogram({ run, scores, score, found, density, ask, onChoose, onRange 
         <Select label="Score" value={score} options={scores} onChange={onChoose} />
         <span className="drop-quiet" role="status">
           {fits ? `counted at density ${words(density)}` : again ? "It was not counted." : "Counting…"}
-          {fits && found.missing > 0 && `, ${count(found.missing)} samples have no score`}
+          {fits && counts.missing > 0 && `, ${count(counts.missing)} samples have no score`}
         </span>
         {again && <Button onClick={again}>Count again</Button>}
         <span className="drop-gap" />
         <Legend />
       </div>
-      {counted && <Bins found={counted} onRange={(range) => fits && onRange(score, range)} />}
+      {counts && <Bins counts={counts} onRange={(range) => fits && onRange(score, range)} />}
     </section>
   );
 }
 
-function Bins({ found, onRange }) {
+function Bins({ counts, onRange }) {
   const [width, box] = useWidth(360);
-  const { edges, kept, pruned } = found;
+  const { edges, kept, pruned } = counts;
   const last = kept.length - 1;
   const most = Math.max(1, ...kept.map((n, i) => n + pruned[i]));
   const frame = { left: 52, right: 12, top: 10, bottom: 36, width, height: HEIGHT };
@@ -63,7 +63,7 @@ function Bins({ found, onRange }) {
   );
   return (
     <div ref={box} className="drop-plot">
-      <svg width={width} height={HEIGHT} role="group" aria-label={`Histogram of ${found.score}`} data-cy="drop-histogram">
+      <svg width={width} height={HEIGHT} role="group" aria-label={`Histogram of ${counts.score}`} data-cy="drop-histogram">
         <defs>
           <pattern id="drop-hatch" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
             <rect className="drop-hatch-ground" width="4" height="4" />
@@ -76,7 +76,7 @@ function Bins({ found, onRange }) {
           y={y}
           xTicks={ticks(edges[0], edges[last + 1])}
           yTicks={ticks(0, most)}
-          xLabel={found.score}
+          xLabel={counts.score}
           yLabel="samples"
         />
         {kept.map((n, i) => {
@@ -105,7 +105,7 @@ function Bins({ found, onRange }) {
           );
         })}
       </svg>
-      <p className="drop-quiet">Click a bar to see its samples: those of the part that is chosen above.</p>
+      <p className="drop-quiet">Click a bar to see its samples, of the part that is chosen above.</p>
     </div>
   );
 }

@@ -1,7 +1,7 @@
 import { useTriggerPanelEvent } from "@fiftyone/operators";
 import { useCallback, useEffect, useRef, useState } from "react";
 
-// What sets the view of the grid: of these too a slow answer must not come after a newer one's
+// Both set the view of the grid: a slow answer must not come after a newer answer of the other
 const LANES = { show: "grid", show_difference: "grid" };
 
 /** A function that calls a method of the Python panel, and then `done(whether it worked)`. */
@@ -15,16 +15,16 @@ export function useEvents(uris, setFailure) {
       trigger(uris[name], params, false, (result) => {
         setFailure(result?.error ? String(result.errorMessage || result.error) : null);
         done?.(!result?.error && !result?.result?.failed);
-        return false; // it is shown here, and needs no error of the App's
+        return false; // the panel shows the error itself, so the App need not
       });
     },
     [setFailure],
   );
 }
 
-/** One request at a time of a kind; of those made meanwhile the last one only is sent, so it wins.
+/** At most one request of a kind at a time. Of the requests made meanwhile only the last is sent.
  *
- * Those of a run that is not shown any more, or was changed, are not sent at all.
+ * A request about a run that is no longer shown, or was changed, is not sent at all.
  */
 export function useLatest(call, version) {
   const [isBusy, setBusy] = useState(false); // with the grid
@@ -55,7 +55,7 @@ export function useLatest(call, version) {
   return [isBusy, ask];
 }
 
-/** Ask for what is counted on demand, whenever it is not here; returns how to ask again if it failed. */
+/** Ask for an answer that is not here yet; returns a function that asks again if that failed. */
 export function useAnswer(ask, name, params, isHere) {
   const wanted = JSON.stringify(params);
   const [failed, setFailed] = useState(null);

@@ -1,8 +1,9 @@
-// How a run was left, for when the panel comes back: its tab was hidden, or the page loaded anew.
-// Not in the panel's state, which the App saves and then reads the whole dataset anew.
+// The last choices about a run, for when the panel comes back after its tab was hidden or the page
+// was loaded again. They are not in the panel's state: after saving that, the App reads the whole
+// dataset again.
 
 const NAME = "fiftyone-drop";
-let left = null; // for where the browser keeps nothing
+let left = null; // for browsers without a storage
 
 export function leave(choice) {
   left = choice;
@@ -13,7 +14,7 @@ export function leave(choice) {
   }
 }
 
-/** What was chosen of this version of a run; nothing of any other. */
+/** The last choices about this version of a run; none about any other version. */
 export function leftOf(version) {
   try {
     left ??= JSON.parse(sessionStorage.getItem(NAME));

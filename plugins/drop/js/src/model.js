@@ -1,4 +1,4 @@
-// What is computed in the browser: order, pages, positions. No quota: those come from Python.
+// Computed in the browser: order, pages, positions. Quotas come from Python.
 
 export const PAGE_SIZE = 25;
 
@@ -6,7 +6,7 @@ export const PAGE_SIZE = 25;
 
 export const count = (n) => n.toLocaleString("en-US");
 
-/** Three digits; what is nearly nothing, or nearly all, is told from what is. */
+/** Three digits. Nearly nothing looks unlike nothing, and nearly all unlike all. */
 export function fraction(x) {
   if (x > 0 && x < 0.0005) return "<0.001";
   return x < 1 && x >= 0.9995 ? ">0.999" : x.toFixed(3);
@@ -44,8 +44,8 @@ export function sorted(columns, by, descending) {
   return order.sort(descending ? (a, b) => compare(b, a) : compare);
 }
 
-/** Those whose name contains the text, whatever its case. */
-export function found(order, names, text) {
+/** The classes whose name contains the text, whatever its case. */
+export function matching(order, names, text) {
   const wanted = text.trim().toLowerCase();
   return wanted ? order.filter((k) => names[k].toLowerCase().includes(wanted)) : order;
 }

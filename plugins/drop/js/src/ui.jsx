@@ -27,16 +27,16 @@ export function Select({ label, value, options, words = (option) => option, onCh
   );
 }
 
-/** Buttons of which one is pressed; options: value -> words. */
-export function Segments({ label, options, chosen, onChange }) {
+/** Buttons of which one is pressed, the one of `value`; options: value -> words. */
+export function Segments({ label, options, value, onChange }) {
   return (
     <span className="drop-segments" role="group" aria-label={label}>
-      {Object.entries(options).map(([value, words]) => (
+      {Object.entries(options).map(([option, words]) => (
         <button
-          key={value}
+          key={option}
           type="button"
-          aria-pressed={value === chosen}
-          onClick={() => onChange(value)}
+          aria-pressed={option === value}
+          onClick={() => onChange(option)}
         >
           {words}
         </button>
@@ -47,14 +47,14 @@ export function Segments({ label, options, chosen, onChange }) {
 
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
 
-/** Tabs, of which arrow keys choose another one. */
-export function Tabs({ tabs, chosen, onChange }) {
+/** Tabs; the arrow keys choose another one. */
+export function Tabs({ tabs, current, onChange }) {
   const names = Object.keys(tabs);
   const onKeyDown = (event) => {
     const step = STEPS[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    const next = names.indexOf(chosen) + step;
+    const next = names.indexOf(current) + step;
     const name = names[Number.isFinite(step) ? (next + names.length) % names.length : step < 0 ? 0 : names.length - 1];
     onChange(name);
     event.currentTarget.children[names.indexOf(name)].focus();
@@ -68,8 +68,8 @@ export function Tabs({ tabs, chosen, onChange }) {
           role="tab"
           id={`drop-tab-${name}`}
           aria-controls="drop-tabpanel"
-          aria-selected={name === chosen}
-          tabIndex={name === chosen ? 0 : -1}
+          aria-selected={name === current}
+          tabIndex={name === current ? 0 : -1}
           onClick={() => onChange(name)}
         >
           {tabs[name]}
@@ -100,11 +100,11 @@ export function Search({ value, onChange }) {
   );
 }
 
-export function Pager({ pages, current, total, onChange, what }) {
+export function Pager({ pages, current, total, onChange }) {
   return (
     <div className="drop-row drop-quiet">
       <span>
-        {count(total)} {total === 1 ? what[0] : what[1]}, page {current + 1} of {pages}
+        {count(total)} {total === 1 ? "class" : "classes"}, page {current + 1} of {pages}
       </span>
       <span className="drop-gap" />
       <Button disabled={current === 0} onClick={() => onChange(current - 1)}>
@@ -117,7 +117,7 @@ export function Pager({ pages, current, total, onChange, what }) {
   );
 }
 
-/** A column's header that sorts by it; once more turns the order round. */
+/** The header of a column. A click sorts by it, another click turns the order round. */
 export function SortHeader({ by, sort, onSort, children, ...more }) {
   const isSorted = sort.by === by;
   const direction = sort.descending ? "descending" : "ascending";

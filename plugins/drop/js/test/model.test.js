@@ -23,9 +23,9 @@ test("names are in the order in which Python sent them", () => {
 
 test("a search ignores case and spaces around, and takes $ and dots as they are", () => {
   const names = ["$price", "a.b", "A.B c", "axb"];
-  assert.deepEqual(model.found([3, 2, 1, 0], names, " a.b "), [2, 1]);
-  assert.deepEqual(model.found([0, 1], names, "$"), [0]);
-  assert.deepEqual(model.found([0, 1], names, "  "), [0, 1]);
+  assert.deepEqual(model.matching([3, 2, 1, 0], names, " a.b "), [2, 1]);
+  assert.deepEqual(model.matching([0, 1], names, "$"), [0]);
+  assert.deepEqual(model.matching([0, 1], names, "  "), [0, 1]);
 });
 
 test("pages hold every class once, and a page beyond the last is the last", () => {

@@ -1,0 +1,129 @@
+"""The base of the operators: one call of the package, from a script, in the App, or delegated."""
+
+from __future__ import annotations
+
+import logging
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+import fiftyone_drop as fod
+
+from . import results, worker
+
+logger = logging.getLogger(__name__)
+
+
+def operator_config(risk_level=types.RiskLevel.MEDIUM, **about):
+    """The ``config`` of an operator: by default it writes fields and views, and deletes no sample.
+
+    The App's operator browser sorts by the first letter of the description. Descriptions that start
+    with a letter before D come before FiftyOne's own "Drop index".
+    """
+    return property(
+        lambda operator: foo.OperatorConfig(
+            **about,
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            risk_level=risk_level,
+        )
+    )
+
+
+class DropOperator(foo.Operator):
+    """An operator that reads a form, makes one call of the package, and shows its result.
+
+    Attributes:
+        nothing: the meaning of an error, in words
+    """
+
+    nothing = "Nothing was written"
+
+    def form(self, ctx):
+        """The form, with the values that are filled in."""
+        raise NotImplementedError
+
+    def run(self, form, progress):
+        """Make the call; returns its result, as JSON."""
+        raise NotImplementedError
+
+    def show(self, result):
+        """The result of :meth:`run` for the App: a schema, and data for it."""
+        raise NotImplementedError
+
+    def afterwards(self, form, result):
+        """Yields the invocations that bring the App up to date."""
+        yield form.ctx.ops.reload_dataset()
+
+    def resolve_input(self, ctx):
+        """The form, when the App draws it.
+
+        FiftyOne asks again before it executes an operator, even from a script. Then no form is
+        needed: the package checks everything itself, and its error says more than an invalid form.
+        """
+        if ctx.request_params.get("target") != "inputs":
+            return None
+        return self.form(ctx).draw(self.config.label)
+
+    def execute(self, ctx):
+        """Run; in the App as a generator, since only generators show a live progress bar there."""
+        form = self.form(ctx)
+        if ctx.delegated:
+            return self._report(form, ctx.set_progress)
+        # Only the App's requests carry the operator
+        if "operator_uri" not in ctx.request_params:
+            return self.run(form, None)
+        return self._stream(form, ctx)
+
+    def _report(self, form, report):
+        with worker.progress_in_words(report) as progress:
+            return self.run(form, progress)
+
+    def _stream(self, form, ctx):
+        def work(send):
+            return self._report(form, lambda *args: send(_progress(ctx, *args)))
+
+        yield _progress(ctx, 0.0, "Preparing")
+        try:
+            result = yield from worker.stream(work)
+        except fod.DropError as error:
+            yield ctx.ops.show_output(*results.show_failure(self.nothing, str(error)))
+            return
+        except Exception as error:
+            logger.exception("%s failed", self.name)
+            words = f"{type(error).__name__}: {error}"
+            yield ctx.ops.show_output(*results.show_failure(self.nothing, words))
+            return
+        yield ctx.ops.show_output(*self.show(result))
+        yield from self.afterwards(form, result)
+
+    def __call__(self, sample_collection, *args, delegate=False, **arguments):
+        """Run the operator from Python, for example to delegate it.
+
+        To run at once, call the function of the same name in ``fiftyone_drop`` instead.
+
+        Args:
+            sample_collection: a :class:`fiftyone.core.dataset.Dataset` or
+                :class:`fiftyone.core.view.DatasetView`
+            *args: arguments of the function that are JSON serialisable, in their order
+            delegate (False): whether to queue the operation for a delegated service
+            **arguments: the same, by name
+
+        Returns:
+            a :class:`fiftyone.operators.executor.ExecutionResult`, or an ``asyncio.Task`` in a
+            notebook
+        """
+        names = self.form(foo.ExecutionContext()).parameters
+        params = dict(zip(names, args, strict=False)) | arguments
+        return foo.execute_operator(
+            self.uri,
+            {"view": sample_collection.view()},
+            params=params,
+            request_delegation=delegate,
+        )
+
+
+def _progress(ctx, fraction, label):
+    return ctx.ops.set_progress(progress=fraction, label=label, variant="linear")
