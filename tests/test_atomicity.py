@@ -4,7 +4,7 @@ import pymongo.collection
 import pytest
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, runs, store
+from fiftyone_drop import DropError, run_changes, store
 
 WRITES = (
     *("insert_one", "insert_many", "update_one", "update_many", "replace_one", "bulk_write"),
@@ -89,7 +89,7 @@ def with_predictions(plan):
 
     import numpy as np
 
-    from fiftyone_drop.query import Predictions
+    from fiftyone_drop.predictions import Predictions
 
     population = plan.population
     n = len(population)
@@ -137,8 +137,8 @@ def test_bad_input_to_overwriting_leaves_the_old_run(dataset, recalls):
 @pytest.fixture
 def killed(dataset, recalls, monkeypatch):
     """A dataset on which the client was killed before it could finish or clean up."""
-    monkeypatch.setattr(runs, "delete_outputs", lambda *args: None)
-    monkeypatch.setattr(runs, "_delete_record", lambda *args: None)
+    monkeypatch.setattr(run_changes, "delete_outputs", lambda *args: None)
+    monkeypatch.setattr(run_changes, "_delete_record", lambda *args: None)
     with monkeypatch.context() as patch:
 
         def kill(*args):

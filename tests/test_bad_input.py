@@ -103,43 +103,9 @@ def test_an_unknown_rule(refused, rule, recalls):
     refused("rule", repr(rule), "'drop-unweighted'", rule=rule, recalls=recalls)
 
 
-@pytest.mark.parametrize("key", ["", "1st", "a b", "a-b", "_x", "a.b", None, 3])
-def test_a_key_that_is_no_field_name(refused, key):
-    refused("key", repr(key), key=key)
-
-
 def test_a_key_that_is_taken_by_a_run(refused, dataset, recalls):
     dataset.apply_drop(density=0.5, recalls=recalls)
     refused("key", "'drop'", "overwrite=True")
-
-
-def test_a_key_that_is_taken_by_another_kind_of_run(refused, dataset):
-    dataset.register_run("drop", dataset.init_run())
-    refused("key", "no drop run", overwrite=True)
-
-
-@pytest.mark.parametrize("field", ["drop_keep_at", "drop_kept", "drop_pred", "drop_eval"])
-def test_a_field_name_that_is_taken(refused, dataset, field):
-    dataset.add_sample_field(field, fo.FloatField)
-    refused("key", f"'{field}'", overwrite=True)
-
-
-@pytest.mark.parametrize("name", ["drop-kept", "drop_kept", "Drop Kept", "DROP-PRUNED"])
-def test_a_saved_view_of_the_same_name_or_slug(refused, dataset, name):
-    dataset.save_view(name, dataset.limit(3))
-    refused("key", f"'{name}'", overwrite=True)
-    assert len(dataset.load_saved_view(name)) == 3
-
-
-def test_an_evaluation_of_the_name_that_would_be_needed(refused, dataset, predict):
-    predict(dataset, "predictions", eval_key="drop_eval")
-    refused("key", "'drop_eval'")
-
-
-def test_a_target_view_that_rests_on_the_run_to_be_replaced(refused, dataset, recalls):
-    kept = dataset.apply_drop(density=0.5, recalls=recalls)
-    refused("key", "depends on ['drop_kept']", samples=kept, overwrite=True)
-    assert len(kept.apply_drop(density=0.5, recalls=recalls, key="again")) == 75
 
 
 def test_an_empty_view(refused, dataset):
@@ -210,15 +176,6 @@ def test_an_evaluation_of_another_field(refused, dataset, predict):
     predict(dataset, "predictions", eval_key="val_eval")
     dataset.clone_sample_field("ground_truth", "cleaned")
     refused("eval_key", "'ground_truth'", "'cleaned'", eval_key="val_eval", label_field="cleaned")
-
-
-def test_an_evaluation_that_belongs_to_the_run_to_be_replaced(refused, dataset, recalls, predict):
-    dataset.apply_drop(density=0.5, recalls=recalls)
-    predict(dataset, "predictions", eval_key="drop_eval")
-    config = fod.load_drop(dataset, "drop").config
-    config.eval_key = "drop_eval"
-    dataset.update_run_config("drop", config)
-    refused("eval_key", "load_drop(dataset, 'drop').recalls", eval_key="drop_eval", overwrite=True)
 
 
 def test_classes_without_a_validation_sample(refused, dataset, predict):

@@ -1,5 +1,6 @@
 """The class table: moves to any density without the samples, survives JSON, prints."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -38,8 +39,6 @@ def test_a_density_below_the_floors_is_refused(table):
 
 
 def test_without_quotas_the_table_needs_counts(table):
-    import dataclasses
-
     unruled = dataclasses.replace(table, weights=None, min_per_class=0)
     with pytest.raises(DropError, match="sets no quotas"):
         unruled.at(0.2)
@@ -64,8 +63,6 @@ def test_the_table_survives_json(table):
 
 
 def test_cells_survive_json(table):
-    import dataclasses
-
     cells = dataclasses.replace(table, classes=(("cat", "in"), ("cat", "out"), ("dog", "in")))
     again = ClassTable.from_dict(json.loads(json.dumps(cells.to_dict())))
     assert again.classes == cells.classes
@@ -94,3 +91,34 @@ def test_many_classes_print_the_worst_first():
     assert lines[2].startswith("class 0999")
     assert "960 more" in str(table)
     assert len(lines) < 50
+
+
+def test_a_class_is_found_by_its_name_and_a_cell_by_its_words_too(table):
+    assert table.find("emu 😀") == "emu 😀"
+    with pytest.raises(DropError, match=r"^class_name: 'emu' is no class .* 'dog', 'emu 😀'"):
+        table.find("emu")
+    cells = dataclasses.replace(table, classes=(("a / b", "c"), ("a", "b / c"), ("d", "1")))
+    for name in (("d", "1"), ["d", 1], "d / 1"):
+        assert cells.find(name) == ("d", "1")
+    with pytest.raises(DropError, match=r"may be any of \('a / b', 'c'\), .*; pass the tuple"):
+        cells.find("a / b / c")
+    assert cells.find(("a", "b / c")) == ("a", "b / c")
+
+
+def test_a_column_is_a_mapping_of_plain_values(table):
+    assert table.by_class("sizes") == {"cat": 100, "dog": 50, "emu 😀": 30}
+    assert {type(n) for n in table.by_class("quotas").values()} == {int}
+    assert table.size == 180
+
+
+def test_recalls_that_were_given_have_no_intervals(table):
+    given = dataclasses.replace(table, correct=None, support=None)
+    assert given.intervals is None
+    assert "interval" not in str(given)
+    assert table.intervals.shape == (3, 2)
+
+
+def test_a_table_of_before_columns_is_read(table):
+    stored = table.to_dict()
+    del stored["columns"]
+    assert ClassTable.from_dict(stored).columns == {}

@@ -57,7 +57,7 @@ def test_counting_goes_through_the_samples_once_at_most(dataset, recalls, scans,
 
 def test_a_density_that_is_none_is_refused(dataset, recalls):
     dataset.apply_drop(density=0.5, recalls=recalls)
-    with pytest.raises(DropError, match="density"):
+    with pytest.raises(DropError, match=r"densities: must be a number in \[0, 1\]"):
         fod.kept_counts(dataset, "drop", [0.5, 1.5])
     assert fod.kept_counts(dataset, "drop", []).shape == (0, 10)
 

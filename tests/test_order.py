@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiftyone_drop import DropError
-from fiftyone_drop.allocation import kept_size, quotas_of_size
+from fiftyone_drop.density import kept_size
 from fiftyone_drop.order import drop_order, inner_order, keyed_hash, positions_to_keep_at
+from fiftyone_drop.quotas import quotas_of_size
 
 seeds = st.integers(-(2**70), 2**70)
 populations = st.integers(1, 8).flatmap(

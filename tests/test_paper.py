@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from scipy import stats
 
+from fiftyone_drop.engine import checkpoint
 from fiftyone_drop.scoring import DynamicsRecorder
-from fiftyone_drop.training import checkpoint
 
 PAPER = Path(__file__).resolve().parents[1] / "benchmarks" / "paper"
 sys.path.append(str(PAPER))

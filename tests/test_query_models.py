@@ -1,129 +1,15 @@
 """Query models on a dataset: out-of-sample predictions, their evaluation, and scores."""
 
-import logging
-
 import fiftyone as fo
 import numpy as np
 import pytest
-from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, DropWarning
-from fiftyone_drop.population import read_population
-from fiftyone_drop.query import stratified_folds, stratified_holdout
-from fiftyone_drop.recall import class_recalls
+from fiftyone_drop import DropError
+from fiftyone_drop.query_models import check_predictions_free
 
 # 300 digits are few: whether their recalls can be told apart is not what is tested here
 pytestmark = pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
-
-
-@pytest.fixture
-def population(dataset):
-    return read_population(dataset, "ground_truth")
-
-
-def test_folds_divide_each_class_evenly(population):
-    k = len(population.classes)
-    fold_of = stratified_folds(population.codes, population.ids, k, 5, seed=1)
-    for code in range(k):
-        sizes = np.bincount(fold_of[population.codes == code], minlength=5)
-        assert sizes.max() - sizes.min() <= 1
-
-
-def test_a_hold_out_takes_its_share_of_each_class_and_at_least_one(population):
-    k = len(population.classes)
-    for holdout in (0.2, 0.001):
-        held_out = stratified_holdout(population.codes, population.ids, k, holdout, seed=1) == 0
-        shares = np.bincount(population.codes[held_out], minlength=k)
-        expected = np.maximum(1, np.floor(holdout * population.sizes + 0.5))
-        assert shares.tolist() == expected.tolist()
-
-
-def test_folds_depend_on_ids_and_seed_and_not_on_the_order_of_rows(population):
-    k = len(population.classes)
-    rows = np.random.default_rng(0).permutation(len(population))
-    shuffled = population.select(rows)
-    fold_of = stratified_folds(population.codes, population.ids, k, 5, seed=1)
-    again = stratified_folds(shuffled.codes, shuffled.ids, k, 5, seed=1)
-    assert again.tolist() == fold_of[rows].tolist()
-    other = stratified_folds(population.codes, population.ids, k, 5, seed=2)
-    assert other.tolist() != fold_of.tolist()
-
-
-@pytest.fixture
-def pruned(dataset, caplog):
-    """The one-liner on 300 digits, with nothing given: query models are cross-validated."""
-    fiftyone_logger = logging.getLogger("fiftyone")
-    fiftyone_logger.propagate = True
-    with caplog.at_level(logging.INFO, "fiftyone"):
-        view = dataset.apply_drop(density=0.5)
-    return dataset, view, caplog.text
-
-
-def test_the_one_line_call_trains_predicts_evaluates_and_prunes(pruned):
-    dataset, view, log = pruned
-    assert "5 query models" in log
-    assert "245 images at 8x8" in log
-    assert "about" in log
-    run = fod.load_drop(dataset, "drop")
-    # Every sample has an out-of-sample prediction, and the recalls are those of the evaluation
-    assert dataset.exists("drop_pred").count() == 300
-    assert run.config.pred_field == "drop_pred"
-    report = dataset.load_evaluation_results("drop_eval").report()
-    table = run.table
-    for name, correct, support in zip(table.classes, table.correct, table.support, strict=True):
-        assert correct / support == pytest.approx(report[name]["recall"])
-    assert report["accuracy"] > 0.8
-    np.testing.assert_array_equal(table.recalls, class_recalls(table.correct, table.support))
-    assert view.count_values("ground_truth.label") == table.by_class("quotas")
-    # The stored evaluation makes another run without training
-    again = dataset.match(F("drop_kept") == True)  # noqa: E712
-    with pytest.warns(DropWarning, match="150 of 300|300 of 300|also in the target view"):
-        assert len(again.apply_drop(density=0.5, eval_key="drop_eval", key="again")) == 75
-
-
-def test_deleting_the_run_deletes_what_it_had_to_predict(dataset):
-    before = sorted(dataset.get_field_schema())
-    dataset.apply_drop(density=0.5, holdout=0.3)
-    assert dataset.exists("drop_pred").count() == dataset.exists("drop_eval").count() == 91
-    assert fod.load_drop(dataset, "drop").table.support.sum() == 91
-    fod.delete_drop(dataset, "drop")
-    assert sorted(dataset.get_field_schema()) == before
-    assert dataset.list_evaluations() == []
-
-
-def test_the_same_seed_prunes_the_same_samples(dataset):
-    plans = [fod.plan_drop(dataset, 0.5, holdout=0.3, seed=seed) for seed in (3, 3, -4)]
-    assert plans[0].kept_ids == plans[1].kept_ids != plans[2].kept_ids
-
-
-def test_string_labels_are_predicted_too_but_fiftyone_cannot_evaluate_them(dataset):
-    dataset.delete_sample_field("ground_truth")
-    dataset.apply_drop(density=0.5, label_field="name", holdout=0.3)
-    run = fod.load_drop(dataset, "drop")
-    assert run.config.eval_key is None
-    assert dataset.list_evaluations() == []
-    predicted = dataset.exists("drop_pred")
-    right = np.array(predicted.values("drop_pred.label")) == np.array(predicted.values("name"))
-    assert right.sum() == run.table.correct.sum()
-
-
-def test_group_recalls_come_from_models_of_the_labels(dataset):
-    plan = fod.plan_drop(dataset, 0.5, holdout=0.4, group_by="parity", missing_recall=0.5)
-    assert len(plan.recalls) == 20
-    assert set(plan.predictions.labels) <= set(dataset.distinct("ground_truth.label"))
-
-
-def test_an_image_that_cannot_be_read_is_named_and_nothing_is_written(dataset, tmp_path):
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no image")
-    dataset.add_sample(
-        fo.Sample(filepath=str(broken), ground_truth=fo.Classification(label="zero"))
-    )
-    with pytest.raises(DropError, match=r"broken\.png"):
-        dataset.apply_drop(density=0.5, holdout=0.3)
-    assert dataset.list_runs() == []
-    assert "drop_pred" not in dataset.get_field_schema()
 
 
 def test_a_query_model_brings_recalls_an_evaluation_and_scores(dataset):
@@ -183,6 +69,7 @@ def test_scores_are_written_with_their_direction_and_order_a_run(dataset):
     assert fod.compute_scores(dataset, model=model, prefix="my_") == ["my_el2n"]  # again is fine
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_scores_without_a_model_are_out_of_sample(dataset):
     fod.compute_scores(dataset, folds=2)
     assert dataset.get_field("el2n").info["out_of_sample"] is True
@@ -200,3 +87,48 @@ def test_a_field_that_holds_something_else_is_not_overwritten(dataset):
 def test_unknown_scores_are_refused(dataset, scores):
     with pytest.raises(DropError, match="el2n"):
         fod.compute_scores(dataset, scores=scores)
+
+
+# -- what is written ------------------------------------------------------------------------------
+
+
+def test_names_that_are_taken_are_refused_without_overwrite(dataset, predict):
+    assert check_predictions_free(dataset, "query", False) == ("query_pred", "query_eval")
+    predict(dataset, "query_pred")
+    predict(dataset, "other", eval_key="late_eval")
+    for key in ("query", "late"):
+        with pytest.raises(DropError, match=r"^key: .* exists; pass overwrite=True"):
+            check_predictions_free(dataset, key, False)
+        assert check_predictions_free(dataset, key, True) == (f"{key}_pred", f"{key}_eval")
+    with pytest.raises(DropError, match=r"^key: must be a valid field name"):
+        check_predictions_free(dataset, "a b", True)
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_an_evaluation_that_fails_leaves_no_predictions(dataset, monkeypatch, tmp_path):
+    before = sorted(dataset.get_field_schema())
+
+    def fail(*arguments, **options):
+        raise RuntimeError("no connection")
+
+    monkeypatch.setattr(fo.DatasetView, "evaluate_classifications", fail)
+    with pytest.raises(RuntimeError, match="no connection"):
+        fod.train_query_model(dataset, epochs=1, checkpoint_dir=tmp_path)
+    assert sorted(dataset.get_field_schema()) == before
+    assert dataset.list_evaluations() == []
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_labels_that_are_strings_are_predicted_and_not_evaluated(dataset, tmp_path):
+    model = fod.train_query_model(dataset, "name", epochs=1, checkpoint_dir=tmp_path)
+    assert model.eval_key is None
+    assert dataset.list_evaluations() == []
+    assert dataset.exists("query_pred").count() == 300 - len(model.sample_ids)
+    assert sorted(model.recalls) == sorted(dataset.distinct("name"))
+
+
+def test_an_option_that_no_training_and_no_score_has_is_refused(dataset):
+    with pytest.raises(DropError, match=r"^epoch: no option has the name 'epoch'"):
+        fod.train_query_model(dataset, epoch=3)
+    with pytest.raises(DropError, match=r"^window: no option has the name 'window'"):
+        fod.train_query_model(dataset, scores=("aum",), window=5)

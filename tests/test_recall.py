@@ -15,6 +15,7 @@ from fiftyone_drop.recall import (
     class_recalls,
     homogeneity_p_value,
     recall_intervals,
+    samples_for_width,
     samples_to_tell_apart,
 )
 
@@ -183,5 +184,16 @@ def test_equal_recalls_cannot_be_told_apart_by_any_number():
 
 @pytest.mark.parametrize("smoothing", [-1, float("nan"), float("inf"), "0.5", "mean", None, True])
 def test_bad_smoothing_is_refused(smoothing):
-    with pytest.raises(DropError, match=r"smoothing: must be 'shrinkage' .* or a number >= 0"):
-        check_smoothing(smoothing)
+    with pytest.raises(
+        DropError, match=r"smoothing: must be a number in \[0, inf\), .*or 'shrinkage'"
+    ):
+        check_smoothing("smoothing", smoothing)
+
+
+def test_so_many_samples_are_enough_and_no_fewer():
+    for width in (0.05, 0.2, 0.5):
+        n = samples_for_width(width)
+        for samples, enough in ((n, True), (n - 2, False)):
+            correct = np.arange(samples + 1)
+            ends = recall_intervals(correct, np.full_like(correct, samples))
+            assert (np.diff(ends).max() <= width) == enough

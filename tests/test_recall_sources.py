@@ -1,13 +1,17 @@
 """Recalls from FiftyOne: evaluations, validation views, and what is said about them."""
 
+from inspect import signature
+
 import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropWarning
+from fiftyone_drop import DropError, DropWarning, reader
+from fiftyone_drop.options import DropOptions
 from fiftyone_drop.recall import class_recalls
+from fiftyone_drop.recall_sources import check_source
 
 
 def recalls_by_hand(samples, field, group=None):
@@ -60,7 +64,7 @@ def test_an_evaluation_on_a_view_gives_its_recalls(split, uneven):
     report = results.report()
     assert plan.recalls == pytest.approx({n: report[n]["recall"] for n in plan.recalls})
     assert plan.table.support.sum() == len(validation)
-    assert plan.parameters["recalls_from"] == "evaluation 'val_eval'"
+    assert plan.recalls_from == "evaluation 'val_eval'"
 
 
 def test_predictions_on_a_validation_view_give_the_same_recalls(split, uneven):
@@ -185,3 +189,44 @@ def test_a_rule_without_recalls_trains_nothing(dataset, monkeypatch):
     plan = fod.plan_drop(dataset, 0.5, rule="proportional")
     assert plan.recalls is None
     assert "recall" not in str(plan)
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+@pytest.mark.usefixtures("few_steps")
+def test_group_recalls_come_from_models_of_the_labels(dataset):
+    plan = fod.plan_drop(dataset, 0.5, holdout=0.4, group_by="parity", missing_recall=0.5)
+    assert len(plan.recalls) == 20
+    assert set(plan.predictions.labels) <= set(dataset.distinct("ground_truth.label"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument", "words"),
+    [
+        ({"eval_key": "val"}, "eval_key", "does not exist"),
+        ({"validation": "empty", "pred_field": "name"}, "validation", "empty"),
+        ({"validation": "elsewhere", "pred_field": "name"}, "validation", "must be a view into"),
+        ({"validation": "here", "pred_field": "tags"}, "pred_field", "holds no class labels"),
+        ({"validation": "here", "pred_field": "nothing"}, "pred_field", "no field 'nothing'"),
+        ({"validation": "unlabeled", "pred_field": "name"}, "label_field", "no field"),
+        ({"validation": 3, "pred_field": "name"}, "validation", "must be a FiftyOne Dataset"),
+    ],
+)
+def test_a_source_is_checked_before_samples_are_read(
+    dataset, make_dataset, monkeypatch, arguments, argument, words
+):
+    views = {
+        "empty": dataset.limit(0),
+        "elsewhere": make_dataset(10),
+        "here": dataset[:10],
+        "unlabeled": dataset.exclude_fields("ground_truth"),
+    }
+    given = arguments | {"validation": views.get(arguments.get("validation"))}
+    if arguments.get("validation") == 3:
+        given["validation"] = 3
+    defaults = {n: p.default for n, p in signature(fod.apply_drop).parameters.items()}
+    options = DropOptions.parse(defaults | {"density": 0.5, "label_field": "ground_truth"} | given)
+    monkeypatch.setattr(reader, "stream", None)
+    with pytest.raises(DropError) as caught:
+        check_source(dataset, options)
+    assert caught.value.argument == argument
+    assert words in caught.value.message

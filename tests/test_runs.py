@@ -1,25 +1,14 @@
-"""Drop runs: what is recorded, several side by side, renamed, moved, deleted."""
+"""The record of a run: what was asked, what was found, and what was written."""
 
-from concurrent.futures import ThreadPoolExecutor
+import json
 
 import fiftyone as fo
+import numpy as np
 import pytest
-from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
-from fiftyone_drop.rules import RULES
-
-
-def state(dataset):
-    """Everything about a dataset that a drop run could change."""
-    dataset.reload()
-    return (
-        sorted(dataset.get_field_schema()),
-        sorted(dataset.list_saved_views()),
-        sorted(dataset.list_runs()),
-        sorted(dataset.list_evaluations()),
-    )
+from fiftyone_drop.runs import Drop, DropConfig, DropResults, delete_outputs, names_for
 
 
 def test_a_run_records_how_it_was_made(dataset, recalls):
@@ -27,8 +16,8 @@ def test_a_run_records_how_it_was_made(dataset, recalls):
     run = fod.load_drop(dataset, "drop")
     assert run.density == 0.5
     assert run.recalls == recalls
-    assert run.config.seed == 7
-    assert run.config.min_per_class == 2
+    assert run.config.asked["seed"] == 7
+    assert run.config.asked["min_per_class"] == 2
     assert run.config.label_field == "ground_truth"
     assert run.config.recalls_from == "given"
     assert run.config.method == "drop"
@@ -43,68 +32,6 @@ def test_the_recalls_of_a_run_make_another_one(dataset, recalls):
     assert first.values("id") == again.values("id")
 
 
-def test_moving_the_density_moves_the_saved_views_and_the_record(dataset, recalls):
-    dataset.apply_drop(density=0.5, recalls=recalls)
-    sample = dataset[dataset.match(F("drop_kept") == False).first().id]  # noqa: E712
-    for density in (0.2, 0.9, 1.0):
-        expected = set(fod.drop_view(dataset, "drop", density).values("id"))
-        view = fod.set_density(dataset, "drop", density)
-        assert set(view.values("id")) == expected
-        assert set(dataset.load_saved_view("drop-kept").values("id")) == expected
-        run = fod.load_drop(dataset, "drop")
-        assert run.density == run.table.density == density
-        assert view.count_values("ground_truth.label") == run.table.by_class("quotas")
-    assert sample.drop_kept is True
-
-
-@pytest.mark.parametrize("density", [0, 1.5, "0.5", 0.001])
-def test_moving_to_a_bad_density_changes_nothing(dataset, recalls, density):
-    dataset.apply_drop(density=0.5, recalls=recalls)
-    with pytest.raises(DropError, match="density"):
-        fod.set_density(dataset, "drop", density)
-    with pytest.raises(DropError, match="density"):
-        fod.drop_view(dataset, "drop", density)
-    assert fod.load_drop(dataset, "drop").density == 0.5
-    assert len(dataset.load_saved_view("drop-kept")) == 150
-
-
-def test_moving_the_density_may_not_empty_a_class_either(dataset, recalls):
-    nearly = recalls | {"zero": 0.99}
-    dataset.apply_drop(density=0.9, recalls=nearly, min_per_class=0)
-    with pytest.raises(DropError, match="nothing would be kept of 'zero'"):
-        fod.set_density(dataset, "drop", 0.05)
-
-
-@pytest.mark.parametrize("delete", [fod.delete_drop, fo.Dataset.delete_run])
-def test_deleting_a_run_leaves_the_dataset_as_it_was(dataset, recalls, delete):
-    before = state(dataset)
-    dataset.apply_drop(density=0.5, recalls=recalls)
-    assert state(dataset) != before
-    delete(dataset, "drop")
-    assert state(dataset) == before
-    stored = dataset._sample_collection.find_one()
-    assert not [name for name in stored if name.startswith("drop")]
-
-
-def test_overlapping_runs_do_not_disturb_each_other(dataset, recalls):
-    dataset[:200].apply_drop(density=0.5, recalls=recalls, key="one")
-    one = dataset.values("one_keep_at")
-    dataset[100:].apply_drop(density=0.3, recalls=recalls, key="two", overwrite=True)
-    assert fod.list_drops(dataset) == ["one", "two"]
-    assert dataset.values("one_keep_at") == one
-    fod.delete_drop(dataset, "two")
-    assert dataset.values("one_keep_at") == one
-    assert len(dataset.load_saved_view("one-kept")) == 100
-
-
-def test_overwriting_replaces_the_whole_run(dataset, recalls):
-    dataset[:200].apply_drop(density=0.5, recalls=recalls)
-    view = dataset[150:].apply_drop(density=0.4, recalls=recalls, overwrite=True)
-    assert len(view) == 60
-    assert dataset[:150].values("drop_keep_at") == [None] * 150
-    assert fod.load_drop(dataset, "drop").density == 0.4
-
-
 def test_a_renamed_run_keeps_its_fields_and_views(dataset, recalls):
     dataset.apply_drop(density=0.5, recalls=recalls)
     dataset.rename_run("drop", "old")
@@ -117,37 +44,71 @@ def test_a_renamed_run_keeps_its_fields_and_views(dataset, recalls):
     assert dataset.list_saved_views() == []
 
 
-def test_another_process_sees_the_run(dataset, recalls):
+def test_the_classes_that_are_stored_by_their_path_stay_there():
+    for stored in (DropConfig, DropResults, Drop):
+        assert stored.__module__ == "fiftyone_drop.runs"
+
+
+def test_a_record_holds_what_json_can_hold_and_is_read_back(dataset, recalls):
+    dataset.apply_drop(density=0.5, recalls=recalls, group_by=None)
+    config = fod.load_drop(dataset, "drop").config
+    again = DropConfig.from_dict(json.loads(json.dumps(config.serialize())))
+    assert isinstance(again, DropConfig)
+    assert again.serialize() == config.serialize()
+    assert set(config.serialize()) >= {"complete", "density", "asked", "found", "written"}
+    assert config.found["size"] == 300
+    assert config.complete is True
+
+
+def test_the_versions_of_what_made_a_run_are_recorded(dataset):
+    dataset.apply_drop(density=0.5, rule="proportional")
+    versions = fod.load_drop(dataset, "drop").config.versions
+    assert versions["fiftyone"] == fo.__version__
+    assert versions["numpy"] == np.__version__
+    assert versions["fiftyone-drop"] == fod.__version__
+    assert {"python", "fiftyone"} < set(versions)
+
+
+@pytest.mark.parametrize(("predicts", "evaluates"), [(False, False), (True, False), (True, True)])
+def test_the_names_of_what_a_run_writes_follow_from_its_key(predicts, evaluates):
+    names = names_for("half", predicts=predicts, evaluates=evaluates)
+    config = DropConfig(written=names)
+    fields = ["half_keep_at", "half_kept"]
+    fields += ["half_pred"] * predicts + ["half_eval"] * evaluates
+    assert config.fields == fields
+    assert config.views == ["half-kept", "half-pruned"]
+    assert config.pred_field == ("half_pred" if predicts else None)
+    assert config.written_eval_key == ("half_eval" if evaluates else None)
+
+
+def test_fiftyone_lists_the_fields_of_a_run(dataset):
+    dataset.apply_drop(density=0.5, rule="proportional")
+    run = Drop(fod.load_drop(dataset, "drop").config)
+    assert run.get_fields(dataset, "drop") == ["drop_keep_at", "drop_kept"]
+
+
+def test_the_results_hold_one_entry_per_class_and_none_per_sample(dataset, recalls):
     dataset.apply_drop(density=0.5, recalls=recalls)
-    dataset.reload()
-    dataset.clear_cache()
-    assert fod.load_drop(dataset, "drop").recalls == recalls
-    assert fod.load_drop(dataset.view(), "drop").density == 0.5
+    run = fod.load_drop(dataset, "drop")
+    assert run.attributes() == ["cls", "class_table"]
+    assert max(len(column) for column in run.class_table.values() if isinstance(column, list)) == 10
+    assert run.table.by_class("quotas") == dataset.load_saved_view("drop-kept").count_values("name")
 
 
-def test_threads_of_a_server_load_a_run_at_once(dataset, recalls):
+def test_a_run_without_recalls_has_none(dataset):
+    dataset.apply_drop(density=0.5, rule="proportional")
+    run = fod.load_drop(dataset, "drop")
+    assert run.recalls is None
+    assert run.config.recalls_from is None
+    assert run.config.warnings == []
+
+
+def test_deleting_outputs_takes_what_exists(dataset, recalls):
     dataset.apply_drop(density=0.5, recalls=recalls)
-    with ThreadPoolExecutor(8) as pool:
-        runs = list(pool.map(lambda _: fod.load_drop(dataset, "drop"), range(100)))
-    assert all(run.recalls == recalls for run in runs)
-
-
-@pytest.mark.parametrize("call", [fod.load_drop, fod.delete_drop])
-def test_a_run_that_does_not_exist_is_named_with_those_that_do(dataset, recalls, call):
-    dataset.apply_drop(density=0.5, recalls=recalls, key="mine")
-    with pytest.raises(DropError, match=r"'yours'.*\['mine'\]"):
-        call(dataset, "yours")
-
-
-def test_a_target_view_of_many_ids_is_recorded_without_them(dataset, recalls, monkeypatch):
-    monkeypatch.setattr("fiftyone_drop.runs.MAX_VIEW_BYTES", 1000)
-    target = dataset.select(dataset.values("id")[:200])
-    view = target.apply_drop(density=0.5, recalls=recalls)
-    assert len(view) == 100
-    assert dataset.load_run_view("drop") == dataset
-
-
-@pytest.mark.parametrize("rule", sorted(RULES))
-def test_every_rule_runs_on_a_dataset(dataset, recalls, rule):
-    assert len(dataset.apply_drop(density=0.5, recalls=recalls, rule=rule)) == 150
-    assert fod.load_drop(dataset, "drop").config.rule == rule
+    config = fod.load_drop(dataset, "drop").config
+    dataset.delete_saved_view("drop-kept")
+    dataset.delete_sample_field("drop_kept")
+    for _ in range(2):
+        delete_outputs(dataset, config)
+        assert dataset.list_saved_views() == []
+        assert not dataset.has_field("drop_keep_at")

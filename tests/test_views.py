@@ -6,13 +6,10 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from shown import counts, ids
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
-
-
-def ids(view):
-    return set(view.values("id"))
 
 
 def score_field(dataset, values, **info):
@@ -148,7 +145,7 @@ def test_making_a_view_goes_through_no_sample(dataset, recalls, scans):
         ({"score": "drop_keep_at", "score_range": (0, 1, 2)}, "two finite numbers"),
         ({"score": "drop_keep_at", "score_range": "01"}, "two finite numbers"),
         ({"density": 0.001}, "smallest density that works"),
-        ({"density": 50}, "density: must lie in"),
+        ({"density": 50}, "density: must be a number in"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_by_name(dataset, recalls, arguments, message):
@@ -174,3 +171,20 @@ def test_a_run_without_its_order_is_an_error_and_does_not_keep_nothing(dataset, 
     with pytest.raises(fod.DropError, match=r"the field 'drop_keep_at' .+ was deleted"):
         read(dataset)
     assert len(dataset.match(F("drop_kept") == True)) == 150  # noqa: E712
+
+
+def test_a_smaller_density_keeps_a_subset(dataset, recalls):
+    kept = ids(dataset.apply_drop(density=0.5, recalls=recalls))
+    smaller = fod.drop_view(dataset, "drop", 0.3)
+    assert len(smaller) == fod.kept_size(300, 0.3)
+    assert ids(smaller) < kept
+    assert ids(fod.drop_view(dataset, "drop", 0.5)) == kept
+    assert len(fod.drop_view(dataset, "drop", 1)) == 300
+
+
+def test_a_view_below_the_floors_holds_the_first_samples_of_them(dataset, recalls):
+    dataset.apply_drop(density=0.5, recalls=recalls, min_per_class=5)
+    small, floors = (fod.drop_view(dataset, "drop", d) for d in (0.05, 50 / 300))
+    assert len(small) == 15
+    assert set(counts(floors).values()) == {5}
+    assert ids(small) < ids(floors)

@@ -187,11 +187,11 @@ def test_what_was_chosen_of_a_run_that_was_changed_meanwhile_is_not_asked_for(co
 
 
 def test_the_difference_of_two_runs_waits_its_turn_and_nothing_else_is_said_to_be_shown(component):
-    found = {"version": "1", "other": "even", "names": ANIMALS, "warnings": []}
-    found |= {"densities": [[0.5] * 4, [0.4] * 4]}
-    found |= {name: [1] * 4 for name in ("both", "first", "second")}
+    comparison = {"version": "1", "other": "even", "names": ANIMALS, "warnings": []}
+    comparison |= {"densities": [[0.5] * 4, [0.4] * 4]}
+    comparison |= {name: [1] * 4 for name in ("both", "first", "second")}
     sent = page_of(ANIMALS) | {"runs": ["drop", "even"]}
-    component.draw(sent, comparison=json.dumps(found))
+    component.draw(sent, comparison=json.dumps(comparison))
     component.page.get_by_role("button", name="bee").click()
     component.choose_tab("Compare")
     component.page.get_by_role("button", name="Only in even").click()

@@ -11,7 +11,7 @@ import fiftyone_drop as fod
 
 PANEL = "drop_panel"
 
-# The text of least contrast to what is behind it, as WCAG has contrast
+# The text of least contrast to what is behind it, by the definition of WCAG
 LEAST_CONTRAST = """(panel) => {
   const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const over = ([r, g, b, a = 1], below) => [r, g, b].map((x, i) => a * x + (1 - a) * below[i]);
@@ -25,7 +25,7 @@ LEAST_CONTRAST = """(panel) => {
       .map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
-  const found = [...panel.querySelectorAll("*")]
+  const ratios = [...panel.querySelectorAll("*")]
     .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
     .filter((e) => e.getClientRects().length && !["STYLE", "OPTION"].includes(e.tagName))
     .filter((e) => !e.disabled)
@@ -35,7 +35,7 @@ LEAST_CONTRAST = """(panel) => {
       const [a, b] = [light(text), light(behind)];
       return { text: e.textContent, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) };
     });
-  return found.reduce((least, one) => (one.ratio < least.ratio ? one : least));
+  return ratios.reduce((least, one) => (one.ratio < least.ratio ? one : least));
 }"""
 
 
@@ -189,10 +189,10 @@ def test_the_evaluation_after_training_stands_beside_the_one_before(
     opened = panel(dataset)
     choose_tab(opened, "Fairness")
     opened.get_by_label("The evaluation of the model").select_option("after")
-    found = fod.report(dataset, "drop", "after").to_dict()["accuracy"]
+    accuracy = fod.report(dataset, "drop", "after").to_dict()["accuracy"]
     for row, words in (("average", "average over classes"), ("worst", "worst class")):
         cells = part(opened, "accuracy").get_by_role("row", name=words).first.get_by_role("cell")
-        shown = [f"{found[side][row]:.3f}" for side in ("before", "after")]
+        shown = [f"{accuracy[side][row]:.3f}" for side in ("before", "after")]
         expect(cells).to_have_text([words, *shown])
     picture("panel-fairness", for_docs=True)
 
@@ -285,21 +285,3 @@ def test_a_server_that_cannot_be_reached_is_said_and_the_panel_goes_on(app, pane
 def test_a_dataset_without_a_run_says_what_to_do(panel, dataset):
     opened = panel(dataset)
     expect(opened.get_by_role("button", name="New run", exact=False)).to_be_visible()
-
-
-def test_the_panel_works_without_its_bundle(app, panel, plugin, pruned, picture):
-    bundle = plugin / "plugins" / "drop" / "js" / "dist"
-    away = bundle.rename(bundle.with_name("dist-away"))
-    try:
-        opened = panel(pruned)
-        expect(opened.get_by_text("150").first).to_be_visible()
-        slider = opened.locator("input[type=range]")
-        slider.focus()
-        slider.press("End")
-        app.expect_count(300)
-        expect(opened.get_by_text("Keeps 300 of 300 samples")).to_be_visible()
-        bars = opened.locator(".js-plotly-plot .barlayer .trace").first.locator(".point")
-        expect(bars).to_have_count(10)
-        picture("panel-plain")
-    finally:
-        away.rename(bundle)

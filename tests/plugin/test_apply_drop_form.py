@@ -74,7 +74,7 @@ def test_the_defaults_of_the_form_are_those_of_apply_drop(form, dataset):
 
 
 def test_every_rule_can_be_chosen(form, dataset):
-    from fiftyone_drop.allocation import RULES
+    from fiftyone_drop.rules import RULES
 
     assert choices(form(dataset, {"more": True})["rule"]) == list(RULES)
 
@@ -207,7 +207,7 @@ def test_typing_counts_the_samples_once(base, form, dataset, monkeypatch):
 @pytest.mark.parametrize("density", [0, -0.5, 1.5, 50])
 def test_a_bad_density_is_shown_at_its_field(form, dataset, density):
     properties = form(dataset, {"density": density})
-    assert "must lie in (0, 1]" in problems(properties)["density"]
+    assert "in (0, 1]" in problems(properties)["density"]
     assert "size" not in properties
 
 
@@ -269,6 +269,12 @@ def test_a_density_below_the_floors_names_one_that_works(form, dataset):
     params = {"density": 0.1, "min_per_class": 20, "more": True}
     assert "fewer than the 200" in problems(form(dataset, params))["density"]
     assert problems(form(dataset, params | {"rule": "none"})) == {}
+
+
+def test_a_floor_that_is_no_number_is_shown_at_its_field(form, dataset):
+    properties = form(dataset, {"density": 0.5, "min_per_class": -1, "more": True})
+    assert "must be a whole number >= 0" in problems(properties)["min_per_class"]
+    assert "min_per_class: must be" in problems(form(dataset, {"min_per_class": 1.5}))["problem"]
 
 
 def test_samples_without_a_label_are_counted_until_they_are_left_out(form, dataset):

@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import logging
-import sys
 import threading
 import time
 
@@ -28,15 +27,10 @@ def equal_recalls(dataset, predict):
     return dataset[:200]
 
 
-def operators():
-    """The module of the operators as FiftyOne loads it."""
-    return sys.modules[type(foo.get_operator(URI)).__module__]
-
-
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    """Nobody has to fetch the dataset anew."""
-    monkeypatch.setattr(operators(), "SECONDS_TO_RELOAD", 0)
+def no_waiting(module_of_plugin, monkeypatch):
+    """No page has to fetch the dataset again."""
+    monkeypatch.setattr(module_of_plugin("operators"), "SECONDS_TO_RELOAD", 0)
 
 
 def kept(dataset, key="drop"):
@@ -57,20 +51,20 @@ def test_the_operator_keeps_the_same_samples_as_the_python_call(dataset, recalls
 
 def test_a_script_gets_the_run_as_json(dataset, recalls):
     params = {"density": 0.3, "recalls": recalls}
-    found = foo.execute_operator(URI, {"dataset": dataset}, params=params).result
-    assert (found["key"], found["kept"], found["size"]) == ("drop", 90, 300)
-    assert (found["kept_view"], found["pruned_view"]) == ("drop-kept", "drop-pruned")
-    quotas = {row["class"]: row["quota"] for row in found["table"]}
+    result = foo.execute_operator(URI, {"dataset": dataset}, params=params).result
+    assert (result["key"], result["kept"], result["size"]) == ("drop", 90, 300)
+    assert (result["kept_view"], result["pruned_view"]) == ("drop-kept", "drop-pruned")
+    quotas = {row["class"]: row["quota"] for row in result["table"]}
     assert quotas == dataset.load_saved_view("drop-kept").count_values("ground_truth.label")
-    assert {row["class"]: row["recall"] for row in found["table"]} == pytest.approx(recalls)
-    assert found["warnings"] == []
+    assert {row["class"]: row["recall"] for row in result["table"]} == pytest.approx(recalls)
+    assert result["warnings"] == []
 
 
 @pytest.mark.parametrize(("chosen", "recorded"), [("shrinkage", "shrinkage"), ("0", 0), (2, 2)])
 def test_smoothing_is_a_word_or_a_number(dataset, recalls, chosen, recorded):
     params = {"density": 0.5, "recalls": recalls, "smoothing": chosen}
     foo.execute_operator(URI, {"dataset": dataset}, params=params)
-    assert fod.load_drop(dataset, "drop").config.smoothing == recorded
+    assert fod.load_drop(dataset, "drop").config.asked["smoothing"] == recorded
 
 
 def test_calling_the_operator_is_executing_it(dataset, recalls):
@@ -92,8 +86,8 @@ def test_the_whole_dataset_can_be_the_target_although_a_view_is_shown(run_in_app
 
 def test_a_script_reads_the_message_of_the_package(dataset):
     for params, words in (
-        ({"density": 2, "rule": "proportional"}, r"must lie in \(0, 1\]"),
-        ({"density": 0.5, "rule": "nope"}, "no rule 'nope'"),
+        ({"density": 2, "rule": "proportional"}, r"density: must .* in \(0, 1\]"),
+        ({"density": 0.5, "rule": "nope"}, "rule: must be one of .*'nope'"),
         ({"density": 0.5, "eval_key": "nope"}, "evaluation 'nope' does not exist"),
         ({"density": 0.5, "rule": "proportional", "key": "a b"}, "must be a valid field name"),
     ):
@@ -168,14 +162,17 @@ def test_an_error_of_the_package_is_shown_in_words(run_in_app, dataset, recalls)
     assert fod.list_drops(dataset) == []
 
 
-def test_an_error_that_nobody_foresaw_is_shown_and_logged(run_in_app, dataset, monkeypatch):
+def test_an_error_that_nobody_foresaw_is_shown_and_logged(
+    run_in_app, dataset, module_of_plugin, monkeypatch
+):
     @functools.wraps(fod.apply_drop)
     def fails(*args, **kwargs):
         raise ZeroDivisionError("by chance")
 
     monkeypatch.setattr(fod, "apply_drop", fails)
     logged = []
-    monkeypatch.setattr(operators().logger, "exception", lambda *words: logged.append(words))
+    logger = module_of_plugin("operator_base").logger
+    monkeypatch.setattr(logger, "exception", lambda *words: logged.append(words))
     *_, (name, shown) = run_in_app(dataset, {"density": 0.5})
     assert name == "show_output"
     assert "ZeroDivisionError: by chance" in texts(shown["outputs"])
@@ -188,7 +185,7 @@ def test_closing_the_tab_does_not_stop_the_run(dataset, recalls, request_of):
     next(stream)
     next(stream)
     stream.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while fod.list_drops(dataset) != ["drop"] and time.monotonic() < deadline:
         time.sleep(0.05)
     assert fod.list_drops(dataset) == ["drop"]

@@ -22,12 +22,12 @@ ON_SAMPLES = [name for name in OPERATORS if name not in ON_RUNS]
 def labels_after_typing(query):
     """The operator browser of the App, where nobody has used any operator lately.
 
-    Found is what has the query in its label, its URI or its description. The first letter of the
-    description decides the order, or of the label where there is no description.
+    An operator matches if the query is in its label, its URI or its description. The first letter
+    of the description decides the order, or of the label where there is no description.
     """
     listed = [operator.config for operator in foo.list_operators() if not operator.config.unlisted]
     uris = {operator.config.label: operator.uri for operator in foo.list_operators()}
-    found = [
+    matches = [
         config
         for config in listed
         if any(
@@ -35,16 +35,16 @@ def labels_after_typing(query):
             for text in (config.label, config.description, uris[config.label])
         )
     ]
-    found.sort(key=lambda config: ord((config.description or config.label)[0]))
-    return [config.label for config in found]
+    matches.sort(key=lambda config: ord((config.description or config.label)[0]))
+    return [config.label for config in matches]
 
 
 def test_typing_drop_lists_all_of_ours_before_anything_else():
-    found = labels_after_typing("drop")
+    matches = labels_after_typing("drop")
     ours = [foo.get_operator(f"{PLUGIN}/{name}").config.label for name in OPERATORS]
-    assert "Drop index" in found
-    assert sorted(found[: len(ours)]) == sorted(ours)
-    assert found[0] == "DRoP: prune to a density"
+    assert "Drop index" in matches
+    assert sorted(matches[: len(ours)]) == sorted(ours)
+    assert matches[0] == "DRoP: prune to a density"
 
 
 @pytest.mark.parametrize("name", OPERATORS)

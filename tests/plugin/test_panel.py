@@ -1,24 +1,17 @@
 """The Python side of the panel: what it sends to its component, and the views that it sets."""
 
-import html
 import json
-import re
-import shutil
-import sys
 from collections import Counter
-from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
-from reading import seen
 
 import fiftyone_drop as fod
 
 URI = "@fiftyone-drop/drop/drop_panel"
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class PanelSession:
@@ -204,11 +197,11 @@ def test_the_bins_of_a_histogram_show_every_sample_once(pruned):
     pruned.set_values("el2n", np.random.default_rng(0).random(len(pruned)).tolist())
     panel = PanelSession(pruned)
     panel.call("count_score", key="drop", score="el2n", density=0.3)
-    found = json.loads(panel.data["histogram"])
-    assert sum(found["kept"]) == len(fod.drop_view(pruned, "drop", 0.3))
+    sent = json.loads(panel.data["histogram"])
+    assert sum(sent["kept"]) == len(fod.drop_view(pruned, "drop", 0.3))
     seen = []
-    for i, n in enumerate(found["kept"]):
-        edges, is_last = found["edges"][i : i + 2], i + 1 == len(found["kept"])
+    for i, n in enumerate(sent["kept"]):
+        edges, is_last = sent["edges"][i : i + 2], i + 1 == len(sent["kept"])
         shown = {"density": 0.3, "part": "kept", "score": "el2n", "score_range": edges}
         ids = panel.call("show", key="drop", is_last=is_last, **shown).view.values("id")
         assert len(ids) == n
@@ -256,11 +249,11 @@ def test_the_report_is_that_of_the_package(pruned, predict):
 def test_the_samples_that_one_run_keeps_are_as_many_as_the_comparison_says(pruned):
     pruned.apply_drop(0.5, label_field="ground_truth", rule="balanced", key="even")
     panel = PanelSession(pruned)
-    found = json.loads(panel.call("compare", key="drop", other="even").data["comparison"])
-    assert sum(found["first"]) > 0
+    sent = json.loads(panel.call("compare", key="drop", other="even").data["comparison"])
+    assert sum(sent["first"]) > 0
     for which in ("first", "second", "both"):
         panel.call("show_difference", key="drop", other="even", which=which)
-        counts = {n: c for n, c in zip(found["names"], found[which], strict=True) if c}
+        counts = {n: c for n, c in zip(sent["names"], sent[which], strict=True) if c}
         assert labels_of(panel.view) == counts
 
 
@@ -268,13 +261,13 @@ def test_a_class_that_only_one_run_has_is_null_to_the_component(pruned):
     part = pruned.match(F("ground_truth.label") != "one")
     part.apply_drop(0.5, label_field="ground_truth", rule="balanced", key="part")
     panel = PanelSession(pruned).call("compare", key="drop", other="part")
-    found = json.loads(panel.data["comparison"])
-    assert found["densities"][1][found["names"].index("one")] is None
-    assert found["densities"][0][found["names"].index("one")] is not None
+    sent = json.loads(panel.data["comparison"])
+    assert sent["densities"][1][sent["names"].index("one")] is None
+    assert sent["densities"][0][sent["names"].index("one")] is not None
 
 
 @pytest.mark.parametrize(
-    ("operator", "given", "follow"),
+    ("operator", "params", "follow"),
     [
         ("apply_drop", {}, "open_newest"),
         ("compute_scores", {}, "refresh"),
@@ -283,12 +276,12 @@ def test_a_class_that_only_one_run_has_is_null_to_the_component(pruned):
     ],
 )
 def test_a_form_opens_with_what_the_panel_shows_and_the_panel_follows_it(
-    pruned, operator, given, follow
+    pruned, operator, params, follow
 ):
-    panel = PanelSession(pruned).call("open_form", operator=operator, **given)
+    panel = PanelSession(pruned).call("open_form", operator=operator, **params)
     prompt = panel.asked_for("prompt_user_for_operation")
     assert prompt["operator_uri"] == f"@fiftyone-drop/drop/{operator}"
-    assert prompt["params"] == given
+    assert prompt["params"] == params
     assert prompt["on_success"] == f"{URI}#{follow}"
     assert foo.operator_exists(prompt["operator_uri"])
 
@@ -366,7 +359,7 @@ def test_a_run_changed_meanwhile_is_sent_anew_and_nothing_else_happens(pruned, r
 
 
 def test_what_the_grid_shows_is_not_saved_with_the_page(pruned):
-    # The App would read the whole dataset anew: once for the view, and once for the panel's state
+    # The App would read the whole dataset again: once for the view, and once for the panel's state
     panel = PanelSession(pruned)
     panel.call("show", key="drop", density=0.3, part="pruned", class_name="one")
     assert panel.asked_for("patch_panel_state") is None
@@ -396,114 +389,11 @@ def test_a_label_that_is_empty_can_be_seen(dataset):
     assert len(panel.view) == labels.count("one")
 
 
-# -- without the bundle ---------------------------------------------------------------------------
+# -- the component ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def without_bundle(tmp_path, monkeypatch):
-    """The plugin as it is where nobody has built or committed the component."""
-    plugin = tmp_path / "plugins" / "fiftyone-drop"
-    shutil.copytree(
-        REPOSITORY / "plugins" / "drop",
-        plugin / "plugins" / "drop",
-        ignore=shutil.ignore_patterns("node_modules", "dist", "__pycache__"),
-    )
-    shutil.copy(REPOSITORY / "fiftyone.yml", plugin)
-    monkeypatch.setattr(fo.config, "plugins_dir", str(plugin.parent))
-    package = type(foo.get_operator("@fiftyone-drop/drop/apply_drop")).__module__.rpartition(".")[0]
-    for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
-        monkeypatch.delitem(sys.modules, name)  # as in a new process
-
-
-def properties_of(panel):
-    output = panel.asked_for("show_panel_output")["output"]
-    return output["type"]["properties"]
-
-
-def test_the_app_draws_the_component_where_there_is_one(pruned):
+def test_the_app_draws_the_component(pruned):
     panel = PanelSession(pruned)
     view = panel.asked_for("show_panel_output")["output"]["view"]
     assert view["component"] == "DropPanel"
     assert view["show"] == f"{URI}#show"
-
-
-def test_without_the_component_the_apps_widgets_show_the_run(pruned, without_bundle):
-    panel = PanelSession(pruned)
-    drawn = properties_of(panel)
-    assert {"key", "density", "bars", "classes"} <= set(drawn)
-    assert drawn["density"]["on_change"] == f"{URI}#slide"
-    kept, pruned_bars = panel.data["bars"]
-    table = fod.load_drop(pruned, "drop").table
-    assert dict(zip(kept["x"], kept["y"], strict=True)) == table.by_class("quotas")
-    sizes = [a + b for a, b in zip(kept["y"], pruned_bars["y"], strict=True)]
-    assert dict(zip(kept["x"], sizes, strict=True)) == table.by_class("sizes")
-    assert "**150** of 300" in json.dumps(drawn)
-
-
-def test_without_the_component_the_slider_moves_bars_and_grid(pruned, without_bundle):
-    panel = PanelSession(pruned)
-    panel.state["density"] = 0.3  # the App sets it before it calls
-    panel.call("slide", value=0.3)
-    view = panel.view
-    assert len(view) == len(fod.drop_view(pruned, "drop", 0.3))
-    kept, _ = panel.data["bars"]
-    assert dict(zip(kept["x"], kept["y"], strict=True)) == labels_of(view)
-
-
-def test_without_the_component_a_click_on_a_bar_shows_its_samples(pruned, without_bundle):
-    panel = PanelSession(pruned)
-    kept, rest = panel.data["bars"]
-    for trace in (kept, rest):
-        panel.call("click_class", id=trace["ids"][2], trace=trace["name"])
-        assert labels_of(panel.view) == {trace["x"][2]: trace["y"][2]}
-
-
-def test_without_the_component_a_run_deleted_meanwhile_is_said(pruned, without_bundle):
-    panel = PanelSession(pruned)
-    fod.delete_drop(pruned, "drop")
-    panel.call("slide", value=0.3)
-    drawn = properties_of(panel)
-    assert "'drop'" in seen(drawn["problem"]["view"]["label"])
-    assert "No drop run yet" in drawn["next"]["view"]["label"]
-    assert "density" not in drawn
-
-
-def test_without_the_component_a_class_of_a_deleted_run_shows_no_other_runs(
-    pruned, recalls, without_bundle
-):
-    pruned.apply_drop(0.2, label_field="ground_truth", recalls=recalls, key="other")
-    panel = PanelSession(pruned).call("choose_run", value="drop")
-    fod.delete_drop(pruned, "drop")
-    panel.call("click_class", id="0", trace="kept")
-    assert "'drop'" in panel.state["message"]
-    assert panel.asked_for("set_view") is None
-
-
-def test_without_the_component_names_are_text_too(odd_dataset, without_bundle):
-    odd_dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional")
-    panel = PanelSession(odd_dataset)
-    axis = properties_of(panel)["bars"]["view"]["layout"]["xaxis"]
-    kept, _ = panel.data["bars"]
-    assert axis["type"] == "category"
-    assert axis["tickvals"] == kept["x"]
-    names = fod.load_drop(odd_dataset, "drop").table.names
-    assert sorted(html.unescape(name) for name in kept["x"]) == sorted(names)
-    assert not any("<" in name for name in kept["x"] + axis["ticktext"])
-    assert max(map(len, map(html.unescape, axis["ticktext"]))) <= 24
-    drawn = properties_of(panel.call("report", key="drop"))
-    for i, (_, words) in enumerate(fod.report(odd_dataset, "drop").findings):
-        label = drawn[f"finding_{i}"]["view"]["label"]
-        assert seen(label) == words
-        assert not re.search(r"(?<!\\)[<\[!*_]", label)
-
-
-def test_without_the_component_the_report_is_there_and_forms_open(pruned, without_bundle):
-    panel = PanelSession(pruned)
-    drawn = properties_of(panel.call("report", key="drop"))
-    for i, (level, words) in enumerate(fod.report(pruned, "drop").findings):
-        assert seen(drawn[f"finding_{i}"]["view"]["label"]) == words
-        assert ("Warning" in drawn[f"finding_{i}"]["view"]["name"]) == (level == "warning")
-    button = properties_of(panel)["delete"]["view"]
-    assert button["operator"] == f"{URI}#open_form"
-    panel.call("open_form", **button["params"])
-    assert panel.asked_for("prompt_user_for_operation")["params"] == {"key": "drop"}

@@ -1,5 +1,6 @@
 """FiftyOne hides what goes wrong when it loads a plugin: these tests look."""
 
+import ast
 import logging
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ENTRY = REPOSITORY / "plugins" / "drop" / "__init__.py"
+PLUGIN = REPOSITORY / "plugins" / "drop"
+ENTRY = PLUGIN / "__init__.py"
 NAME = "@fiftyone-drop/drop"
 
 
@@ -41,6 +43,11 @@ def test_the_plugin_loads_without_an_error(caplog):
 def test_registered_are_exactly_the_names_of_fiftyone_yml(contexts, definition):
     registered = [operator.name for operator in contexts[NAME].instances]
     assert sorted(registered) == sorted(definition["operators"] + definition.get("panels", []))
+
+
+def test_the_bundle_of_the_panel_is_committed_where_fiftyone_yml_says(definition):
+    bundle = REPOSITORY / definition["js_bundle"]
+    assert "registerComponent" in bundle.read_text()
 
 
 def test_the_builtin_operators_of_fiftyone_are_still_there(contexts):
@@ -98,3 +105,50 @@ def test_loading_again_keeps_the_path_as_it_is(contexts):
     before = list(sys.path)
     build_plugin_contexts()
     assert sys.path == before
+
+
+# -- public names ---------------------------------------------------------------------------------
+
+SOURCES = sorted(PLUGIN.rglob("*.py"))
+MAY_IMPORT = {("import", "fiftyone_drop", "fod"), ("from", "fiftyone_drop", "precheck")}
+
+
+def of_the_package(tree):
+    """What a module imports of the package, also inside functions and under TYPE_CHECKING."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] == "fiftyone_drop":
+                    yield "import", alias.name, alias.asname
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fiftyone_drop"):
+            for alias in node.names:
+                yield "from", node.module, alias.asname or alias.name
+
+
+def attributes(tree, name):
+    """The names that a module takes from ``name``, as in ``fod.apply_drop``."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == name
+    }
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=[str(p.relative_to(PLUGIN)) for p in SOURCES])
+def test_the_plugin_stands_on_public_names_and_precheck_alone(path):
+    import fiftyone_drop
+    from fiftyone_drop import precheck
+
+    tree = ast.parse(path.read_text())
+    assert set(of_the_package(tree)) <= MAY_IMPORT
+    assert attributes(tree, "fod") <= set(fiftyone_drop.__all__)
+    assert attributes(tree, "precheck") <= set(precheck.__all__)
+
+
+def test_everything_in_precheck_has_a_user():
+    from fiftyone_drop import precheck
+
+    trees = [ast.parse(path.read_text()) for path in SOURCES]
+    assert set(precheck.__all__) == set().union(*(attributes(t, "precheck") for t in trees))

@@ -74,7 +74,7 @@ def test_a_model_that_reads_images_gives_more_scores_than_logits(form, dataset):
 def test_a_score_that_the_model_cannot_give_is_marked(form, with_logits):
     params = LOGITS | {"scores": ["el2n", "grand"]}
     properties = form(with_logits, params, operator="compute_scores")
-    assert "'grand' cannot be had here" in problems(properties)["scores"]
+    assert "'grand' cannot be computed here" in problems(properties)["scores"]
 
 
 def test_at_least_one_score_must_be_chosen(form, with_logits):
@@ -145,10 +145,10 @@ def test_samples_without_a_label_are_counted_at_the_label_field(form, dataset):
 def test_scores_are_those_of_the_python_call(with_logits):
     params = LOGITS | {"scores": ["el2n", "margin"], "prefix": "app_"}
     uri = f"{PLUGIN}/compute_scores"
-    found = foo.execute_operator(uri, {"dataset": with_logits}, params=params).result
-    assert found["fields"] == ["app_el2n", "app_margin"]
+    result = foo.execute_operator(uri, {"dataset": with_logits}, params=params).result
+    assert result["fields"] == ["app_el2n", "app_margin"]
     fod.compute_scores(with_logits, "ground_truth", ("el2n", "margin"), model="predictions")
-    for row, name in zip(found["table"], ("el2n", "margin"), strict=True):
+    for row, name in zip(result["table"], ("el2n", "margin"), strict=True):
         assert with_logits.values(f"app_{name}") == with_logits.values(name)
         assert row["hard"] == SCORES[name].hard
         assert (row["lowest"], row["highest"]) == with_logits.bounds(name)
@@ -213,7 +213,9 @@ def test_scores_of_training_dynamics_and_el2n_are_offered(form, dataset):
         ({"epochs": 0}, "epochs"),
         ({"architecture": "resnet19"}, "architecture"),
         ({"holdout": 2}, "holdout"),
-        ({"batch_size": 1, "more": True}, "problem"),
+        ({"batch_size": 1, "more": True}, "batch_size"),
+        ({"momentum": 2, "more": True}, "momentum"),
+        ({"batch_size": 1}, "problem"),
         ({"save_to": "/nowhere/at/all/model.pt"}, "save_to"),
         ({"key": "a b"}, "key"),
     ],
@@ -258,17 +260,17 @@ def test_a_trained_model_leaves_an_evaluation_scores_and_a_file(dataset, tmp_pat
     path = tmp_path / "model.pt"
     params = TRAINED | {"scores": ["el2n", "aum"], "save_to": str(path), "holdout": 0.5}
     uri = f"{PLUGIN}/train_query_model"
-    found = foo.execute_operator(uri, {"dataset": dataset}, params=params).result
-    assert found["eval_key"] == "quick_eval"
-    assert found["scores"] == ["quick_el2n", "quick_aum"]
-    assert found["architecture"] == "small-cnn"
+    result = foo.execute_operator(uri, {"dataset": dataset}, params=params).result
+    assert result["eval_key"] == "quick_eval"
+    assert result["scores"] == ["quick_el2n", "quick_aum"]
+    assert result["architecture"] == "small-cnn"
     evaluated = dataset.exists("quick_pred")
-    assert evaluated.count() + found["trained_on"] == 60
-    for field in found["scores"]:
-        assert dataset.exists(field).count() == found["trained_on"]
+    assert evaluated.count() + result["trained_on"] == 60
+    for field in result["scores"]:
+        assert dataset.exists(field).count() == result["trained_on"]
         assert dataset.get_field(field).info["hard"] == SCORES[field.removeprefix("quick_")].hard
     plan = fod.plan_drop(dataset, 0.5, label_field="ground_truth", eval_key="quick_eval")
-    assert found["recalls"] == pytest.approx(plan.recalls)
+    assert result["recalls"] == pytest.approx(plan.recalls)
 
     scored = {"model_from": "file", "model_file": str(path), "scores": ["el2n"], "prefix": "file_"}
     foo.execute_operator(f"{PLUGIN}/compute_scores", {"dataset": dataset}, params=scored)

@@ -8,11 +8,13 @@ follows from what the score needs:
 * "embeddings": f(embeddings, labels) -> (N,)
 * "nothing": f(keys) -> (N,)
 * "dynamics": f(history, labels, **switches) -> (N,), `history` being a list of epochs, each a list
-  of presentations (sample, logits (K,)).
+  of presentations (sample, logits (K,))
+
+Longer than other files, so that the definition of every score is in one place.
 """
 
 import hashlib
-import itertools
+import math
 
 import numpy as np
 import torch
@@ -161,16 +163,24 @@ def random(keys):
     return np.array([number(key) for key in keys])
 
 
+# -- training dynamics: from the papers' formulas, one sample and one epoch at a time -------------
+
+
+def _probabilities(logits):
+    powers = [math.exp(z - max(logits)) for z in logits]
+    return [power / sum(powers) for power in powers]
+
+
 def _presentations(history, sample):
-    return [logits for epoch in history for i, logits in epoch if i == sample]
+    return [list(logits) for epoch in history for i, logits in epoch if i == sample]
 
 
-def _epoch_means(history, sample, function):
+def _epoch_values(history, sample, function):
     """The sample's value in each epoch: None where it was not seen, the mean where it was twice."""
     values = []
     for epoch in history:
-        seen = [function(logits) for i, logits in epoch if i == sample]
-        values.append(np.mean(seen, axis=0) if seen else None)
+        seen = [function(list(logits)) for i, logits in epoch if i == sample]
+        values.append(sum(seen) / len(seen) if seen else None)
     return values
 
 
@@ -178,99 +188,146 @@ def _each(labels, function):
     return np.array([function(i, int(y)) for i, y in enumerate(labels)], float)
 
 
+def _first_of_the_highest(logits):
+    return logits.index(max(logits))
+
+
 def forgetting(history, labels, never_learned="max"):
+    """Toneva et al., section 3 and Algorithm 1: acc at one presentation, not at the next."""
     most = max(len(_presentations(history, i)) for i in range(len(labels)))
 
     def score(i, y):
-        right = [int(z.argmax()) == y for z in _presentations(history, i)]
+        right = [_first_of_the_highest(z) == y for z in _presentations(history, i)]
         if not right:
-            return np.nan
+            return math.nan
         if not any(right):
-            return {"max": most, "inf": np.inf, "zero": 0}[never_learned]
-        return sum(a and not b for a, b in itertools.pairwise(right))
+            return {"max": most, "inf": math.inf, "zero": 0}[never_learned]
+        events = 0
+        for t in range(len(right) - 1):
+            if right[t] and not right[t + 1]:
+                events += 1
+        return events
 
     return _each(labels, score)
 
 
 def first_learned(history, labels):
+    """Toneva et al., section 3: the first epoch in which the sample is right."""
+
     def score(i, y):
         if not _presentations(history, i):
-            return np.nan
+            return math.nan
         for number, epoch in enumerate(history):
-            if any(j == i and int(z.argmax()) == y for j, z in epoch):
-                return number
+            for j, z in epoch:
+                if j == i and _first_of_the_highest(list(z)) == y:
+                    return number
         return len(history)
 
     return _each(labels, score)
 
 
 def aum(history, labels, aum_on="logits"):
+    """Pleiss et al., section 3: the mean of z_y - max z_i over i != y."""
+
     def score(i, y):
         margins = []
         for z in _presentations(history, i):
-            values = z if aum_on == "logits" else softmax(z)
-            margins.append(values[y] - np.delete(values, y).max())
-        return np.mean(margins) if margins else np.nan
+            values = z if aum_on == "logits" else _probabilities(z)
+            margins.append(values[y] - max(v for c, v in enumerate(values) if c != y))
+        return sum(margins) / len(margins) if margins else math.nan
 
     return _each(labels, score)
 
 
 def el2n_mean(history, labels, el2n_epochs=10, el2n_forward="training"):
+    """Paul et al., section 2: |p - onehot(y)|, here averaged over epochs as Zheng et al. sum it."""
+
     def score(i, y):
-        values = _epoch_means(history, i, lambda z: el2n(z[None], np.array([y]))[0])
+        def error_norm(z):
+            p = _probabilities(z)
+            return math.sqrt(sum((p[c] - (c == y)) ** 2 for c in range(len(p))))
+
+        values = _epoch_values(history, i, error_norm)
         seen = [v for v in values[:el2n_epochs] if v is not None]
-        return np.mean(seen) if seen else np.nan
+        return sum(seen) / len(seen) if seen else math.nan
 
     return _each(labels, score)
 
 
-def _windows(history, i, y, window):
-    """The window of the sample's last J values at the end of each epoch, once it has J."""
-    own, windows = [], []
-    for value in _epoch_means(history, i, lambda z: softmax(z)[y]):
-        own += [] if value is None else [value]
-        windows.append(own[-window:] if len(own) >= window else None)
+def _windows(history, i, y, J):
+    """For each epoch that ends a window: P(y | x) in the sample's last J epochs up to it."""
+    values = _epoch_values(history, i, lambda z: _probabilities(z)[y])
+    windows = []
+    for last in range(len(values)):
+        own = [p for p in values[: last + 1] if p is not None]
+        windows.append(own[-J:] if len(own) >= J else None)
     return windows
+
+
+def _mean_and_deviation(window):
+    """He et al., section 3: P with a bar, and U_k with J - 1 in the denominator."""
+    J = len(window)
+    mean = sum(window) / J
+    return mean, math.sqrt(sum((p - mean) ** 2 for p in window) / (J - 1))
 
 
 def dynamic_uncertainty(
     history, labels, window=10, last_window="skip", uncertainty_forward="training"
 ):
+    """He et al., section 3: U is the mean of U_k over k = 0 ... K - J - 1 of K epochs.
+
+    So the window k = K - J, which ends with the last epoch, is left out. Their code takes 10 U_k.
+    """
+
     def score(i, y):
         windows = _windows(history, i, y, window)
-        windows = windows[:-1] if last_window == "skip" else windows
-        spreads = [10 * np.std(w, ddof=1) for w in windows if w is not None]
-        return np.mean(spreads) if spreads else np.nan
+        if last_window == "skip":
+            windows = windows[:-1]
+        uncertainties = [10 * _mean_and_deviation(w)[1] for w in windows if w is not None]
+        return sum(uncertainties) / len(uncertainties) if uncertainties else math.nan
 
     return _each(labels, score)
 
 
 def dual(history, labels, window=10, dual_epochs=30):
+    """Cho et al., section 3: the mean over windows of (1 - P bar) U_k in the first T epochs.
+
+    Their code takes 10 times that.
+    """
+
     def score(i, y):
-        windows = _windows(history[:dual_epochs], i, y, window)
-        values = [10 * np.std(w, ddof=1) * (1 - np.mean(w)) for w in windows if w is not None]
-        return np.mean(values) if values else np.nan
+        values = []
+        for w in _windows(history[:dual_epochs], i, y, window):
+            if w is not None:
+                mean, deviation = _mean_and_deviation(w)
+                values.append(10 * (1 - mean) * deviation)
+        return sum(values) / len(values) if values else math.nan
 
     return _each(labels, score)
 
 
 def tdds(history, labels, tdds_window=10, tdds_epochs=90):
+    """Zhang et al., section 3: moves f' log(f' / f), their spread in a window, averaged over time.
+
+    Their code takes the absolute value of every class's share of a move, adds 1e-8 inside the
+    logarithms, and averages with weights 0.9 * 0.1^age.
+    """
+
+    def move(before, after):
+        pairs = zip(before, after, strict=True)
+        return sum(abs(q * (math.log(q + 1e-8) - math.log(p + 1e-8))) for p, q in pairs)
+
     def score(i, y):
-        own = [p for p in _epoch_means(history[:tdds_epochs], i, softmax) if p is not None]
-        count = len(own) - tdds_window + 1
-        if count < 1:
-            return np.nan
-        total = 0.0
-        for k in range(count):
-            p = own[k : k + tdds_window]
-            moves = np.array(
-                [
-                    np.abs(b * (np.log(b + 1e-8) - np.log(a + 1e-8))).sum()
-                    for a, b in itertools.pairwise(p)
-                ]
-            )
-            total += np.linalg.norm(moves - moves.mean()) * 0.9 * 0.1 ** (count - 1 - k)
-        return total
+        values = _epoch_values(history[:tdds_epochs], i, lambda z: np.array(_probabilities(z)))
+        own = [p for p in values if p is not None]
+        average = None
+        for end in range(tdds_window, len(own) + 1):
+            epochs = own[end - tdds_window : end]
+            moves = [move(epochs[t], epochs[t + 1]) for t in range(tdds_window - 1)]
+            mean = sum(moves) / len(moves)
+            spread = math.sqrt(sum((m - mean) ** 2 for m in moves))
+            average = 0.1 * (average or 0.0) + 0.9 * spread
+        return math.nan if average is None else average
 
     return _each(labels, score)
 

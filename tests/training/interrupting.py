@@ -1,12 +1,14 @@
-"""Trainings that are interrupted on purpose, and what must come out of them all the same."""
+"""Trainings that are interrupted on purpose and their results, and a network that needs memory."""
 
 from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from fiftyone_drop.scoring import DynamicsRecorder
 from fiftyone_drop.training import TrainingOptions, cross_validate, train
+from fiftyone_drop.training.architectures import SmallCNN
 
 OPTIONS = TrainingOptions(epochs=3, batch_size=32, device="cpu")  # 120 images: 4 steps of 30 each
 SCORES = ("forgetting", "aum", "dual", "tdds", "el2n_mean")
@@ -70,3 +72,20 @@ def same(one, other):
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     return len(one) == len(other) and all(map(same, one, other))
+
+
+class Small(nn.Module):
+    """A network that runs out of memory whenever it gets more than ``most`` images."""
+
+    def __init__(self, most, error=torch.cuda.OutOfMemoryError("CUDA out of memory.")):  # noqa: B008
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.network = SmallCNN(10, 8)
+        self.most, self.error, self.sizes = most, error, []
+
+    def forward(self, images):
+        self.sizes.append(len(images))
+        if len(images) > self.most:
+            raise self.error
+        return self.network(images)

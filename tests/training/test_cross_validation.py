@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from fiftyone_drop.errors import DropError
 from fiftyone_drop.training import TrainingOptions, cross_validate, training_cost
 
 QUICK = TrainingOptions(epochs=1, batch_size=32)
@@ -54,12 +53,12 @@ class Diary:
 
 @pytest.fixture(scope="module")
 def folds(samples):
-    return np.random.default_rng(0).integers(0, 5, len(samples[0]))
+    return np.random.default_rng(0).integers(0, 3, len(samples[0]))
 
 
 @pytest.fixture(scope="module")
 def diary(samples, folds):
-    """Five folds of all digits with the default options: about 20 seconds."""
+    """Three folds of all digits with the default options: about 10 seconds."""
     diary = Diary(len(folds))
     assert diary.run(*samples, folds) == []
     return diary
@@ -80,7 +79,7 @@ def test_every_sample_is_predicted_exactly_once(diary):
 
 @pytest.mark.slow
 def test_no_model_predicts_what_it_was_trained_on(diary):
-    assert len(diary.trained) == 5
+    assert len(diary.trained) == 3
     for trained, predicted in zip(diary.trained, diary.predicted, strict=True):
         assert trained.isdisjoint(predicted)
         assert len(trained) + len(predicted) == diary.n
@@ -119,18 +118,3 @@ def test_kept_models_are_those_that_predicted(few):
         for indices, logits in model.predict([paths[i] for i in held_out]):
             again = np.stack([diary.logits[i] for i in held_out[indices]])
             np.testing.assert_allclose(logits, again, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("fold_of", "words"),
-    [
-        (np.zeros(119, int), "one integer >= -1 per path"),
-        (np.zeros(120), "one integer >= -1 per path"),
-        (np.full(120, -2), "from -2 up"),
-        (np.full(120, -1), "every value is -1"),
-        (np.zeros(120, int), "samples outside fold 0 are 0"),
-    ],
-)
-def test_impossible_folds_are_refused(few, fold_of, words):
-    with pytest.raises(DropError, match=words):
-        cross_validate(*few, fold_of, on_logits=print)

@@ -5,8 +5,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from interrupting import Small
 
-from fiftyone_drop.errors import DropError
+from fiftyone_drop import DropError
 from fiftyone_drop.training import QueryModel, TrainingOptions, train
 
 
@@ -82,10 +83,24 @@ def test_batches_stream_in_order_and_count_progress(model, few):
     assert np.concatenate([i for i, _ in batches]).tolist() == list(range(120))
 
 
-@pytest.mark.parametrize("size", [0, -1])
-def test_a_batch_size_below_one_is_refused(model, few, size):
-    with pytest.raises(DropError, match=f"`batch_size`.*got {size}"):
-        list(model.predict(few[0], batch_size=size))
+@pytest.mark.parametrize("argument", ["batch_size", "workers"])
+@pytest.mark.parametrize("value", [0, -1, True, 2.5, np.int64(0), "7"])
+def test_numbers_below_one_are_refused(model, few, argument, value):
+    with pytest.raises(DropError, match=rf"{argument}: must be a whole number >= 1 or None, but"):
+        list(model.predict(few[0], **{argument: value}))
+
+
+@pytest.mark.parametrize("value", [np.int64(50), np.array(50)])
+def test_numbers_of_numpy_are_numbers(model, few, value):
+    sizes = [len(indices) for indices, _ in model.predict(few[0], batch_size=value, workers=value)]
+    assert sizes == [50, 50, 20]
+
+
+@pytest.mark.parametrize("path", [None, 3, b"model.pt", ""])
+def test_a_path_is_a_text_or_a_path(model, path):
+    for call in (model.save, QueryModel.load):
+        with pytest.raises(DropError, match="path: must be a text"):
+            call(path)
 
 
 def test_predicting_nothing_yields_nothing(model):
@@ -118,3 +133,39 @@ def test_inputs_of_the_training_images_have_mean_zero_and_deviation_one(model, f
     values = torch.cat([inputs for _, inputs in model.inputs(few[0])])
     np.testing.assert_allclose(values.mean((0, 2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(values.std((0, 2, 3)), 1, atol=1e-3)
+
+
+def model_of(few, most):
+    return QueryModel(Small(most), few[2], "small-cnn", 8, (0.5,) * 3, (0.25,) * 3)
+
+
+def predictions_of(model, paths):
+    return [np.concatenate(column) for column in zip(*model.predict_features(paths), strict=True)]
+
+
+def test_prediction_halves_its_batches_until_they_fit_and_leaves_nothing_out(few):
+    model = model_of(few, most=40)
+    indices, logits, features = predictions_of(model, few[0])
+    assert indices.tolist() == list(range(120))
+    assert model.module.sizes == [120, 60, 30, 30, 30, 30]
+    _, whole, of_whole = predictions_of(model_of(few, most=120), few[0])
+    np.testing.assert_allclose(logits, whole, atol=1e-5)
+    np.testing.assert_allclose(features, of_whole, atol=1e-5)
+
+
+def test_batches_stay_small_once_they_had_to_be_halved(few):
+    model = model_of(few, most=20)
+    sizes = [len(indices) for indices, _ in model.predict(few[0], batch_size=40)]
+    assert sizes == [40, 40, 40]
+    assert model.module.sizes == [40, 20, 20, 20, 20, 20, 20]
+
+
+def test_one_passing_shortage_is_survived(few):
+    model = model_of(few, most=100)
+    batches = model.predict(few[0], batch_size=120)
+    assert len(next(batches)[1]) == 120
+
+
+def test_a_gpu_that_cannot_take_a_single_image_says_so(few):
+    with pytest.raises(DropError, match="device: not even one image at a time fits"):
+        list(model_of(few, most=0).predict(few[0][:3]))

@@ -1,4 +1,4 @@
-"""An interrupted training goes on where it stopped, and nobody can tell from what comes out."""
+"""An interrupted training goes on where it stopped, and its results do not show it."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clock import Clock
 from interrupting import (
     OPTIONS,
     Interruption,
@@ -21,8 +22,9 @@ from interrupting import (
     stop_after,
 )
 
-from fiftyone_drop.errors import DropWarning
-from fiftyone_drop.training import TrainingOptions, checkpoint, train
+from fiftyone_drop import DropError, DropWarning
+from fiftyone_drop.engine import checkpoint
+from fiftyone_drop.training import TrainingOptions, train
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_nothing_is_left_after_a_training_that_was_resumed(few, interrupted):
 
 
 def test_dropout_and_images_that_do_not_fit_in_memory_go_on_too(few, always, tmp_path, monkeypatch):
-    monkeypatch.setattr("fiftyone_drop.training.images.CACHE_BYTES", 0)
+    monkeypatch.setattr("fiftyone_drop.engine.reader.CACHE_BYTES", 0)
     few = few[0][:16], few[1][:16], few[2]
     options = TrainingOptions("mobilenet_v3_small", epochs=2, batch_size=4, image_size=32)
     with pytest.raises(Interruption):
@@ -110,7 +112,7 @@ def test_a_training_that_was_killed_goes_on(few, whole, tmp_path):
 import json, os, signal, sys
 from pathlib import Path
 from interrupting import outcome
-from fiftyone_drop.training import checkpoint
+from fiftyone_drop.engine import checkpoint
 
 checkpoint.SECONDS, checkpoint.SHARE = 0, float("inf")
 paths, codes, names = json.loads(Path(sys.argv[1]).read_text())
@@ -175,7 +177,7 @@ class TestFolds:
         assert len(taken) == steps
         assert list(tmp_path.iterdir()) == []
 
-    def test_other_folds_train_anew(self, few, fold_of, always, tmp_path):
+    def test_other_folds_train_again(self, few, fold_of, always, tmp_path):
         with pytest.raises(Interruption):
             folds_outcome(few, fold_of, tmp_path, progress=stop_after(240))
         other = (fold_of + 1) % 3
@@ -234,19 +236,19 @@ class TestOtherInputs:
             {"recorder": None},
         ],
     )
-    def test_other_arguments_train_anew(self, few, interrupted, changes):
+    def test_other_arguments_train_again(self, few, interrupted, changes):
         assert steps_of(few, interrupted, **changes) == 12
 
-    def test_other_labels_train_anew(self, few, fold_of, always, tmp_path):
+    def test_other_labels_train_again(self, few, fold_of, always, tmp_path):
         with pytest.raises(Interruption):
             folds_outcome(few, fold_of, tmp_path, progress=stop_after(240))
         other = few[0], np.roll(few[1], 1), few[2]
         assert same(folds_outcome(other, fold_of, tmp_path), folds_outcome(other, fold_of))
 
-    def test_other_scores_train_anew(self, few, interrupted):
+    def test_other_scores_train_again(self, few, interrupted):
         assert steps_of(few, interrupted, recorder=recorder_of(few, ("aum", "dual", "tdds"))) == 12
 
-    def test_a_file_that_has_changed_trains_anew(self, few, interrupted):
+    def test_a_file_that_has_changed_trains_again(self, few, interrupted):
         path = few[0][5]
         before = os.stat(path)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
@@ -285,25 +287,24 @@ def test_a_damaged_checkpoint_is_ignored_with_a_warning(few, whole, interrupted,
     assert same(again, whole)
 
 
-def test_a_folder_that_cannot_be_written_to_costs_a_warning_and_not_the_training(
-    few, whole, always, tmp_path
-):
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_training(few, tmp_path):
     tmp_path.joinpath("file").write_text("no folder")
-    with pytest.warns(DropWarning, match="checkpoint_dir") as caught:
-        again = outcome(few, tmp_path / "file" / "below")
+    with pytest.raises(DropError, match="checkpoint_dir: must be a folder that can be written to"):
+        steps_of(few, tmp_path / "file" / "below")
+
+
+def test_a_disk_that_fills_up_costs_a_warning_and_not_the_training(
+    few, whole, always, tmp_path, monkeypatch
+):
+    def full(_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.warns(DropWarning, match="No space left.* checkpoint_dir") as caught:
+        again = outcome(few, tmp_path)
     assert len(caught) == 1
     assert same(again, whole)
-
-
-class Clock:
-    """A clock that goes on only when told to; instead of checkpoint.py's."""
-
-    def __init__(self, monkeypatch):
-        self.now = 1000.0
-        monkeypatch.setattr(checkpoint, "time", self)
-
-    def monotonic(self):
-        return self.now
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_training_of_some_seconds_never_touches_the_disk(few, tmp_path):
@@ -323,54 +324,7 @@ def test_checkpoints_are_half_a_minute_apart(few, tmp_path, monkeypatch):
     assert written == [1030, 1060, 1090, 1120]
 
 
-def test_checkpoints_that_take_long_to_write_are_rarer(tmp_path, monkeypatch):
-    clock, written = Clock(monkeypatch), []
-
-    def write(*_):
-        written.append(clock.now)
-        clock.now += 2
-
-    monkeypatch.setattr(checkpoint, "write_atomically", write)
-    checkpoints = checkpoint.Checkpoints(tmp_path)
-    checkpoints.open(lambda: {"anything": 1})
-    for _ in range(100):
-        clock.now += 5
-        checkpoints.save("fold-0.pt", dict)
-    # So that 2 seconds are one hundredth.
-    assert written == [1030, 1232, 1434]
-
-
-def test_a_write_that_fails_half_way_leaves_the_old_checkpoint(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    checkpoint.write_atomically(path, b"old")
-
-    def fail(_):
-        raise OSError("no space left")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="no space"):
-        checkpoint.write_atomically(path, b"new")
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"old")]
-
-
 def test_global_random_states_are_left_alone(few, interrupted):
     before = torch.get_rng_state()
     outcome(few, interrupted)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ([1, [2, 3]], [[1, 2], 3]),
-        (["a", "b"], ["ab", ""]),
-        ([np.zeros(2, np.int64)], [np.zeros(2, np.float64)]),
-        ([np.zeros((2, 1))], [np.zeros((1, 2))]),
-        ({"a": 1}, {"b": 1}),
-        (1, "1"),
-        (None, "None"),
-    ],
-)
-def test_inputs_that_differ_have_fingerprints_that_differ(one, other):
-    assert checkpoint.fingerprint(one) != checkpoint.fingerprint(other)
-    assert checkpoint.fingerprint(one) == checkpoint.fingerprint(one)

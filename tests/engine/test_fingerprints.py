@@ -1,0 +1,57 @@
+"""Inputs that differ have fingerprints that differ."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fiftyone_drop.engine.fingerprints import file_states, fingerprint
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([1, [2, 3]], [[1, 2], 3]),
+        (["a", "b"], ["ab", ""]),
+        ([np.zeros(2, np.int64)], [np.zeros(2, np.float64)]),
+        ([np.zeros((2, 1))], [np.zeros((1, 2))]),
+        ({"a": 1}, {"b": 1}),
+        (1, "1"),
+        (None, "None"),
+        (b"1", "1"),
+        (torch.zeros(2), torch.zeros(2, dtype=torch.bfloat16)),
+        (torch.zeros(2, dtype=torch.bfloat16), torch.ones(2, dtype=torch.bfloat16)),
+        (nn.Linear(2, 2), nn.Linear(2, 3)),
+    ],
+)
+def test_inputs_that_differ_have_fingerprints_that_differ(one, other):
+    assert fingerprint(one) != fingerprint(other)
+    assert fingerprint(one) == fingerprint(one)
+
+
+def test_modules_have_the_fingerprint_of_their_structure_and_weights():
+    torch.manual_seed(0)
+    one, other = (
+        nn.Sequential(nn.Linear(2, 2), nn.ReLU()),
+        nn.Sequential(nn.Linear(2, 2), nn.GELU()),
+    )
+    other.load_state_dict(one.state_dict())
+    assert fingerprint(one) != fingerprint(other)
+    before = fingerprint(one)
+    with torch.no_grad():
+        one[0].bias[0] += 1
+    assert fingerprint(one) != before
+
+
+def test_names_of_results_that_are_on_record_stay_the_same():
+    assert fingerprint("Preset(name='cpu')") == "6db5b5ceaf773d2a05fe7f4dd50d0483"
+
+
+def test_a_file_that_changes_has_another_state(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("one")
+    before = file_states([str(path), str(tmp_path / "missing")])
+    path.write_text("two, longer")
+    after = file_states([str(path), str(tmp_path / "missing")])
+    assert before[0] != after[0]
+    assert before[1] == after[1]

@@ -1,0 +1,107 @@
+"""One image file of any kind becomes the same kind of square."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fiftyone_drop.engine.images import UnreadableImageError, probe_size, read_image
+
+RAMP = np.linspace(0, 255, 64).round().reshape(8, 8)
+
+
+COLOUR = np.stack([RAMP, RAMP.T, 255 - RAMP], axis=2).astype(np.uint8)
+
+
+def save(path, array, mode=None, **kwargs):
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path, **kwargs)
+    return str(path)
+
+
+def test_colours_are_read_exactly(tmp_path):
+    assert np.array_equal(read_image(save(tmp_path / "x.png", COLOUR), 8), COLOUR)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "mode", "tolerance"),
+    [
+        ("grey.png", RAMP.astype(np.uint8), None, 0),
+        ("grey-alpha.png", RAMP.astype(np.uint8), "LA", 0),
+        ("black-and-white.png", RAMP.astype(np.uint8), "1", 255),
+        ("16-bit.png", (RAMP * 257).astype(np.uint16), None, 1),
+        ("16-bit.tif", (RAMP * 257).astype(np.uint16), None, 1),
+        ("32-bit.tif", (RAMP * 257).astype(np.int32), None, 1),
+        ("unit-float.tif", (RAMP / 255).astype(np.float32), None, 1),
+        ("float.tif", RAMP.astype(np.float32), None, 1),
+    ],
+)
+def test_grey_images_of_any_depth_keep_their_values(name, array, mode, tolerance, tmp_path):
+    pixels = read_image(save(tmp_path / name, array, mode), 8)
+    assert (pixels.shape, pixels.dtype) == ((8, 8, 3), np.uint8)
+    assert np.abs(pixels.astype(float) - RAMP[..., None]).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "tolerance"),
+    [
+        ("rgba.png", "RGBA", 0),
+        ("palette.png", "P", 40),
+        ("cmyk.tif", "CMYK", 1),
+        ("x.gif", "P", 40),
+    ],
+)
+def test_colour_images_of_any_mode_keep_their_colours(name, mode, tolerance, tmp_path):
+    pixels = read_image(save(tmp_path / name, COLOUR, mode), 8)
+    assert np.abs(pixels.astype(int) - COLOUR).max() <= tolerance
+
+
+def test_a_cmyk_jpeg_keeps_its_colours(tmp_path):
+    flat = np.full((16, 16, 3), (200, 100, 50), np.uint8)
+    pixels = read_image(save(tmp_path / "x.jpg", flat, "CMYK", quality=95), 16)
+    assert np.abs(pixels.astype(int) - flat).max() <= 4
+
+
+def test_a_photo_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    sideways = np.zeros((16, 16, 3), np.uint8)
+    sideways[:, :8] = 255
+    pixels = read_image(save(tmp_path / "x.jpg", sideways, exif=exif, quality=95), 16)
+    assert pixels[:6].min() > 200
+    assert pixels[10:].max() < 50
+
+
+def test_large_and_oblong_images_are_scaled_whole(tmp_path):
+    wide = np.zeros((60, 400, 3), np.uint8)
+    wide[:, 200:] = 255
+    pixels = read_image(save(tmp_path / "wide.jpg", wide, quality=95), 16)
+    assert pixels[:, :6].max() < 50
+    assert pixels[:, 10:].min() > 200
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_what_is_no_image_is_named_with_a_remedy(content, tmp_path):
+    path = tmp_path / "bad.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    for read in (lambda: read_image(str(path), 8), lambda: probe_size([str(path)])):
+        with pytest.raises(UnreadableImageError, match=r"paths: .*bad\.jpg.*repair the file"):
+            read()
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    path = tmp_path / "half.png"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    save(path, noise)
+    path.write_bytes(path.read_bytes()[:6000])
+    with pytest.raises(UnreadableImageError, match=r"half\.png"):
+        read_image(str(path), 64)
+
+
+def test_the_probed_size_is_typical_and_at_least_eight(tmp_path):
+    sizes = [(4, 4), (32, 32), (16, 64), (32, 32), (900, 900)]
+    paths = [
+        save(tmp_path / f"{i}.png", np.zeros((*size, 3), np.uint8)) for i, size in enumerate(sizes)
+    ]
+    assert probe_size(paths) == 32
+    assert probe_size(paths[:1]) == 8

@@ -1,0 +1,72 @@
+"""One model on a batch: any wrapping of logits, mixed precision, and no trace afterwards."""
+
+import numpy as np
+import torch
+from digit_models import CLASSES, TRANSFORM, network
+from torch import nn
+
+from fiftyone_drop.engine.images import Transformed
+from fiftyone_drop.inference.forward_pass import Scorer
+from fiftyone_drop.inference.image_model import ImageModel
+
+
+def test_a_module_may_wrap_its_logits(small, score):
+    class Wrapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, images):
+            return {"logits": self.inner(images)}
+
+    expected = score(small, ["el2n", "grand_last_layer", "grand"], network())
+    found = score(small, ["el2n", "grand_last_layer", "grand"], Wrapped(), prefix="w_")
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[f"w_{name}"], values, rtol=1e-5)
+
+
+def test_the_model_is_left_as_it_was(small, score):
+    module = network().train()
+    module[2].eval()
+    module[0].bias.requires_grad_(False)
+    modes = [m.training for m in module.modules()]
+    wanted = [p.requires_grad for p in module.parameters()]
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    score(small, ["el2n", "grand", "grand_last_layer"], module)
+    assert [m.training for m in module.modules()] == modes
+    assert [p.requires_grad for p in module.parameters()] == wanted
+    assert all(p.grad is None for p in module.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert not any(m._forward_hooks for m in module.modules())
+
+
+def test_mixed_precision_ends_before_the_last_layer(digits):
+    read = Transformed(TRANSFORM)
+    images = torch.stack([read(str(path)) for path in digits[0][:16]])
+    labels = np.arange(16) % 10
+    tables = []
+    for mixed in (False, True):
+        model = ImageModel(CLASSES, "a model", network(), read)
+        scorer = Scorer(model, {"el2n": {}, "margin": {}}, mixed=mixed)
+        with scorer.ready():
+            scorer.probe(images[0])
+            tables.append(scorer(images, labels)[0])
+    assert not np.array_equal(*tables)
+    np.testing.assert_allclose(*tables, atol=2e-2)
+
+
+def test_a_batch_that_overflows_in_half_precision_is_computed_again(digits):
+    read = Transformed(TRANSFORM)
+    images = torch.stack([read(str(path)) for path in digits[0][:4]])
+    module = network()
+    with torch.no_grad():
+        module[0].weight *= 1e6
+        module[0].bias *= 1e6
+        module[-1].weight /= 1e6
+    tables = []
+    for mixed in (False, True):
+        scorer = Scorer(ImageModel(CLASSES, "", module, read), {"loss": {}}, mixed=mixed)
+        with scorer.ready():
+            scorer.probe(images[0])
+            tables.append(scorer(images, np.arange(4))[0])
+    np.testing.assert_array_equal(*tables)

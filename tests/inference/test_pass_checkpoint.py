@@ -1,0 +1,134 @@
+"""The checkpoint of a pass: found by the same call alone, and never the reason that one fails."""
+
+import errno
+import functools
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from digit_models import TRANSFORM, Restless, interrupt, scored_again
+from PIL import Image
+from torchvision.transforms import v2
+
+from fiftyone_drop import DropWarning, store
+
+
+def test_an_interrupted_call_goes_on_with_the_same_scores(broken, score, cache):
+    samples, _ = broken
+    names = ["el2n", "margin", "k_center"]
+    with pytest.warns(DropWarning):
+        expected = score(samples, names, Restless(), prefix="whole_", batch_size=10)
+    module = Restless(calls=4)  # one of them to try the model out
+    with pytest.raises(KeyboardInterrupt):
+        score(samples, names, module, batch_size=10)
+    assert "el2n" not in samples.get_field_schema()
+    assert list(cache.glob("checkpoint-*/*.pt"))
+    module = Restless()
+    with pytest.warns(DropWarning, match="2 of 60"):
+        found = score(samples, names, module, batch_size=10)
+    assert module.sizes == [2, 10, 9, 10]  # three batches were there; one image is broken
+    for name in names:
+        np.testing.assert_array_equal(found[name], expected[f"whole_{name}"])
+    assert list(cache.glob("*")) == []
+
+
+def test_other_weights_do_not_find_the_checkpoint(small, score, cache):
+    with pytest.raises(KeyboardInterrupt):
+        score(small, ["el2n"], Restless(calls=2), batch_size=20)
+    module = Restless()
+    with torch.no_grad():
+        module.inner[-1].bias += 1
+    score(small, ["el2n"], module, batch_size=20)
+    assert sum(module.sizes) == 62
+    assert len(list(cache.glob("*"))) == 1
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        lambda by: lambda image: by * TRANSFORM(image),
+        lambda by: functools.partial(lambda image, by: by * TRANSFORM(image), by=by),
+        lambda by: v2.Compose([TRANSFORM, v2.Lambda(lambda image: by * image)]),
+    ],
+    ids=["closure", "partial", "Lambda"],
+)
+def test_another_transform_does_not_find_the_checkpoint(small, score, pair):
+    interrupt(small, score, transform=pair(1))
+    assert scored_again(small, score, transform=pair(2)) == 60
+    assert scored_again(small, score, transform=pair(1)) == 40
+
+
+def test_a_transform_that_draws_at_random_never_finds_a_checkpoint(small, score):
+    rng = np.random.default_rng(0)
+
+    def transform(image):
+        return TRANSFORM(image) + rng.random()
+
+    interrupt(small, score, transform=transform)
+    assert scored_again(small, score, transform=transform) == 60
+
+
+def test_images_that_have_changed_do_not_find_the_checkpoint(small, score, tmp_path):
+    copies = [shutil.copy(path, tmp_path) for path in small.values("filepath")]
+    small.set_values("filepath", copies)
+    interrupt(small, score)
+    Image.new("RGB", (8, 8)).save(copies[3])
+    assert scored_again(small, score) == 60
+    assert scored_again(small, score, prefix="again_") == 60  # that one was removed
+
+
+@pytest.mark.parametrize("suffix", ["pt", "npy"])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"?" * len(data)],
+    ids=["empty", "truncated", "overwritten"],
+)
+def test_a_damaged_checkpoint_is_reported_and_left(small, score, cache, suffix, damage):
+    expected = score(small, ["k_center"], Restless(), "whole_")["whole_k_center"]
+    interrupt(small, score, ["k_center"])
+    (path,) = cache.glob(f"*/*.{suffix}")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(DropWarning, match=rf"checkpoint {path} is damaged .* again"):
+        assert scored_again(small, score, ["k_center"]) == 60
+    np.testing.assert_array_equal(small.values("k_center"), expected)
+    assert list(cache.glob("*")) == []
+
+
+def test_a_bit_that_flipped_in_a_checkpoint_is_noticed(small, score, cache):
+    interrupt(small, score)
+    (path,) = cache.glob("*/*.pt")
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1  # in the table
+    path.write_bytes(data)
+    with pytest.warns(DropWarning, match="is damaged"):
+        assert scored_again(small, score) == 60
+
+
+def test_a_failure_to_write_the_scores_does_not_cost_the_pass(small, score, monkeypatch, cache):
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_fields", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            scored_again(small, score, ["el2n", "k_center"])
+    assert scored_again(small, score, ["el2n", "k_center"]) == 0
+    assert small.exists("el2n").count() == small.exists("k_center").count() == 60
+    assert list(cache.glob("*")) == []
+
+
+def test_a_full_disk_is_reported_and_the_call_goes_on(small, score, monkeypatch, cache):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    expected = score(small, ["el2n", "k_center"], Restless(), "whole_")
+    for function in ("fsync", "posix_fallocate"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, function, full)
+            with pytest.warns(DropWarning, match="No space left on device") as caught:
+                interrupt(small, score, ["el2n", "k_center"])
+            assert len(caught) == 1
+            assert list(cache.glob("*")) == []
+            with pytest.warns(DropWarning, match="No space left on device"):
+                found = score(small, ["el2n", "k_center"], Restless())
+        for name, values in found.items():
+            np.testing.assert_array_equal(values, expected[f"whole_{name}"])

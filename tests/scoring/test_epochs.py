@@ -1,0 +1,32 @@
+"""Scores over epochs and windows, against the formulas of their papers."""
+
+import numpy as np
+import pytest
+from histories import record, trainings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from score_references import REFERENCES
+
+FORWARDS = st.just("training")
+SWITCHES = {
+    "el2n_mean": {"el2n_epochs": st.integers(1, 9), "el2n_forward": FORWARDS},
+    "dynamic_uncertainty": {
+        "window": st.integers(2, 6),
+        "last_window": st.sampled_from(["skip", "include"]),
+        "uncertainty_forward": FORWARDS,
+    },
+    "dual": {"window": st.integers(2, 6), "dual_epochs": st.integers(2, 9)},
+    "tdds": {"tdds_window": st.integers(3, 6), "tdds_epochs": st.integers(3, 9)},
+}
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.filterwarnings("ignore:After .* no sample has a value")
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_any_training_scores_as_the_papers_formula_says(name, data):
+    history, targets = data.draw(trainings(most_epochs=9))
+    switches = {switch: data.draw(values) for switch, values in SWITCHES[name].items()}
+    scores = record(history, targets, scores=[name], **switches).finish()[name]
+    expected = REFERENCES[name](history, targets, **switches)
+    np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,152 @@
+"""Which fields hold labels, groups and scores, and which end of a score is kept first."""
+
+import fiftyone as fo
+import pytest
+
+from fiftyone_drop import DropError, fields
+
+
+@pytest.fixture
+def varied(make_dataset):
+    """A dataset with a field of every kind."""
+    dataset = make_dataset(30)
+    dataset.add_sample_field("other", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    dataset.add_sample_field("boxes", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    for name, ftype, info in (
+        ("hard_high", fo.FloatField, {"hard": "high"}),
+        ("hard_low", fo.FloatField, {"hard": "low"}),
+        ("kept_low", fo.IntField, {"hard": None, "kept_first": "low"}),
+        ("plain", fo.FloatField, None),
+        ("odd", fo.FloatField, {"hard": "upwards"}),
+        ("count", fo.IntField, None),
+        ("flag", fo.BooleanField, None),
+        ("when", fo.DateTimeField, None),
+    ):
+        dataset.add_sample_field(name, ftype, info=info)
+    return dataset
+
+
+@pytest.fixture
+def refused():
+    """A function that expects a call to be refused for an argument; the message."""
+
+    def check(argument, call, *arguments):
+        with pytest.raises(DropError) as caught:
+            call(*arguments)
+        assert caught.value.argument == argument
+        return caught.value.message
+
+    return check
+
+
+@pytest.mark.parametrize("samples", [None, "digits", ["a.png"], 3, object()])
+def test_what_is_no_collection_is_refused(refused, samples):
+    message = refused("view", fields.check_collection, samples, "view")
+    assert type(samples).__name__ in message
+
+
+def test_a_collection_of_images_is_returned_as_it_is(dataset):
+    for samples in (dataset, dataset.view(), dataset.limit(3)):
+        assert fields.check_collection(samples) is samples
+
+
+def test_an_empty_view_is_refused(refused, dataset):
+    assert "empty" in refused("samples", fields.check_collection, dataset.limit(0))
+
+
+def test_labels_are_read_from_classifications_and_strings(refused, varied):
+    assert fields.label_path(varied, "ground_truth", "label_field") == "ground_truth.label"
+    assert fields.label_path(varied, "name", "label_field") == "name"
+    for name in (
+        "boxes",
+        "tags",
+        "metadata",
+        "plain",
+        "flag",
+        "when",
+        "id",
+        "ground_truth.label.x",
+    ):
+        message = refused("label_field", fields.label_path, varied, name, "label_field")
+        assert "['ground_truth', 'other', 'name', 'parity']" in message
+    assert "no field 'labels'" in refused(
+        "pred_field", fields.label_path, varied, "labels", "pred_field"
+    )
+
+
+def test_groups_may_be_flags_and_whole_numbers_too(refused, varied):
+    assert fields.group_path(varied, "flag") == "flag"
+    assert fields.group_path(varied, "count") == "count"
+    assert fields.group_path(varied, "parity") == "parity"
+    assert fields.group_path(varied, "other") == "other.label"
+    for name in ("plain", "boxes", "tags", "when", "nothing"):
+        refused("group_by", fields.group_path, varied, name)
+
+
+def test_the_class_of_a_sample_is_its_label_and_its_group(varied):
+    assert fields.class_paths(varied, "ground_truth", None) == ["ground_truth.label"]
+    assert fields.class_paths(varied, "name", "flag") == ["name", "flag"]
+
+
+def test_the_default_labels_are_the_only_ones_that_are_no_predictions(
+    refused, varied, dataset, predict
+):
+    assert fields.default_label_field(dataset) == "ground_truth"
+    message = refused("label_field", fields.default_label_field, varied)
+    assert "['ground_truth', 'other']" in message
+    assert fields.default_label_field(varied, besides=["other"]) == "ground_truth"
+    predict(dataset, "predictions", eval_key="val")
+    assert fields.default_label_field(dataset) == "ground_truth"
+    assert fields.default_label_field(dataset.limit(3)) == "ground_truth"
+
+
+def test_without_a_classification_the_string_fields_are_named(refused, dataset):
+    dataset.delete_sample_field("ground_truth")
+    assert "['name', 'parity']" in refused("label_field", fields.default_label_field, dataset)
+
+
+def test_fields_of_labels_come_classifications_first(varied):
+    expected = ["ground_truth", "other", "name", "parity"]
+    assert fields.class_label_fields(varied) == expected
+    known = [name for name in expected if fields.is_classification(varied.get_field(name))]
+    assert known == ["ground_truth", "other"]
+    assert not fields.is_classification(None)
+
+
+NUMBERS = ["hard_high", "hard_low", "kept_low", "plain", "odd", "count"]
+
+
+def test_numbers_are_floats_and_whole_numbers(refused, varied):
+    assert fields.number_fields(varied) == NUMBERS
+    for name in NUMBERS:
+        assert fields.number_field(varied, name, "score", "pass one") == name
+    for name in ("ground_truth", "flag", "name", "nothing", "", None, 3):
+        message = refused("score", fields.number_field, varied, name, "score", "pass one of these")
+        assert message.endswith("pass one of these")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("hard_high", "high"), ("hard_low", "low"), ("kept_low", "low"), ("plain", None)]
+    + [("odd", None)],
+)
+def test_the_end_that_is_kept_first_stands_in_the_field(refused, varied, name, first):
+    assert fields.first_end(varied.get_field(name)) == first
+    assert (name in fields.score_fields(varied)) == (first is not None)
+    if first is None:
+        message = refused("select", fields.highest_first, varied, name, "hardest")
+        assert f"'{name}' does not say which end is hard" in message
+    else:
+        assert fields.highest_first(varied, name, "hardest") == (first == "high")
+        assert fields.highest_first(varied, name, "easiest") == (first != "high")
+
+
+def test_the_remedy_for_a_field_without_a_direction_works(refused, varied):
+    message = refused("select", fields.highest_first, varied, "plain", "hardest")
+    line = message.split("set it with ")[1].replace(" (or 'low')", "")
+    exec(line, {"dataset": varied})
+    assert fields.highest_first(varied, "plain", "hardest")
+
+
+def test_known_fields_come_in_the_order_they_were_asked_for(varied):
+    assert fields.known_fields(varied, ["plain", "nothing", "name"]) == ["plain", "name"]

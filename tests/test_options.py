@@ -1,0 +1,132 @@
+"""The arguments of a pruning: parsed once, checked together, recorded as plain values."""
+
+import inspect
+import json
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+
+from fiftyone_drop import DropError, apply_drop
+from fiftyone_drop.options import DropOptions
+
+DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(apply_drop).parameters.items()
+    if name != "samples"
+} | {"density": 0.5}
+WRITING = ("key", "overwrite", "progress")  # not about what is decided
+
+
+def parse(**arguments):
+    return DropOptions.parse(DEFAULTS | arguments)
+
+
+def test_every_argument_of_the_call_but_those_of_the_writing_is_an_option():
+    assert set(parse().asked()) == set(DEFAULTS) - set(WRITING)
+
+
+def test_options_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        parse().density = 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "parsed"),
+    [
+        ("density", np.float32(0.25), 0.25),
+        ("folds", np.uint8(3), 3),
+        ("holdout", np.float64(0.5), 0.5),
+        ("rule", np.str_("balanced"), "balanced"),
+        ("keep", np.array("easiest"), "easiest"),
+        ("smoothing", 1, 1.0),
+        ("smoothing", "shrinkage", "shrinkage"),
+        ("min_per_class", np.int16(0), 0),
+        ("skip_unlabeled", np.bool_(True), True),
+        ("seed", np.array(-3), -3),
+    ],
+)
+def test_an_argument_becomes_a_plain_value(name, value, parsed):
+    found = getattr(parse(**{name: value}), name)
+    assert (found, type(found)) == (parsed, type(parsed))
+
+
+def test_recalls_become_floats_by_class():
+    recalls = parse(recalls={"cat": np.float32(0.5), ("dog", "in"): 1}).recalls
+    assert recalls == {"cat": 0.5, ("dog", "in"): 1.0}
+    assert {type(recall) for recall in recalls.values()} == {float}
+    with pytest.raises(DropError, match=r"^recalls: must be a number in \[0, 1\], for 'cat', but"):
+        parse(recalls={"cat": 1.5})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument", "words"),
+    [
+        ({"eval_key": "ev", "recalls": {}}, "eval_key", "pass one source of recalls"),
+        ({"recalls": {}, "validation": "view"}, "recalls", "['recalls', 'validation']"),
+        ({"pred_field": "p"}, "pred_field", "goes with validation=view only"),
+        ({"model": "m"}, "model", "goes with validation=view only"),
+        ({"validation": "view"}, "validation", "either pred_field"),
+        ({"validation": "view", "pred_field": "p", "model": "m"}, "validation", "either"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(arguments, argument, words):
+    with pytest.raises(DropError) as caught:
+        parse(**arguments)
+    assert caught.value.argument == argument
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "trains", "needs_recalls"),
+    [
+        ({}, True, True),
+        ({"rule": "proportional"}, True, False),
+        ({"rule": "proportional", "recalls": {}}, False, True),
+        ({"eval_key": "ev"}, False, True),
+        ({"validation": "view", "model": "m"}, False, True),
+    ],
+)
+def test_query_models_are_trained_for_want_of_another_source(arguments, trains, needs_recalls):
+    options = parse(**arguments)
+    assert (options.trains, options.needs_recalls) == (trains, needs_recalls)
+
+
+def test_a_rule_without_quotas_has_no_floor():
+    assert parse(min_per_class=3).floor == 3
+    assert parse(min_per_class=3, rule="none").floor == 0
+
+
+class Model:
+    """A model, of which a record can say the type alone."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"recalls": {("cat", "in"): 0.5, "dog": 0.1}},
+        {"validation": object(), "model": Model()},
+        {"validation": object(), "model": ["a-zoo-model", Model(), np.zeros(3)]},
+        {"validation": object(), "pred_field": "predictions"},
+        {"density": np.float32(0.5), "seed": np.int64(3), "holdout": np.float16(0.5)},
+    ],
+)
+def test_what_was_asked_is_plain(arguments):
+    asked = parse(**arguments).asked()
+    assert json.loads(json.dumps(asked)) == asked
+    assert {type(value) for value in asked.values()} <= {int, float, bool, str, type(None)}
+
+
+def test_what_was_asked_says_in_words_what_no_record_can_hold(dataset):
+    asked = parse(validation=dataset.limit(3), model=[Model(), "zoo"]).asked()
+    assert asked["validation"].startswith("a view with the stages")
+    assert "limit=3" in asked["validation"]
+    assert asked["model"] == "a Model, zoo"
+    assert parse(validation=dataset, model="m").asked()["validation"] == "the whole dataset"
+    assert (
+        parse(recalls=dict.fromkeys(range(2000), 0.5))
+        .asked()["recalls"]
+        .startswith("given for 2,000")
+    )
+    long = parse(validation=dataset.select(dataset.values("id")), model="m").asked()["validation"]
+    assert len(long) < 600

@@ -1,0 +1,195 @@
+"""What ``precheck`` says before a call is what the call then does."""
+
+import fiftyone as fo
+import pytest
+
+import fiftyone_drop as fod
+from fiftyone_drop import DropError, precheck
+from fiftyone_drop.scoring import SCORES
+
+
+def refusal(call):
+    """The argument and the message of the error that a call raises; None where it passes."""
+    try:
+        call()
+    except DropError as error:
+        return error.argument, error.message
+    return None
+
+
+# -- fields and samples ---------------------------------------------------------------------------
+
+
+def test_fields_are_offered_for_what_calls_accept_them_as(dataset, predict):
+    predict(dataset)
+    dataset.add_sample_field("el2n", fo.FloatField, info={"hard": "high"})
+    dataset.add_sample_field("no_direction", fo.FloatField)
+    dataset.add_sample_field("lit", fo.BooleanField)
+    assert precheck.label_fields(dataset) == ["ground_truth", "predictions", "name", "parity"]
+    assert "ground_truth" not in precheck.label_fields(dataset, besides="ground_truth")
+    assert precheck.score_fields(dataset) == ["el2n"]
+    groups = precheck.group_fields(dataset, "ground_truth")
+    assert {"parity", "lit"} <= set(groups)
+    assert "ground_truth" not in groups
+
+
+def test_the_default_label_field_is_that_of_the_call(dataset, predict):
+    predict(dataset, eval_key="ev")
+    assert precheck.default_label_field(dataset) == "ground_truth"
+    dataset.set_values("other", [fo.Classification(label="x")] * len(dataset))
+    said = refusal(lambda: precheck.default_label_field(dataset))
+    assert said == refusal(lambda: fod.plan_drop(dataset, 0.5, rule="proportional"))
+    assert said[0] == "label_field"
+
+
+def test_an_empty_target_is_refused_as_by_the_call(make_dataset):
+    empty = make_dataset(rows=[])
+    said = refusal(lambda: precheck.target_size(empty))
+    assert said == refusal(lambda: fod.plan_drop(empty, 0.5))
+
+
+def test_class_sizes_leave_out_samples_without_a_label(dataset):
+    dataset[:5].set_values("ground_truth", [None] * 5)
+    sizes = precheck.class_sizes(dataset, "ground_truth")
+    plan = fod.plan_drop(
+        dataset, 0.5, label_field="ground_truth", rule="proportional", skip_unlabeled=True
+    )
+    assert sizes == plan.table.by_class("sizes")
+    assert refusal(lambda: precheck.class_sizes(dataset, "nowhere"))[0] == "label_field"
+
+
+def test_an_overlap_is_counted(dataset):
+    assert precheck.overlap(dataset[:100], dataset[90:120]) == (10, 30)
+    assert precheck.overlap(dataset[:100], dataset[100:]) == (0, 200)
+
+
+def test_the_held_out_samples_are_not_trained_on():
+    assert precheck.training_size(60, 0.25) == 45
+    assert refusal(lambda: precheck.training_size(60, 1))[0] == "holdout"
+
+
+# -- sources of recalls ---------------------------------------------------------------------------
+
+
+def test_evaluations_and_runs_are_offered_for_their_own_classes(dataset, predict, recalls):
+    predict(dataset, eval_key="ev")
+    dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls, key="with_recalls")
+    dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional", key="without")
+    assert precheck.evaluations(dataset, "ground_truth") == {"ev": "predictions"}
+    assert precheck.evaluations(dataset, "name") == {}
+    assert precheck.runs_with_recalls(dataset, "ground_truth") == ["with_recalls"]
+    assert precheck.runs_with_recalls(dataset, "name") == []
+    assert precheck.runs_with_recalls(dataset, "ground_truth", "parity") == []
+
+
+def test_classes_without_a_validation_sample_are_named():
+    assert precheck.unmeasured(["cat", "dog"], ["dog"]) == "no validation sample of 'cat'"
+    assert precheck.unmeasured(["cat"], ["dog", "cat"]) is None
+
+
+# -- effects --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["proportional", "none"])
+@pytest.mark.parametrize(("density", "floor"), [(0.3, 1), (0.1, 20), (0, 1), (0.5, -1), (1, 0)])
+def test_a_pruning_keeps_or_refuses_what_was_said(dataset, rule, density, floor):
+    sizes = precheck.class_sizes(dataset, "ground_truth").values()
+
+    def say():
+        return precheck.kept(len(dataset), density, sizes, rule, floor)
+
+    def plan():
+        return fod.plan_drop(
+            dataset, density, label_field="ground_truth", rule=rule, min_per_class=floor
+        )
+
+    said, done = refusal(say), refusal(plan)
+    assert (said is None) == (done is None)
+    if said is None:
+        assert say() == plan().table.quotas.sum()
+    else:
+        assert said[0] == done[0]
+
+
+def test_a_run_keeps_what_was_said_of_its_new_density(dataset, recalls):
+    dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls)
+    said = precheck.kept_by_run(fod.load_drop(dataset, "drop"), 0.2)
+    counts = fod.set_density(dataset, "drop", 0.2).count_values("ground_truth.label")
+    name, quota, size = said.fewest
+    assert (said.kept, said.size) == (sum(counts.values()), 300)
+    assert quota == counts[name] == min(counts.values())
+    assert size == dataset.count_values("ground_truth.label")[name]
+    too_small = refusal(lambda: precheck.kept_by_run(fod.load_drop(dataset, "drop"), 0.001))
+    assert too_small == refusal(lambda: fod.set_density(dataset, "drop", 0.001))
+
+
+def test_what_a_run_owns_is_gone_when_it_is_deleted(dataset, recalls):
+    dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls)
+    dataset.delete_saved_view("drop-pruned")
+    assert precheck.outputs(dataset, "drop") == (
+        ["drop_keep_at", "drop_kept"],
+        ["drop-kept"],
+        None,
+    )
+    fod.delete_drop(dataset, "drop")
+    assert precheck.outputs(dataset, "drop") == ([], [], None)
+    assert not dataset.has_field("drop_kept")
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_with_their_state_and_the_newest_is_complete(dataset):
+    for key in ("b", "a", "c"):
+        dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional", key=key)
+    assert precheck.newest_run(dataset) == "c"
+    config = fod.load_drop(dataset, "c").config
+    config.complete = False
+    dataset.update_run_config("c", config)
+    assert precheck.runs(dataset) == {"a": True, "b": True, "c": False}
+    assert precheck.newest_run(dataset) == "a"
+    assert precheck.runs_behind(dataset.match(fo.ViewField("b_kept"))) == ["b"]
+    assert precheck.runs_behind(dataset) == []
+
+
+def test_the_version_of_a_run_changes_with_the_run_alone(dataset):
+    def apply(**more):
+        dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional", **more)
+
+    apply()
+    versions = [precheck.run_version(dataset, "drop")]
+    apply(key="other")
+    assert precheck.run_version(dataset, "drop") == versions[0]
+    fod.set_density(dataset, "drop", 0.3)
+    versions.append(precheck.run_version(dataset, "drop"))
+    apply(overwrite=True)
+    versions.append(precheck.run_version(dataset, "drop"))
+    assert len(set(versions)) == 3
+    assert refusal(lambda: precheck.run_version(dataset, "gone"))[0] == "key"
+
+
+def test_a_run_without_its_order_is_refused(dataset):
+    dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional")
+    assert refusal(lambda: precheck.check_run(dataset, "drop")) is None
+    dataset.delete_sample_field("drop_keep_at")
+    said = refusal(lambda: precheck.check_run(dataset, "drop"))
+    assert said == refusal(lambda: fod.set_density(dataset, "drop", 0.3))
+
+
+# -- scores and query models ----------------------------------------------------------------------
+
+
+def test_every_score_is_one_of_some_model():
+    training, logits, images = map(precheck.scores_of, ("training", "logits", "images"))
+    assert training.keys() | images.keys() == SCORES.keys()
+    assert logits.keys() < images.keys()
+    assert training.keys() & images.keys() == {"el2n"}
+
+
+def test_a_field_with_something_else_is_refused_as_a_score_field(dataset):
+    dataset.add_sample_field("el2n", fo.FloatField)
+    fields = {"margin": "margin", "el2n": "el2n"}
+    refused = refusal(lambda: precheck.check_score_fields(dataset, fields, overwrite=False))
+    assert refused[0] == "prefix"
+    assert "'el2n'" in refused[1]
+    assert refusal(lambda: precheck.check_score_fields(dataset, fields, overwrite=True)) is None

@@ -1,0 +1,141 @@
+"""Runs are written, moved and deleted; what else a dataset has stays as it was."""
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+
+import fiftyone_drop as fod
+from fiftyone_drop import DropError
+
+
+def state(dataset):
+    """Everything about a dataset that a drop run could change."""
+    dataset.reload()
+    return (
+        sorted(dataset.get_field_schema()),
+        sorted(dataset.list_saved_views()),
+        sorted(dataset.list_runs()),
+        sorted(dataset.list_evaluations()),
+    )
+
+
+def test_moving_the_density_moves_the_saved_views_and_the_record(dataset, recalls):
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    sample = dataset[dataset.match(F("drop_kept") == False).first().id]  # noqa: E712
+    for density in (0.2, 0.9, 1.0):
+        expected = set(fod.drop_view(dataset, "drop", density).values("id"))
+        view = fod.set_density(dataset, "drop", density)
+        assert set(view.values("id")) == expected
+        assert set(dataset.load_saved_view("drop-kept").values("id")) == expected
+        run = fod.load_drop(dataset, "drop")
+        assert run.density == run.table.density == density
+        assert view.count_values("ground_truth.label") == run.table.by_class("quotas")
+    assert sample.drop_kept is True
+
+
+@pytest.mark.parametrize("density", [0, 1.5, "0.5", 0.001])
+def test_moving_to_a_bad_density_changes_nothing(dataset, recalls, density):
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    with pytest.raises(DropError, match="density"):
+        fod.set_density(dataset, "drop", density)
+    with pytest.raises(DropError, match="density"):
+        fod.drop_view(dataset, "drop", density)
+    assert fod.load_drop(dataset, "drop").density == 0.5
+    assert len(dataset.load_saved_view("drop-kept")) == 150
+
+
+def test_moving_the_density_may_not_empty_a_class_either(dataset, recalls):
+    nearly = recalls | {"zero": 0.99}
+    dataset.apply_drop(density=0.9, recalls=nearly, min_per_class=0)
+    with pytest.raises(DropError, match="nothing would be kept of 'zero'"):
+        fod.set_density(dataset, "drop", 0.05)
+
+
+@pytest.mark.parametrize("delete", [fod.delete_drop, fo.Dataset.delete_run])
+def test_deleting_a_run_leaves_the_dataset_as_it_was(dataset, recalls, delete):
+    before = state(dataset)
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    assert state(dataset) != before
+    delete(dataset, "drop")
+    assert state(dataset) == before
+    stored = dataset._sample_collection.find_one()
+    assert not [name for name in stored if name.startswith("drop")]
+
+
+def test_overlapping_runs_do_not_disturb_each_other(dataset, recalls):
+    dataset[:200].apply_drop(density=0.5, recalls=recalls, key="one")
+    one = dataset.values("one_keep_at")
+    dataset[100:].apply_drop(density=0.3, recalls=recalls, key="two", overwrite=True)
+    assert fod.list_drops(dataset) == ["one", "two"]
+    assert dataset.values("one_keep_at") == one
+    fod.delete_drop(dataset, "two")
+    assert dataset.values("one_keep_at") == one
+    assert len(dataset.load_saved_view("one-kept")) == 100
+
+
+def test_overwriting_replaces_the_whole_run(dataset, recalls):
+    dataset[:200].apply_drop(density=0.5, recalls=recalls)
+    view = dataset[150:].apply_drop(density=0.4, recalls=recalls, overwrite=True)
+    assert len(view) == 60
+    assert dataset[:150].values("drop_keep_at") == [None] * 150
+    assert fod.load_drop(dataset, "drop").density == 0.4
+
+
+def test_a_target_view_of_many_ids_is_recorded_without_them(dataset, recalls, monkeypatch):
+    monkeypatch.setattr("fiftyone_drop.run_changes.MAX_VIEW_BYTES", 1000)
+    target = dataset.select(dataset.values("id")[:200])
+    view = target.apply_drop(density=0.5, recalls=recalls)
+    assert len(view) == 100
+    assert dataset.load_run_view("drop") == dataset
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+@pytest.mark.usefixtures("few_steps")
+def test_deleting_the_run_deletes_what_it_had_to_predict(dataset):
+    before = sorted(dataset.get_field_schema())
+    dataset.apply_drop(density=0.5, holdout=0.3)
+    assert dataset.exists("drop_pred").count() == dataset.exists("drop_eval").count() == 91
+    assert fod.load_drop(dataset, "drop").table.support.sum() == 91
+    fod.delete_drop(dataset, "drop")
+    assert sorted(dataset.get_field_schema()) == before
+    assert dataset.list_evaluations() == []
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+@pytest.mark.usefixtures("few_steps")
+def test_string_labels_are_predicted_too_but_fiftyone_cannot_evaluate_them(dataset):
+    dataset.delete_sample_field("ground_truth")
+    dataset.apply_drop(density=0.5, label_field="name", holdout=0.3)
+    run = fod.load_drop(dataset, "drop")
+    assert run.config.written_eval_key is None
+    assert dataset.list_evaluations() == []
+    predicted = dataset.exists("drop_pred")
+    right = np.array(predicted.values("drop_pred.label")) == np.array(predicted.values("name"))
+    assert right.sum() == run.table.correct.sum()
+
+
+def test_a_plan_without_its_key_or_with_an_odd_flag_writes_nothing(dataset):
+    plan = fod.plan_drop(dataset, 0.5, rule="proportional")
+    before = state(dataset)
+    for arguments in ({"key": "a b"}, {"overwrite": "yes"}, {"key": None}):
+        with pytest.raises(DropError, match=f"^{next(iter(arguments))}: "):
+            plan.apply(**arguments)
+    assert state(dataset) == before
+
+
+def test_a_run_that_does_not_exist_cannot_be_moved_or_deleted(dataset):
+    with pytest.raises(DropError, match=r"^key: .* does not exist; the runs are \[\]"):
+        fod.set_density(dataset, "drop", 0.5)
+    with pytest.raises(DropError, match=r"^key: .* has no drop run 'drop'; the runs are \[\]"):
+        fod.delete_drop(dataset, "drop")
+
+
+@pytest.mark.parametrize("rule", ["drop", "none"])
+def test_a_run_that_was_moved_and_moved_back_is_as_it_was(dataset, recalls, rule):
+    view = dataset.apply_drop(density=0.5, recalls=recalls, rule=rule)
+    kept, table = view.values("id"), str(fod.load_drop(dataset, "drop").table)
+    fod.set_density(dataset, "drop", 0.2)
+    assert view.values("id") != kept
+    assert fod.set_density(dataset.limit(3), "drop", 0.5).values("id") == kept
+    assert str(fod.load_drop(dataset, "drop").table) == table

@@ -1,0 +1,105 @@
+"""A key is refused where a run under it would replace something else."""
+
+import fiftyone as fo
+import pytest
+from fiftyone import ViewField as F
+
+from fiftyone_drop import DropError, load_drop
+from fiftyone_drop.run_keys import check_key
+
+PROPORTIONAL = {"density": 0.5, "rule": "proportional", "label_field": "ground_truth"}
+
+
+@pytest.fixture
+def refused(dataset):
+    """A function that expects a key to be refused for an argument, with some words."""
+
+    def check(argument, *words, samples=None, key="drop", overwrite=True, eval_key=None):
+        with pytest.raises(DropError) as caught:
+            check_key(dataset if samples is None else samples, key, overwrite, eval_key)
+        assert caught.value.argument == argument
+        for word in words:
+            assert word in caught.value.message
+
+    return check
+
+
+def test_a_key_that_is_no_field_name(refused):
+    for key in ("", "1st", "a b", "a-b", "_x", "a.b", None, 3):
+        refused("key", repr(key), key=key)
+
+
+def test_a_free_key_is_returned(dataset):
+    assert check_key(dataset, "drop", overwrite=False) == "drop"
+    assert check_key(dataset.limit(3), "größe_2", overwrite=True) == "größe_2"
+
+
+def test_a_key_of_a_run_may_be_used_again_with_overwrite_alone(dataset, refused):
+    dataset.apply_drop(**PROPORTIONAL)
+    refused("key", "pass overwrite=True", overwrite=False)
+    assert check_key(dataset, "drop", overwrite=True) == "drop"
+
+
+def test_a_key_of_a_run_that_was_not_written_to_its_end_is_free(dataset):
+    dataset.apply_drop(**PROPORTIONAL)
+    config = load_drop(dataset, "drop").config
+    config.complete = False
+    dataset.update_run_config("drop", config)
+    assert check_key(dataset, "drop", overwrite=False) == "drop"
+
+
+def test_a_key_that_is_taken_by_another_kind_of_run(refused, dataset):
+    dataset.register_run("drop", dataset.init_run())
+    refused("key", "no drop run")
+
+
+@pytest.mark.parametrize("field", ["drop_keep_at", "drop_kept", "drop_pred", "drop_eval"])
+def test_a_field_name_that_is_taken(refused, dataset, field):
+    dataset.add_sample_field(field, fo.FloatField)
+    refused("key", f"'{field}'")
+
+
+def test_a_field_that_a_run_of_the_key_does_not_own_stays_taken(refused, dataset):
+    """The run made no predictions, so a field of that name is somebody else's."""
+    dataset.apply_drop(**PROPORTIONAL)
+    dataset.add_sample_field("drop_pred", fo.FloatField)
+    refused("key", "'drop_pred' exists and belongs to no drop run")
+
+
+@pytest.mark.parametrize("name", ["drop-kept", "drop_kept", "Drop Kept", "DROP-PRUNED"])
+def test_a_saved_view_of_the_same_name_or_slug(refused, dataset, name):
+    dataset.save_view(name, dataset.limit(3))
+    refused("key", f"'{name}'")
+    assert len(dataset.load_saved_view(name)) == 3
+
+
+def test_an_evaluation_of_the_name_that_would_be_needed(refused, dataset, predict):
+    predict(dataset, "predictions", eval_key="drop_eval")
+    refused("key", "'drop_eval'")
+
+
+def test_a_target_view_that_rests_on_the_run_to_be_replaced(refused, dataset, recalls):
+    kept = dataset.apply_drop(density=0.5, recalls=recalls)
+    refused("key", "depends on ['drop_kept']", samples=kept)
+    with pytest.raises(DropError, match=r"key: .* depends on \['drop_kept'\]"):
+        kept.apply_drop(density=0.5, recalls=recalls, overwrite=True)
+    refused("key", "depends on ['drop_keep_at']", samples=dataset.sort_by("drop_keep_at"))
+    assert len(kept.apply_drop(density=0.5, recalls=recalls, key="again")) == 75
+
+
+def test_a_target_view_of_a_field_with_a_longer_name_does_not_rest_on_the_run(dataset):
+    dataset.apply_drop(**PROPORTIONAL)
+    for name in ("drop_kept_too", "not_drop_kept"):
+        dataset.set_values(name, [True] * 300)
+        assert check_key(dataset.match(F(name) == True), "drop", overwrite=True)  # noqa: E712
+
+
+def test_an_evaluation_that_belongs_to_the_run_to_be_replaced(refused, dataset, recalls, predict):
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    predict(dataset, "predictions", eval_key="drop_eval")
+    config = load_drop(dataset, "drop").config
+    config.written["eval_key"] = "drop_eval"
+    dataset.update_run_config("drop", config)
+    refused("eval_key", "load_drop(dataset, 'drop').recalls", eval_key="drop_eval")
+    with pytest.raises(DropError, match="eval_key: 'drop_eval' belongs to the run"):
+        dataset.apply_drop(0.5, eval_key="drop_eval", overwrite=True)

@@ -1,0 +1,169 @@
+"""What is written is what FiftyOne reads back, and of other samples and things nothing changes."""
+
+import fiftyone as fo
+import numpy as np
+import pytest
+
+from fiftyone_drop import DropError, reader, store
+from fiftyone_drop.store import FieldValues
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    """Several messages of several statements for the few samples."""
+    monkeypatch.setattr(store, "BATCH", 64)
+    monkeypatch.setattr(store, "STATEMENT", 10)
+
+
+@pytest.fixture
+def part(dataset):
+    """200 of 300 samples, in another order."""
+    return dataset.shuffle(seed=3)[:200]
+
+
+def test_fields_hold_their_values_and_other_samples_none(dataset, part):
+    rng = np.random.default_rng(0)
+    numbers, flags = rng.normal(size=200), rng.random(200) < 0.5
+    store.write_fields(
+        dataset,
+        reader.read_ids(part),
+        {
+            "number": FieldValues(fo.FloatField, numbers, "A number", {"hard": "high"}),
+            "flag": FieldValues(fo.BooleanField, flags, "A flag"),
+        },
+    )
+    ids = part.values("id")
+    written = dict(zip(ids, zip(numbers.tolist(), flags.tolist(), strict=True), strict=True))
+    for sample_id, *values in zip(*dataset.values(["id", "number", "flag"]), strict=True):
+        assert tuple(values) == written.get(sample_id, (None, None))
+    field = dataset.get_field("number")
+    assert isinstance(field, fo.FloatField)
+    assert (field.description, field.info) == ("A number", {"hard": "high"})
+    assert isinstance(dataset.get_field("flag"), fo.BooleanField)
+    assert dataset.get_field("flag").info is None
+
+
+def test_a_sample_that_is_loaded_and_the_time_of_its_change_follow(dataset, part):
+    inside, outside = part.first(), dataset.exclude(part.values("id")).first()
+    inside, outside = dataset[inside.id], dataset[outside.id]
+    before = inside.last_modified_at, outside.last_modified_at
+    values = FieldValues(fo.FloatField, np.ones(200), "One")
+    store.write_fields(dataset, reader.read_ids(part), {"one": values})
+    assert (inside.one, outside.one) == (1, None)
+    assert inside.last_modified_at > before[0]
+    assert outside.last_modified_at == before[1]
+
+
+@pytest.mark.parametrize("confidences", [None, np.linspace(0, 1, 200, dtype=np.float32)])
+def test_classifications_are_as_fiftyone_makes_them(dataset, part, confidences):
+    labels = ["$odd", "a.b"] * 100
+    values = FieldValues(fo.Classification, labels, "A guess", None, confidences)
+    store.write_fields(dataset, reader.read_ids(part), {"guess": values})
+    dataset.reload()
+    guesses = dataset.select(part.values("id"), ordered=True).values("guess")
+    assert [guess.label for guess in guesses] == labels
+    expected = [None] * 200 if confidences is None else confidences.tolist()
+    assert [guess.confidence for guess in guesses] == expected
+    assert len({guess.id for guess in guesses}) == 200
+    by_fiftyone = fo.Classification(label="$odd", confidence=0.5).to_dict()
+    stored = dataset._sample_collection.find_one({"guess.label": "$odd"})["guess"]
+    assert stored.keys() == by_fiftyone.keys()
+    assert stored["_cls"] == by_fiftyone["_cls"]
+
+
+def test_progress_is_told_of_every_sample(dataset, part):
+    told = []
+    values = FieldValues(fo.FloatField, np.ones(200), "One")
+    ids = reader.read_ids(part)
+    store.write_fields(
+        dataset, ids, {"one": values}, progress=lambda bar: told.append(bar.iteration)
+    )
+    assert told[-1] == 200
+
+
+def test_after_an_error_nothing_more_is_written(dataset, part, monkeypatch):
+    """The caller cleans up, so no thread may write behind its back."""
+    update, calls = store._update, []
+
+    def fail(*arguments):
+        calls.append(arguments)
+        if len(calls) == 8:  # in the second message
+            raise RuntimeError("no connection")
+        return update(*arguments)
+
+    monkeypatch.setattr(store, "_update", fail)
+    monkeypatch.setattr(store, "THREADS", 1)
+    values = FieldValues(fo.FloatField, np.ones(200), "One")
+    with pytest.raises(RuntimeError, match="no connection"):
+        store.write_fields(dataset, reader.read_ids(part), {"one": values})
+    dataset.reload()
+    assert len(dataset.exists("one")) <= 128
+
+
+def test_what_is_kept_is_written_again_for_samples_of_the_run_alone(dataset):
+    dataset.add_sample_field("kept", fo.BooleanField)
+    keep_at = [None if i < 50 else i / 300 for i in range(300)]
+    dataset.set_values("keep_at", keep_at)
+    dataset.set_values("kept", [None if d is None else d <= 0.9 for d in keep_at])
+    times = dict(zip(*dataset.values(["id", "last_modified_at"]), strict=True))
+    store.rewrite_kept(dataset, "keep_at", "kept", 0.5)
+    assert dataset.values("kept") == [None if d is None else d <= 0.5 for d in keep_at]
+    changed = [
+        i
+        for i, time in zip(*dataset.values(["id", "last_modified_at"]), strict=True)
+        if time > times[i]
+    ]
+    expected = [
+        i for i, d in zip(dataset.values("id"), keep_at, strict=True) if d and 0.5 < d <= 0.9
+    ]
+    assert changed == expected
+
+
+@pytest.mark.parametrize("eval_key", [None, "val"])
+def test_predictions_are_written_evaluated_and_deleted(dataset, part, eval_key):
+    before = sorted(dataset.get_field_schema())
+    values = FieldValues(fo.Classification, ["zero"] * 200, "All the same", None, np.ones(200))
+    store.write_predictions(
+        dataset, reader.read_ids(part), values, "guess", "ground_truth", eval_key
+    )
+    assert len(dataset.exists("guess")) == 200
+    assert dataset.list_evaluations() == [eval_key] * (eval_key is not None)
+    if eval_key:
+        zeros = part.values("ground_truth.label").count("zero")
+        assert dataset.count_values("val") == {True: zeros, False: 200 - zeros, None: 100}
+    store.delete_predictions(dataset, "guess", eval_key)
+    assert sorted(dataset.get_field_schema()) == before
+    assert dataset.list_evaluations() == []
+    store.delete_predictions(dataset, "guess", eval_key)  # there is nothing left, and no error
+    store.delete_predictions(dataset, None, None)
+
+
+def test_fields_are_deleted_as_far_as_they_exist(dataset):
+    store.delete_fields(dataset, ["nothing", "parity"])
+    store.delete_fields(dataset, ["parity"])
+    assert "parity" not in dataset.get_field_schema()
+    assert "parity" not in dataset._sample_collection.find_one()
+    assert dataset.has_field("name")
+
+
+def test_saved_views_follow_their_field(dataset):
+    dataset.set_values("kept", [True] * 100 + [False] * 150 + [None] * 50)
+    store.save_views(dataset, "a-kept", "a-pruned", "kept", "a")
+    assert dataset.load_saved_view("a-kept").values("id") == dataset[:100].values("id")
+    assert dataset.load_saved_view("a-pruned").values("id") == dataset[100:250].values("id")
+    assert "'a' prunes" in dataset.get_saved_view_info("a-pruned")["description"]
+    dataset.set_values("kept", [True] * 300)
+    assert len(dataset.load_saved_view("a-kept")) == 300
+    store.delete_views(dataset, ["a-kept", "nothing"])
+    assert dataset.list_saved_views() == ["a-pruned"]
+
+
+@pytest.mark.parametrize("name", ["my-view", "My View", "my_view", "MY-VIEW"])
+def test_a_view_that_would_replace_another_is_refused(dataset, name):
+    dataset.save_view("my-view", dataset.limit(3))
+    with pytest.raises(
+        DropError, match=f"^key: the saved view '{name}' cannot be made, .*'my-view'"
+    ):
+        store.check_views_free(dataset, ["free", name], own=[])
+    store.check_views_free(dataset, [name], own=["my-view"])
+    store.check_views_free(dataset, ["my-views"], own=[])
