@@ -30,7 +30,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from reporting import report
 
-from fiftyone_drop.allocation import kept_size
+from fiftyone_drop.density import kept_size
 from fiftyone_drop.views import in_part
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))

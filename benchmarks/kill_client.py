@@ -26,7 +26,7 @@ from data_layer import fill, recalls_of
 from reporting import emit, machine
 
 import fiftyone_drop as fod
-from fiftyone_drop.plan import plan_drop  # imported before forking, as all that is slow
+from fiftyone_drop.pruning import plan_drop  # imported before forking, as all that is slow
 
 KEY, OTHER = "drop", "other"
 CLASSES = 100

@@ -32,8 +32,9 @@ from torch import nn
 from torchvision.transforms import v2
 
 import fiftyone_drop as fod
-from fiftyone_drop.models.image_reader import ImageReader, Transformed
-from fiftyone_drop.scores import compute
+from fiftyone_drop.engine.images import Transformed
+from fiftyone_drop.engine.reader import ImageReader, positions
+from fiftyone_drop.score_fields import compute
 
 SCORES = ("el2n", "entropy", "margin", "loss", "grand_last_layer")
 TRANSFORM = v2.Compose(
@@ -47,11 +48,11 @@ TRANSFORM = v2.Compose(
 
 def bare(paths: list[str], module: nn.Module, args: argparse.Namespace) -> None:
     """The loop that everybody writes, with our worker threads."""
-    reader = ImageReader(paths, [Transformed(TRANSFORM)], args.workers, args.device != "cpu")
+    pin = args.device != "cpu"
+    reader = ImageReader(paths, [Transformed(TRANSFORM)], workers=args.workers, pin=pin)
     reader.probe(0)
-    spans = (range(i, min(i + args.batch, len(paths))) for i in range(0, len(paths), args.batch))
     with torch.inference_mode(), torch.autocast(args.device, torch.float16, args.device != "cpu"):
-        for batch in reader.batches(spans):
+        for batch in reader.batches(positions(0, len(paths), args.batch)):
             logits = module(to_device(batch.inputs[0], args.device))
     logits.cpu()
 

@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    Locator,
+    Page,
+    Request,
+    TimeoutError,
+    expect,
+    sync_playwright,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FLAGS = [
@@ -27,7 +35,11 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-PATIENCE_S = 60  # cores may be shared: what is waited for takes a second or two on idle ones
+PATIENCE_S = 60  # cores may be shared; on idle ones the page takes a second or two
+COUNT_FITS = """(pattern) => {
+  const counts = document.querySelector('[data-cy="entry-counts"]');
+  return counts !== null && new RegExp(pattern).test(counts.innerText.trim());
+}"""
 
 expect.set_options(timeout=PATIENCE_S * 1000)
 
@@ -41,7 +53,7 @@ def find_chromium() -> str | None:
 
 
 def copy_plugin(folder: Path) -> Path:
-    """Copy the plugin, and no more than that, into a folder of plugins; where it lies then."""
+    """Copy the plugin alone into a folder of plugins; returns its folder there."""
     plugin = folder / "fiftyone-drop"
     shutil.copytree(
         REPOSITORY / "plugins" / "drop",
@@ -119,9 +131,9 @@ class AppPage:
 
     Attributes:
         page: the Playwright page
-        errors: the errors of the browser's console so far, without what differs between loads
+        errors: the errors of the browser's console so far, as :func:`anonymous` leaves them
         requests: the requests so far
-        open_requests: those that are not answered yet
+        open_requests: the requests that have no answer yet
     """
 
     def __init__(self, browser: Browser, server: AppServer, theme: str = "dark"):
@@ -172,18 +184,22 @@ class AppPage:
         self.samples.first.wait_for(timeout=3 * PATIENCE_S * 1000)
 
     def expect_count(self, count: int) -> None:
-        """Wait until the grid says that it shows so many samples."""
+        """Wait until the grid says that it shows this number of samples."""
         words = "sample" if count == 1 else "samples"
-        expect(self.counts).to_have_text(re.compile(rf"^\D*{count:,}( of [\d,]+)? {words}\D*$"))
+        pattern = rf"^\D*{count:,}( of [\d,]+)? {words}\D*$"
+        # At each frame of the page, where `expect` looks once a second
+        with contextlib.suppress(TimeoutError):
+            self.page.wait_for_function(COUNT_FITS, arg=pattern, timeout=PATIENCE_S * 1000)
+        expect(self.counts).to_have_text(re.compile(pattern), timeout=1000)
 
     @property
     def samples(self) -> Locator:
-        """The samples that the grid shows."""
+        """The samples in the grid."""
         return self.page.locator('[data-cy="looker"]')
 
     @property
     def counts(self) -> Locator:
-        """What the grid says that it shows, such as "300 samples"."""
+        """The words above the grid, such as "300 samples"."""
         return self.page.locator('[data-cy="entry-counts"]').first
 
     @property
@@ -194,26 +210,26 @@ class AppPage:
     # -- operators --
 
     def search_operators(self, words: str) -> Locator:
-        """Open the operator browser and type; what it lists."""
+        """Open the operator browser and type; returns its list."""
         self.page.locator('[data-cy="action-browse-operations"]').first.click()
         self.page.locator('[data-cy="operators-browser-search"]').fill(words)
         return self.page.locator('[data-cy="operators-browser"]')
 
     def open_form(self, label: str) -> Locator:
-        """Choose an operator in the operator browser; its form, once it can be filled in."""
+        """Choose an operator in the operator browser; returns its form, ready to be filled in."""
         self.search_operators(label).get_by_text(label, exact=True).click()
         return self.form()
 
     def form(self) -> Locator:
-        """The form that is open, once it can be filled in."""
+        """The open form, ready to be filled in."""
         form = self.page.locator('[data-cy="operators-prompt-modal"]')
         expect(form.get_by_role("button", name="Execute")).to_be_visible()
         return form
 
     def execute(self, form: Locator) -> None:
-        """Execute what a form says, once it is valid.
+        """Execute a form once it is valid.
 
-        While the App validates, now and then, it takes a click for nothing: then click again.
+        A click while the App validates may have no effect: then click again.
         """
         self.settle()
         button = form.get_by_role("button", name="Execute")
@@ -226,7 +242,7 @@ class AppPage:
     # -- panels --
 
     def open_panel(self, name: str) -> Locator:
-        """Open a panel beside the grid, or find it open; its content."""
+        """Open a panel beside the grid unless it is open; returns its content."""
         content = self.page.locator(f'[data-cy="panel-content-{name}"]')
         tab = self.page.locator(f'[data-cy="panel-tab-{name.lower()}"]')
         if tab.count() == 0:

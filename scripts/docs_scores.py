@@ -21,9 +21,9 @@ Written by `scripts/docs_scores.py` from the registry; a test compares them. "Ha
 is hard, and so what `apply_drop(select=..., keep="hardest")` keeps first. A switch is passed to
 `compute_scores` or `DynamicsRecorder` by its name; its default comes first.
 
-`compute_scores` computes all that it is asked for in one pass over the images. `DynamicsRecorder`
-records all of its scores from the logits of one training run. A score of your own is a function
-and `fiftyone_drop.scoring.register_score`.
+`compute_scores` computes all of its scores in one pass over the images. `DynamicsRecorder` records
+all of its scores from the logits of one training run. For a score of your own see
+[Your own score, your own rule](extending.md).
 """
 
 

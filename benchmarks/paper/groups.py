@@ -36,7 +36,7 @@ from torch.nn.functional import interpolate
 from training import Images, Training, channel_statistics, predict
 
 from fiftyone_drop import allocate, suggested_epochs
-from fiftyone_drop.allocation import kept_size
+from fiftyone_drop.density import kept_size
 from fiftyone_drop.order import random_order
 
 OBJECTS = ("automobile", "truck")

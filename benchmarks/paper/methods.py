@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from data import Data, members_by_class
 
-from fiftyone_drop.allocation import kept_size
+from fiftyone_drop.density import kept_size
 from fiftyone_drop.order import drop_order, inner_order
 from fiftyone_drop.rules import class_weights, get_rule
 from fiftyone_drop.scoring import get_score
@@ -98,7 +98,8 @@ def weights_of(data: Data, method: Method, found: Found) -> npt.NDArray[np.float
         # They take it anew in every epoch, here it is that of the query models
         means = np.array([scores.mean() for scores in by_class(data, found["loss"])])
         return np.sqrt(means * data.sizes / data.sizes.sum())
-    return class_weights(get_rule(method.rule), data.sizes, found.get("recalls"))
+    columns = {"sizes": data.sizes, **{n: found[n] for n in ("recalls",) if n in found}}
+    return class_weights(get_rule(method.rule), columns)
 
 
 def by_class(data: Data, scores: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:

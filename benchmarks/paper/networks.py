@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from fiftyone_drop.head import Head
+from fiftyone_drop.engine.head import Head
 
 
 def convolution(inputs: int, outputs: int) -> nn.Sequential:

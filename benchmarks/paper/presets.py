@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from data import VARIANTS, Variant
 from training import Recipe
 
-from fiftyone_drop.training.checkpoint import fingerprint
+from fiftyone_drop.engine.fingerprints import fingerprint
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ from networks import NETWORKS
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from fiftyone_drop.engine.checkpoint import Checkpoint
+from fiftyone_drop.engine.randomness import own_randomness
 from fiftyone_drop.scoring import DynamicsRecorder
 from fiftyone_drop.training.architectures import head_of
-from fiftyone_drop.training.checkpoint import Checkpoints
 from fiftyone_drop.training.optimiser import schedule as triangle
-from fiftyone_drop.training.randomness import own_randomness
 
 SHIFT = 4  # pixels, at most, of the augmentation
 PREDICTED_AT_ONCE = 500
@@ -151,9 +151,9 @@ class Training:
             the module, in evaluation mode
         """
         device = self.images.padded.device
-        checkpoints = Checkpoints(self.checkpoint_dir)
-        checkpoints.open(lambda: self._inputs(recorder))
-        saved = checkpoints.load("state.pt")
+        checkpoint = Checkpoint(self.checkpoint_dir)
+        checkpoint.open(lambda: self._inputs(recorder))
+        saved = checkpoint.load("state")
         with own_randomness(device, self.seed):
             module = NETWORKS[self.recipe.network](self.classes)
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -184,13 +184,13 @@ class Training:
                 "epochs": epoch + 1,
                 "weights": weights,
             }
-            checkpoints.save(
-                "state.pt",
+            checkpoint.save(
+                "state",
                 lambda state=state: (
                     state | {"recorder": None if recorder is None else recorder.state_dict()}
                 ),
             )
-        checkpoints.remove()
+        checkpoint.remove()
         return module.eval()
 
     def _epoch(
