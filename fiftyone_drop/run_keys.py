@@ -8,11 +8,13 @@ import re
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
-from fiftyone_drop import checks, store
+from fiftyone_drop import checks
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import known_fields
 from fiftyone_drop.run_lookup import find_configs
-from fiftyone_drop.runs import DropConfig, names_for
+from fiftyone_drop.run_outputs import Outputs, own_fields, owns_evaluation
+from fiftyone_drop.runs import DropConfig
+from fiftyone_drop.saved_views import check_views_free
 
 
 def check_key(
@@ -50,19 +52,23 @@ def check_key(
 
 
 def _check_names_free(dataset: fo.Dataset, key: str, existing: DropConfig | None) -> None:
-    own = existing.fields if existing else []
-    new = DropConfig(written=names_for(key, predicts=True, evaluates=True))
-    for field in known_fields(dataset, new.fields):
+    own = own_fields(dataset, existing.outputs) if existing else []
+    new = Outputs.of(key, None)
+    staged = Outputs.of(f"{key}__next", None).fields if existing else []
+    for field in known_fields(dataset, new.fields + staged):
         if field not in own:
             raise DropError(
                 "key",
                 f"the field '{field}' exists and belongs to no drop run '{key}'; choose another "
                 "key, or rename or delete that field",
             )
-    eval_key = new.written_eval_key
-    if dataset.has_evaluation(eval_key) and eval_key not in own:
+    eval_key = new.eval_key
+    if dataset.has_evaluation(eval_key) and not (
+        existing and owns_evaluation(dataset, existing.outputs)
+    ):
         raise DropError("key", f"the evaluation run '{eval_key}' exists; choose another key")
-    store.check_views_free(dataset, new.views, existing.views if existing else [])
+    views, token = (existing.views, existing.token) if existing else ([], None)
+    check_views_free(dataset, new.views, views, token)
 
 
 def check_independent(

@@ -77,6 +77,11 @@ def drop_view(
     return view.sort_by(score, reverse=first_end(root.get_field(score)) != "low")
 
 
+def part_view(dataset: fo.Dataset, config: DropConfig, density: float, part: str) -> fo.DatasetView:
+    """The samples of the dataset that are in a part of a run, one of ``PARTS``."""
+    return dataset.match(in_part(config.keep_at_field, density, part))
+
+
 def in_part(keep_at_field: str, density: float, part: str) -> ViewExpression:
     """Whether a sample is in a part of a run, one of ``PARTS``."""
     keep_at = F(keep_at_field)

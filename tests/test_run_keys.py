@@ -43,7 +43,7 @@ def test_a_key_of_a_run_may_be_used_again_with_overwrite_alone(dataset, refused)
 def test_a_key_of_a_run_that_was_not_written_to_its_end_is_free(dataset):
     dataset.apply_drop(**PROPORTIONAL)
     config = load_drop(dataset, "drop").config
-    config.complete = False
+    config.state = "writing"
     dataset.update_run_config("drop", config)
     assert check_key(dataset, "drop", overwrite=False) == "drop"
 
@@ -80,8 +80,8 @@ def test_an_evaluation_of_the_name_that_would_be_needed(refused, dataset, predic
 
 def test_a_target_view_that_rests_on_the_run_to_be_replaced(refused, dataset, recalls):
     kept = dataset.apply_drop(density=0.5, recalls=recalls)
-    refused("key", "depends on ['drop_kept']", samples=kept)
-    with pytest.raises(DropError, match=r"key: .* depends on \['drop_kept'\]"):
+    refused("key", "depends on ['drop_keep_at']", samples=kept)
+    with pytest.raises(DropError, match=r"key: .* depends on \['drop_keep_at'\]"):
         kept.apply_drop(density=0.5, recalls=recalls, overwrite=True)
     refused("key", "depends on ['drop_keep_at']", samples=dataset.sort_by("drop_keep_at"))
     assert len(kept.apply_drop(density=0.5, recalls=recalls, key="again")) == 75
