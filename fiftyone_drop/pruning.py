@@ -131,6 +131,7 @@ def apply_drop(
     arguments = dict(locals())  # every argument by name, before there are other variables
     options = DropOptions.parse(arguments)
     samples = check_collection(samples)
+    samples._root_dataset.reload()  # others may have written since this session loaded it
     # Before an hour of training, not after it
     key = check_key(samples, key, flag("overwrite", overwrite), options.eval_key)
     return _plan(samples, options, progress).apply(key, overwrite, progress)

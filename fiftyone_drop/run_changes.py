@@ -26,7 +26,7 @@ from fiftyone_drop.fields import label_path
 from fiftyone_drop.predictions import Predictions
 from fiftyone_drop.run_keys import check_key, serialized
 from fiftyone_drop.run_lookup import check_dataset, find_configs, load_order
-from fiftyone_drop.run_outputs import Outputs, check_deletable
+from fiftyone_drop.run_outputs import Outputs, check_deletable, key_of_successor
 from fiftyone_drop.run_recovery import (
     evaluate,
     finish_deleting,
@@ -43,7 +43,6 @@ from fiftyone_drop.views import part_view
 
 MAX_VIEW_BYTES = 4_000_000  # a document holds 16 MB; a target view may be a selection of ids
 PACKAGES = ("fiftyone-drop", "fiftyone", "numpy", "torch")
-STAGED = "{key}__next"  # the key of a run that is about to replace another
 
 
 def write_run(
@@ -86,7 +85,7 @@ def write_run(
         recover(dataset)
         key = check_key(samples, key, overwrite)
         replaces = key in find_configs(dataset)
-        staged_key = STAGED.format(key=key) if replaces else key
+        staged_key = key_of_successor(key) if replaces else key
         token = uuid.uuid4().hex
         predicts = predictions is not None
         # FiftyOne evaluates Classification fields only, not strings

@@ -12,7 +12,12 @@ from fiftyone_drop import checks
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import known_fields
 from fiftyone_drop.run_lookup import find_configs
-from fiftyone_drop.run_outputs import Outputs, own_fields, owns_evaluation
+from fiftyone_drop.run_outputs import (
+    Outputs,
+    key_of_successor,
+    own_fields,
+    owns_evaluation,
+)
 from fiftyone_drop.runs import DropConfig
 from fiftyone_drop.saved_views import check_views_free
 
@@ -54,7 +59,7 @@ def check_key(
 def _check_names_free(dataset: fo.Dataset, key: str, existing: DropConfig | None) -> None:
     own = own_fields(dataset, existing.outputs) if existing else []
     new = Outputs.of(key, None)
-    staged = Outputs.of(f"{key}__next", None).fields if existing else []
+    staged = Outputs.of(key_of_successor(key), None).fields if existing else []
     for field in known_fields(dataset, new.fields + staged):
         if field not in own:
             raise DropError(

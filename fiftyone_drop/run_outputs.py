@@ -84,6 +84,11 @@ class Outputs:
         return TOKEN not in info and (KEY in info or name in (self.pred_field, self.eval_key))
 
 
+def key_of_successor(key: str) -> str:
+    """The key under which a run is written that is about to replace the run of a key."""
+    return f"{key}__next"
+
+
 def own_fields(dataset: fo.Dataset, outputs: Outputs) -> list[str]:
     """The fields that a run has written and still owns."""
     schema = dataset.get_field_schema()

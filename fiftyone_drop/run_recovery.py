@@ -12,6 +12,7 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
+from fiftyone.core.odm.runs import RunDocument
 from pymongo import WriteConcern
 
 from fiftyone_drop import saved_views, store
@@ -22,10 +23,11 @@ from fiftyone_drop.run_lookup import find_configs
 from fiftyone_drop.run_outputs import (
     Outputs,
     delete_outputs,
+    key_of_successor,
     mark_evaluation,
     own_fields,
 )
-from fiftyone_drop.runs import Drop, DropConfig
+from fiftyone_drop.runs import DropConfig
 from fiftyone_drop.views import in_part, part_view
 
 ATTEMPTS = 3  # to put back what another session's save has swept away
@@ -92,7 +94,13 @@ def finish_writing(dataset: fo.Dataset, key: str, config: DropConfig, size: int)
 
 
 def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -> None:
-    """Put a run that is whole under a staged key into the place of the run that it replaces."""
+    """Put a run that is whole under a staged key into the place of the run that it replaces.
+
+    Args:
+        dataset: the dataset
+        staged_key: the key of its record, which already is the final one if that was the last step
+        config: the record
+    """
     key = config.intent["key"]
     final = Outputs.of(
         key,
@@ -105,7 +113,7 @@ def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -
         old.state = "deleting"
         dataset.update_run_config(key, old)
         finish_deleting(dataset, key, old)
-    staged = Outputs.of(staged_key, config.token)
+    staged = Outputs.of(key_of_successor(key), config.token)
     present = set(own_fields(dataset, staged))
     copies = {
         to: source
@@ -124,9 +132,9 @@ def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -
         evaluate(dataset, config, final)
     delete_outputs(dataset, staged)
     config.written = final.names()
-    if staged_key in dataset.list_runs():
+    if staged_key != key:
         dataset.update_run_config(staged_key, config)
-        dataset.rename_run(staged_key, key)
+        _rename_record(dataset, staged_key, key)
     finish_writing(dataset, key, config, config.found["size"])
 
 
@@ -194,9 +202,27 @@ def verify(
 
 
 def delete_record(dataset: fo.Dataset, key: str) -> None:
-    """Delete the record of a run, and nothing else."""
-    if key in dataset.list_runs():
-        Drop.delete_run(dataset, key, cleanup=False)
+    """Delete the record of a run, and nothing else: from the dataset's list first, in one step."""
+    document = dataset._doc.runs.get(key)
+    _update_list(dataset, {"$unset": {f"runs.{key}": ""}})
+    if isinstance(document, RunDocument):
+        if document.results:
+            document.results.delete()
+        document.delete()
+
+
+def _rename_record(dataset: fo.Dataset, key: str, new_key: str) -> None:
+    """Give the record of a run another key: FiftyOne's own renaming may be cut off half-way."""
+    document = dataset._doc.runs[key]
+    foo.get_db_conn().runs.update_one({"_id": document.id}, {"$set": {"key": new_key}})
+    _update_list(dataset, {"$rename": {f"runs.{key}": f"runs.{new_key}"}})
+
+
+def _update_list(dataset: fo.Dataset, update: dict[str, Any]) -> None:
+    """Change the dataset's list of runs by what is changed alone, and look at it again."""
+    foo.get_db_conn().datasets.update_one({"_id": dataset._doc.id}, update)
+    dataset._run_cache.clear()
+    dataset.reload()
 
 
 def _like(dataset: fo.Dataset, name: str, field: Any) -> None:

@@ -46,21 +46,14 @@ def save_view(
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
-    dataset._doc.reload("saved_views")
-    if document["_id"] not in [listed.id for listed in dataset._doc.saved_views]:
-        saved = foo.SavedViewDocument.objects.get(id=document["_id"])
-        dataset._doc.saved_views.append(saved)
-        dataset._doc.save(virtual=True)
+    _update_list(dataset, {"$addToSet": {"saved_views": document["_id"]}})
 
 
 def delete_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) -> None:
     """Delete those of the saved views that exist and belong to a run."""
     for document in _documents(dataset, names, token):
-        dataset._doc.reload("saved_views")
-        if document["_id"] in [listed.id for listed in dataset._doc.saved_views]:
-            dataset.delete_saved_view(document["name"])
-        else:
-            _views().delete_one({"_id": document["_id"]})
+        _update_list(dataset, {"$pull": {"saved_views": document["_id"]}})
+        _views().delete_one({"_id": document["_id"]})
 
 
 def missing_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) -> list[str]:
@@ -107,6 +100,12 @@ def _documents(
     mark = token or {"$exists": False}
     wanted = {"_dataset_id": dataset._doc.id, "name": {"$in": list(names)}, TOKEN: mark}
     return list(_views().find(wanted))
+
+
+def _update_list(dataset: fo.Dataset, update: dict[str, Any]) -> None:
+    """Change the dataset's list of views by one view, where FiftyOne would save it whole."""
+    foo.get_db_conn().datasets.update_one({"_id": dataset._doc.id}, update)
+    dataset._doc.reload("saved_views")
 
 
 def _views() -> Any:

@@ -24,7 +24,7 @@ WRITES = (
 )
 # How a write fails: before it has any effect, after it, or from then on until the database is back
 WAYS = ("before", "after", "from then on")
-EVERY = 1 if os.environ.get("DROP_FAULTS") == "long" else 3  # of the writes, in turn over the ways
+EVERY = 1 if os.environ.get("DROP_FAULTS") == "long" else 9  # n-th write only
 
 
 class Faults:
