@@ -18,11 +18,11 @@ the training never waits for a batch. Memory is O(N) plus the window, for any nu
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from fiftyone_drop import checks
+from fiftyone_drop.engine.files import write_atomically
 from fiftyone_drop.errors import DropError, DropWarning
 from fiftyone_drop.scoring import epochs  # noqa: F401, registers its scores
 from fiftyone_drop.scoring.accumulators import FORWARD, Accumulator, Column, column_function
@@ -115,6 +116,9 @@ class DynamicsRecorder:
         """
         rows = _check_indices(indices, self.n)
         passes = {"training": logits, "clean": clean_logits}
+        for argument, values in {"logits": logits, "clean_logits": clean_logits}.items():
+            if not isinstance(values, Tensor) and (argument == "logits" or values is not None):
+                raise DropError(argument, f"must be a tensor, but got a {type(values).__name__}")
         columns: list[Tensor] = []
         labels = torch.from_numpy(self.labels[rows]).to(logits.device, non_blocking=True)
         for forward, functions in self._wanted.items():
@@ -175,18 +179,20 @@ class DynamicsRecorder:
             )
         return results
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], **arrays: npt.NDArray[Any]) -> None:
         """Write the scores of :meth:`finish` to an .npz file, whole or not at all.
 
         Args:
             path: the file. It holds one (n,) array per score, and ``conventions``: the number of
                 epochs and the value of every switch, as JSON text
+            **arrays: more for the file, such as ``ids``, (n,) S24
         """
+        path = checks.path("path", path)
         facts = json.dumps({"epochs": self.epoch, "switches": self.switches})
-        partial = Path(f"{os.fspath(path)}.partial")
-        with partial.open("wb") as file:
-            np.savez(file, conventions=np.array(facts), **self.finish())  # type: ignore[arg-type]
-        partial.replace(path)
+        content: dict[str, Any] = {**arrays, **self.finish(), "conventions": np.array(facts)}
+        buffer = io.BytesIO()
+        np.savez(buffer, **content)
+        write_atomically(path, buffer.getbuffer())
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on later with the same result, bit for bit.
@@ -217,13 +223,14 @@ class DynamicsRecorder:
         Raises:
             DropError: if it belongs to other samples, labels, scores or switches
         """
-        same = state["n"] == self.n and np.array_equal(state["labels"], self.labels)
-        if not same or state["switches"] != self.switches:
+        n, switches = state.get("n"), state.get("switches")
+        same = n == self.n and np.array_equal(state["labels"], self.labels)
+        if not same or switches != self.switches:
             raise DropError(
                 "state",
                 f"must be of the same samples, labels, scores and switches (n={self.n}, "
-                f"{self.switches}), but got n={state['n']}, {state['switches']}; construct the "
-                "recorder in the same way",
+                f"{self.switches}), but got n={n}, {switches}; construct the recorder in the same "
+                "way",
             )
         self._pending, self._pending_floats = [], 0
         self.epoch, self.skipped = state["epoch"], state["skipped"]
