@@ -3,7 +3,7 @@
 Every function takes the name of the argument and the value, and returns the canonical value: an
 ``int``, ``float``, ``bool`` or ``str`` that JSON, MongoDB and a file name can hold. NumPy's scalars
 and arrays without dimensions count as the numbers and texts that they hold. Nothing else in the
-package checks a number, a name or a fraction by hand.
+package checks a number, a name or a fraction by hand. So the module is longer than others.
 
 Python alone.
 """

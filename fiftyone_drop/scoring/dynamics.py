@@ -18,6 +18,7 @@ the training never waits for a batch. Memory is O(N) plus the window, for any nu
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -116,22 +117,19 @@ class DynamicsRecorder:
         """
         rows = _check_indices(indices, self.n)
         passes = {"training": logits, "clean": clean_logits}
-        for argument, values in {"logits": logits, "clean_logits": clean_logits}.items():
-            if not isinstance(values, Tensor) and (argument == "logits" or values is not None):
-                raise DropError(argument, f"must be a tensor, but got a {type(values).__name__}")
         columns: list[Tensor] = []
-        labels = torch.from_numpy(self.labels[rows]).to(logits.device, non_blocking=True)
         for forward, functions in self._wanted.items():
-            values = passes[forward]
             if not functions:
                 continue
-            if values is None:
+            if forward == "clean" and clean_logits is None:
                 raise DropError(
                     "clean_logits",
                     "must be the logits of an extra forward pass, since a score is switched to "
                     "'clean', but got None; pass them, or switch the score to 'training'",
                 )
-            self._check_logits("clean_logits" if forward == "clean" else "logits", values, rows)
+            argument = "clean_logits" if forward == "clean" else "logits"
+            values = self._check_logits(argument, passes[forward], rows)
+            labels = torch.from_numpy(self.labels[rows]).to(values.device, non_blocking=True)
             with torch.no_grad():
                 values = values.detach().float()
                 columns.append(torch.isfinite(values).all(1).float())
@@ -163,19 +161,14 @@ class DynamicsRecorder:
             name: get_score(name).checked(accumulator.result(), self.n)
             for name, accumulator in self._accumulators.items()
         }
-        if self.skipped:
-            warnings.warn(
-                f"{self.skipped} presentations had logits that are not finite and were left out",
-                DropWarning,
-                stacklevel=2,
-            )
         empty = sorted(name for name, values in results.items() if np.isnan(values).all())
+        warn = functools.partial(warnings.warn, category=DropWarning, stacklevel=2)
+        if self.skipped:
+            warn(f"{self.skipped} presentations had logits that are not finite and were left out")
         if empty:
-            warnings.warn(
+            warn(
                 f"After {self.epoch} epochs no sample has a value for {empty}: train longer, or "
-                "record with a shorter window",
-                DropWarning,
-                stacklevel=2,
+                "record with a shorter window"
             )
         return results
 
@@ -238,7 +231,9 @@ class DynamicsRecorder:
             for key, value in state["state"][name].items():
                 accumulator.state[key] = value.cpu().numpy().copy()
 
-    def _check_logits(self, argument: str, logits: Tensor, rows: npt.NDArray[np.int64]) -> None:
+    def _check_logits(self, argument: str, logits: object, rows: npt.NDArray[np.int64]) -> Tensor:
+        if not isinstance(logits, Tensor):
+            raise DropError(argument, f"must be a tensor, but got a {type(logits).__name__}")
         most = int(self.labels[rows].max(initial=0))
         if logits.ndim != 2 or len(logits) != len(rows) or logits.shape[1] <= max(most, 1):
             raise DropError(
@@ -246,6 +241,7 @@ class DynamicsRecorder:
                 f"must have the shape ({len(rows)}, K), a row per index and an output per class "
                 f"(labels reach {most}), but got {tuple(logits.shape)}",
             )
+        return logits
 
     def _flush(self) -> None:
         """Hand what is pending to the accumulators."""
