@@ -185,11 +185,19 @@ def _by_model(
         options.group_by,
         ["filepath"],
     )
-    models = resolve(options.model, options.validation)
-    _check_classes(models[0].classes, models[0].words, population, options.label_field, warn)
-    predictions = predict_samples(
-        models, outcomes.ids, outcomes.columns[0], outcomes.labels, progress
-    )
+    try:
+        models = resolve(options.model, options.validation)
+        _check_classes(models[0].classes, models[0].words, population, options.label_field, warn)
+        predictions = predict_samples(
+            models, outcomes.ids, outcomes.columns[0], outcomes.labels, progress
+        )
+    except DropError as error:
+        # Of a model and its classes, transform and checkpoint, the user typed the model
+        if error.argument == "samples":
+            raise DropError("validation", error.message) from error
+        if error.argument == "model":
+            raise
+        raise DropError("model", str(error)) from error
     words = f"validation view with {predictions.source}"
     return _Measurement(outcomes.codes, predictions.correct, words, predictions, outcomes.ids)
 

@@ -18,7 +18,7 @@ from fiftyone_drop import checks, store
 from fiftyone_drop._types import FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
-from fiftyone_drop.reader import stream
+from fiftyone_drop.reader import read_ids, stream
 from fiftyone_drop.score_fields.fields import check_field_free, field_values, float_field, write
 from fiftyone_drop.scoring import SCORES
 from fiftyone_drop.training import QueryModel
@@ -112,7 +112,7 @@ def _read(scores: Any, name: str | None) -> _Content:
     if isinstance(scores, (str, os.PathLike)):
         if name is not None:
             raise DropError("name", "a file names its scores itself; leave it out")
-        return _read_file(Path(scores))
+        return _read_file(checks.path("scores", scores))
     if isinstance(scores, QueryModel) and name is None:
         if not scores.scores:
             raise DropError(
@@ -144,22 +144,21 @@ def _read_file(path: Path) -> _Content:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
+        facts = json.loads(str(arrays["conventions"])) if "conventions" in arrays else {}
+        return _Content(
+            {key: value for key, value in arrays.items() if key not in OTHER_ARRAYS},
+            path.name,
+            arrays["ids"].astype("S24") if "ids" in arrays else None,
+            facts.get("epochs"),
+            facts.get("switches", {}),
+        )
     except FileNotFoundError as error:
         raise DropError("scores", f"there is no file {path}") from error
-    except (OSError, ValueError, AttributeError) as error:
+    except Exception as error:  # on another or a damaged file, NumPy and zipfile may raise anything
         raise DropError(
             "scores",
             f"{path} is no .npz file of numbers ({error}); write one with DynamicsRecorder.save",
         ) from error
-    facts = json.loads(str(arrays["conventions"])) if "conventions" in arrays else {}
-    ids = arrays.get("ids")
-    return _Content(
-        {key: value for key, value in arrays.items() if key not in OTHER_ARRAYS},
-        path.name,
-        None if ids is None else ids.astype("S24"),
-        facts.get("epochs"),
-        facts.get("switches", {}),
-    )
 
 
 def _direction(score: str, hard: str | Mapping[str, str] | None) -> str | None:
@@ -199,8 +198,7 @@ class _Keys:
 
     def __init__(self, samples: foc.SampleCollection) -> None:
         self._samples = samples
-        parts = [ids for ids, _ in stream(samples, [])]
-        self.ids: Ids = np.concatenate(parts) if parts else np.empty(0, "S24")
+        self.ids = read_ids(samples)
         self._row_of_id = {digits.decode(): row for row, digits in enumerate(self.ids.tolist())}
         self._row_of_path: dict[str, int] | None = None
 
@@ -254,6 +252,8 @@ class _Keys:
 
 def _numbers(score: str, values: Any) -> FloatArray:
     try:
+        if np.iscomplexobj(values):
+            raise TypeError("complex numbers have no order")
         return np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DropError("scores", f"those of '{score}' must be numbers, but {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import nn
 from fiftyone_drop import checks
 from fiftyone_drop.engine.batches import Halving, evaluating
 from fiftyone_drop.engine.devices import choose_device, default_workers
+from fiftyone_drop.engine.files import write_atomically
 from fiftyone_drop.engine.images import Indices
 from fiftyone_drop.engine.reader import RGB, Images
 from fiftyone_drop.errors import DropError
@@ -185,7 +187,16 @@ class QueryModel:
             hook.remove()
 
     def save(self, path: str | Path) -> None:
-        """Write weights, class names, architecture, image size and normalisation to a file."""
+        """Write weights, class names, architecture, image size and normalisation to a file.
+
+        The file is written whole or not at all.
+
+        Args:
+            path: the file
+
+        Raises:
+            OSError: the file cannot be written
+        """
         content = {
             "format": _FORMAT,
             "classes": list(self.classes),
@@ -195,7 +206,9 @@ class QueryModel:
             "std": list(self.std),
             "weights": {name: value.cpu() for name, value in self.module.state_dict().items()},
         }
-        torch.save(content, checks.path("path", path))
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_atomically(checks.path("path", path), buffer.getbuffer())
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None) -> QueryModel:
