@@ -112,6 +112,7 @@ class DropPlan:
                 self.samples,
                 key,
                 overwrite,
+                uses=self.options.uses(),
                 asked=self.options.asked(),
                 found={
                     "size": len(self.population),

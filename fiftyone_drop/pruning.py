@@ -133,7 +133,7 @@ def apply_drop(
     samples = check_collection(samples)
     samples._root_dataset.reload()  # others may have written since this session loaded it
     # Before an hour of training, not after it
-    key = check_key(samples, key, flag("overwrite", overwrite), options.eval_key)
+    key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
     return _plan(samples, options, progress).apply(key, overwrite, progress)
 
 

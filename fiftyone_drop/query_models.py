@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from fiftyone_drop import checks, lease, store
 from fiftyone_drop.cross_validation import cross_predict, train_and_predict
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.fields import check_collection, default_label_field, label_path
+from fiftyone_drop.fields import (
+    check_collection,
+    check_validation,
+    default_label_field,
+    label_path,
+)
 from fiftyone_drop.population import Population, read_outcomes, read_population
 from fiftyone_drop.predictions import Predictions, predict_samples, query_model_source
 from fiftyone_drop.recall import class_counts, class_recalls
@@ -86,7 +91,7 @@ def train_query_model(
     evaluates = label_path(samples, label_field, "label_field") != label_field
     pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
     if validation is not None:
-        validation = check_collection(validation, "validation")
+        validation = check_validation(samples, validation)
     population = read_population(samples, label_field, filepaths=True)
     recorder = _recorder(population, scores, switches)
     predictions, rows, codes = _train(

@@ -24,7 +24,7 @@ from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import label_path
 from fiftyone_drop.predictions import Predictions
-from fiftyone_drop.run_keys import check_key, serialized
+from fiftyone_drop.run_keys import Uses, check_key, serialized
 from fiftyone_drop.run_lookup import check_dataset, find_configs, load_order
 from fiftyone_drop.run_outputs import Outputs, check_deletable, key_of_successor
 from fiftyone_drop.run_recovery import (
@@ -50,6 +50,7 @@ def write_run(
     key: object,
     overwrite: object,
     *,
+    uses: Uses,
     asked: Mapping[str, Any],
     found: Mapping[str, Any],
     table: ClassTable,
@@ -64,6 +65,7 @@ def write_run(
         samples: the target view
         key: the run key
         overwrite: whether a run of that key is replaced
+        uses: argument and name of each field, evaluation and run that the run was decided by
         asked: every argument as a plain value, for the record
         found: size, source of recalls and warnings, for the record; see
             :class:`~fiftyone_drop.runs.DropConfig`
@@ -83,7 +85,7 @@ def write_run(
     overwrite = checks.flag("overwrite", overwrite)
     with lease.writing(dataset) as held:
         recover(dataset)
-        key = check_key(samples, key, overwrite)
+        key = check_key(samples, key, overwrite, uses)
         replaces = key in find_configs(dataset)
         staged_key = key_of_successor(key) if replaces else key
         token = uuid.uuid4().hex

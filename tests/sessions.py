@@ -8,10 +8,12 @@ import json
 import sys
 import warnings
 
-import fiftyone as fo
+ANSWERS, sys.stdout = sys.stdout, sys.stderr  # before anything that prints is imported
 
-import fiftyone_drop as fod
-from fiftyone_drop import DropError
+import fiftyone as fo  # noqa: E402
+
+import fiftyone_drop as fod  # noqa: E402
+from fiftyone_drop import DropError  # noqa: E402
 
 CALLS = {
     "apply": lambda dataset, key, density, overwrite: fod.apply_drop(
@@ -31,9 +33,7 @@ CALLS = {
 def main():
     warnings.simplefilter("ignore")
     dataset = fo.load_dataset(sys.argv[1])
-    answers = sys.stdout
-    sys.stdout = sys.stderr
-    print("null", file=answers, flush=True)
+    print("null", file=ANSWERS, flush=True)
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         problem = None
@@ -41,7 +41,7 @@ def main():
             CALLS[name](dataset, *arguments)
         except DropError as error:
             problem = str(error)
-        print(json.dumps(problem), file=answers, flush=True)
+        print(json.dumps(problem), file=ANSWERS, flush=True)
 
 
 if __name__ == "__main__":

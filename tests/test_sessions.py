@@ -1,4 +1,4 @@
-"""Several sessions on one dataset: nothing of anybody's is lost, and each loser is told in a sentence.
+"""Several sessions on one dataset: nothing of anybody's is lost, and each loser is told why.
 
 The other sessions are processes that loaded the dataset before, and never reload it by themselves.
 """
