@@ -1,7 +1,26 @@
 """DRoP, Distributionally Robust Data Pruning, for FiftyOne.
 
-``import fiftyone_drop`` attaches ``apply_drop`` to FiftyOne's datasets and views. The public names
-stand in ``__init__.pyi`` and load when they are first used, so that
+``import fiftyone_drop`` attaches ``apply_drop`` to FiftyOne's datasets and views::
+
+    import fiftyone as fo
+    import fiftyone_drop as fod
+
+    dataset = fo.load_dataset("my-images")
+    view = dataset.apply_drop(density=0.5)
+    print(fod.load_drop(dataset, "drop"))
+
+- prune: ``apply_drop``, or ``plan_drop`` first, which writes nothing
+- runs: ``list_drops``, ``load_drop``, ``drop_view``, ``set_density``, ``compare_drops``,
+  ``report``, ``kept_counts``, ``score_histogram``, ``delete_drop``
+- difficulty scores: ``compute_scores``, ``import_scores``, ``DynamicsRecorder``
+- query models: ``train_query_model``
+- your own rules and scores: ``register_rule``, ``register_score``
+- numbers without samples: ``allocate``, ``kept_size``, ``suggested_epochs``
+
+Each has a docstring that stands by itself, such as ``help(fiftyone_drop.apply_drop)``. Bad input is
+a ``DropError``, and nothing has been written then.
+
+The public names stand in ``__init__.pyi`` and load when they are first used, so that
 ``from fiftyone_drop import allocate`` needs NumPy alone, and the PyTorch parts run where FiftyOne
 is not installed. Everything else is internal.
 """

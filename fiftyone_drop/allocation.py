@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, IntArray
@@ -49,7 +49,7 @@ def allocate(
 ) -> Allocation:
     """Divide a dataset density among classes.
 
-    Needs NumPy alone. ``allocate`` gives the very quotas that ``apply_drop`` keeps.
+    Needs NumPy alone, and gives the same quotas as ``apply_drop``.
 
     Example::
 
@@ -85,13 +85,15 @@ def allocate(
     classes, sizes = _sizes(class_sizes)
     order = sorted(range(len(classes)), key=lambda k: sort_key(classes[k]))
     in_order = sizes[order]
-    per_class = {"recalls": recalls, **(columns or {})}
-    other_columns = {
-        name: _column(name, values, classes, isinstance(class_sizes, Mapping))[order]
-        for name, values in per_class.items()
-        if values is not None
-    }
-    weights = class_weights(weighting, {"sizes": in_order.astype(np.float64), **other_columns})
+    named = isinstance(class_sizes, Mapping)
+    table = {"sizes": in_order.astype(np.float64)}
+    if recalls is not None:
+        by_class = _by_class("recalls", recalls, classes, named)
+        table["recalls"] = recalls_of_mapping(by_class, classes)[order]
+    for name, values in _check_columns(columns).items():
+        by_class = _by_class("columns", values, classes, named)
+        table[name] = column_of_mapping("columns", by_class, classes)[order]
+    weights = class_weights(weighting, table)
     assert weights is not None
     n = checked_size(int(sizes.sum()), density, floor_size(sizes, min_per_class))
     quotas, densities = np.empty_like(sizes), np.empty(len(sizes))
@@ -114,10 +116,10 @@ def _with_quotas() -> list[str]:
 def _sizes(class_sizes: object) -> tuple[tuple[Hashable, ...], IntArray]:
     """The classes and their sizes, (K,) int."""
     if isinstance(class_sizes, Mapping):
-        classes = tuple(class_sizes)
-        values = np.asarray(list(class_sizes.values()))
+        values = _array("class_sizes", list(class_sizes.values()))
+        classes: tuple[Hashable, ...] = tuple(class_sizes)
     else:
-        values = np.asarray(class_sizes)
+        values = _array("class_sizes", class_sizes)
         classes = tuple(range(values.size))
     numbers = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "iuf"
     if numbers and np.all((values > 0) & (values < 2**53) & (np.mod(values, 1) == 0)):
@@ -127,19 +129,37 @@ def _sizes(class_sizes: object) -> tuple[tuple[Hashable, ...], IntArray]:
     )
 
 
-def _column(argument: str, values: Any, classes: Sequence[Hashable], named: bool) -> FloatArray:
-    """A mapping or an array over the classes, (K,) float."""
+def _check_columns(columns: object) -> Mapping[str, Any]:
+    if columns is None:
+        return {}
+    if not isinstance(columns, Mapping):
+        raise DropError("columns", f"must be a mapping from column to values, but got {columns!r}")
+    for name in ("sizes", "recalls"):
+        if name in columns:
+            raise DropError("columns", f"must not hold {name!r}, which is an argument of its own")
+    return columns
+
+
+def _by_class(
+    argument: str, values: Any, classes: Sequence[Hashable], named: bool
+) -> Mapping[Any, Any]:
+    """A mapping or an array over the classes, as a mapping."""
     if isinstance(values, Mapping) != named:
         raise DropError(argument, "must be a mapping if class_sizes is one, and an array otherwise")
-    if not named:
-        array = np.asarray(values)
-        if array.shape != (len(classes),):
-            raise DropError(
-                argument,
-                f"must have one entry per class, but has the shape {array.shape} for "
-                f"{len(classes)} classes",
-            )
-        values = dict(zip(classes, array.tolist(), strict=True))
-    if argument == "recalls":
-        return recalls_of_mapping(values, classes)
-    return column_of_mapping(argument, values, classes)
+    if named:
+        return values  # type: ignore[no-any-return]
+    array = _array(argument, values)
+    if array.shape != (len(classes),):
+        raise DropError(
+            argument,
+            f"must have one entry per class, but has the shape {array.shape} for "
+            f"{len(classes)} classes",
+        )
+    return dict(zip(classes, array.tolist(), strict=True))
+
+
+def _array(argument: str, values: object) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # nested sequences of several lengths
+        raise DropError(argument, f"must be one number per class, but got {values!r}") from error

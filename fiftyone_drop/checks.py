@@ -3,7 +3,7 @@
 Every function takes the name of the argument and the value, and returns the canonical value: an
 ``int``, ``float``, ``bool`` or ``str`` that JSON, MongoDB and a file name can hold. NumPy's scalars
 and arrays without dimensions count as the numbers and texts that they hold. Nothing else in the
-package checks a number, a name or a fraction by hand.
+package checks a number, a name or a fraction by hand. So the module is longer than others.
 
 Python alone.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -199,10 +199,13 @@ def path(argument: str, value: object) -> Path:
     """The path of a file or folder, with ``~`` for the user's home.
 
     Raises:
-        DropError: if ``value`` is neither a text nor a ``pathlib.Path``
+        DropError: if ``value`` is neither a text nor a ``pathlib.Path``, or there is no such home
     """
-    plain = os.fspath(value) if isinstance(value, os.PathLike) else value
-    return Path(text(argument, plain)).expanduser()
+    plain = text(argument, os.fspath(value) if isinstance(value, os.PathLike) else value)
+    try:
+        return Path(plain).expanduser()
+    except RuntimeError as error:
+        raise DropError(argument, f"{plain!r} is in no known home ({error})") from None
 
 
 def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ...]:
@@ -216,11 +219,29 @@ def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ..
     Raises:
         DropError: if ``value`` is no sequence of texts
     """
-    if isinstance(value, str):
-        raise DropError(argument, f"must be a sequence of names, such as ({value!r},)")
-    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
-        raise DropError(argument, f"must be a sequence of names, but got {shown(value)}")
-    return tuple(text(argument, item, empty=empty) for item in value)
+    if isinstance(_plain(value), str):
+        raise DropError(argument, f"must be a sequence of names, such as ({str(value)!r},)")
+    return tuple(text(argument, item, empty=empty) for item in items(argument, value, "names"))
+
+
+def numbers_in(argument: str, values: object, interval: str) -> list[float]:
+    """A sequence of finite numbers as a list.
+
+    Raises:
+        DropError: if ``values`` is no sequence of numbers, or one is outside the interval
+    """
+    return [number(argument, value, interval) for value in items(argument, values, "numbers")]
+
+
+def function(argument: str, value: object) -> Callable[..., Any]:
+    """A function, or something else that can be called.
+
+    Raises:
+        DropError: if ``value`` cannot be called
+    """
+    if callable(value):
+        return value
+    raise DropError(argument, f"must be a function, but got {shown(value)}")
 
 
 def seed(argument: str, value: object) -> int:
@@ -266,6 +287,14 @@ def _plain(value: object) -> Any:
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         return value.item()
     return value
+
+
+def items(argument: str, value: object, what: str) -> Iterable[Any]:
+    """The items of a sequence; a text, a mapping and an array without dimensions are none."""
+    plain = _plain(value)
+    if isinstance(plain, Iterable) and not isinstance(plain, str | bytes | Mapping):
+        return plain
+    raise DropError(argument, f"must be a sequence of {what}, but got {shown(value)}")
 
 
 def _is_number(value: object) -> bool:

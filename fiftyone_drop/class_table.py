@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
 from fiftyone_drop.density import checked_size, floor_size, kept_size
 from fiftyone_drop.errors import DropError, listing
@@ -18,6 +19,10 @@ from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.recall import recall_intervals
 
 MOST_ROWS = 40
+_COLUMNS = (
+    *("sizes", "quotas", "densities", "weights"),
+    *("recalls", "correct", "support", "intervals"),
+)
 
 
 def class_words(name: ClassName) -> str:
@@ -72,8 +77,15 @@ class ClassTable:
         return recall_intervals(self.correct, self.support)
 
     def by_class(self, column: str) -> dict[ClassName, Any]:
-        """A column, such as ``"quotas"`` or ``"recalls"``, as a mapping from class to value."""
-        return dict(zip(self.classes, getattr(self, column).tolist(), strict=True))
+        """A column, such as ``"quotas"`` or ``"recalls"``, as a mapping from class to value.
+
+        Raises:
+            DropError: if the table has no such column
+        """
+        columns = {name: getattr(self, name) for name in _COLUMNS} | dict(self.columns)
+        there = [name for name, values in columns.items() if values is not None]
+        values = columns[checks.choice("column", column, there)]
+        return dict(zip(self.classes, values.tolist(), strict=True))
 
     @property
     def size(self) -> int:
@@ -124,9 +136,9 @@ class ClassTable:
             )
         quotas = [
             quotas_of_size(
-                self.sizes, self.weights, kept_size(self.size, float(d)), self.min_per_class
+                self.sizes, self.weights, kept_size(self.size, density), self.min_per_class
             )
-            for d in densities
+            for density in checks.numbers_in("densities", densities, "[0, 1]")
         ]
         return np.array(quotas, dtype=np.int64).reshape(-1, len(self.classes))
 

@@ -1,13 +1,13 @@
 """How many samples of each class a run keeps, and how scores are distributed: the server counts.
 
-Values are compared with the very bounds of a bin, so that it holds exactly the samples that a view
-of these bounds shows.
+A bin holds exactly the samples that a view with the bounds of the bin shows: both compare the same
+numbers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from fiftyone import ViewField as F
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
-from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import class_paths, number_field
 from fiftyone_drop.reader import aggregate, count_groups
 from fiftyone_drop.run_lookup import check_order, load_order
@@ -46,7 +45,7 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
     """
     results = load_order(dataset, key)
     table = results.table
-    wanted = np.array(_densities(densities), dtype=np.float64)
+    wanted = np.array(checks.numbers_in("densities", densities, "[0, 1]"), dtype=np.float64)
     if table.weights is not None:
         return table.quotas_at(wanted)
     bounds, row = np.unique(wanted, return_inverse=True)
@@ -60,12 +59,6 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
         if class_of(values) in column:
             counts[i, column[class_of(values)]] += n
     return np.asarray(np.cumsum(counts, axis=0)[row])
-
-
-def _densities(densities: Any) -> list[float]:
-    if not isinstance(densities, Iterable) or isinstance(densities, str):
-        raise DropError("densities", f"must be a sequence of numbers, but got {densities!r}")
-    return [checks.number("densities", density, "[0, 1]") for density in densities]
 
 
 @dataclass(frozen=True, eq=False)

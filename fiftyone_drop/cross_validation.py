@@ -5,8 +5,8 @@ The shell around :mod:`fiftyone_drop.training`, which knows arrays and files onl
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ import numpy as np
 
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Codes, Ids, IntArray
+from fiftyone_drop.engine.files import Folder
+from fiftyone_drop.errors import DropError
 from fiftyone_drop.order import random_order, rank_in_class
 from fiftyone_drop.population import Outcomes, Population
 from fiftyone_drop.predictions import (
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from fiftyone_drop.engine.checkpoint import Checkpoint
     from fiftyone_drop.scoring import DynamicsRecorder
     from fiftyone_drop.training import TrainingOptions
-
-Folder = str | os.PathLike[str]
 
 
 def stratified_folds(codes: Codes, ids: Ids, k: int, folds: int, seed: int) -> IntArray:
@@ -106,12 +106,9 @@ def cross_predict(
     else:
         fold_of = stratified_holdout(codes, ids, k, holdout, seed)
         words = f"a query model on a hold-out of {holdout:g}"
-    cost = training.training_cost(
-        population.filepaths, fold_of, options, num_classes=len(population.label_names)
-    )
-    logger.info("Training %s", cost)
     collector = Collector(population.labels, population.label_names, scores)
-    with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
+    divided_by = "folds" if holdout is None else "holdout"
+    with _training(population, fold_of, divided_by, options, progress) as bar:
         models = training.cross_validate(
             population.filepaths,
             population.labels.astype(np.int64),
@@ -155,14 +152,11 @@ def train_and_predict(
 
     assert population.filepaths is not None
     checkpoint = _checkpoint(checkpoint_dir)
-    classes = population.label_names
-    cost = training.training_cost(population.filepaths, None, options, num_classes=len(classes))
-    logger.info("Training %s", cost)
-    with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
+    with _training(population, None, "holdout", options, progress) as bar:
         model = training.train(
             population.filepaths,
             population.labels.astype(np.int64),
-            classes,
+            population.label_names,
             options,
             progress=bar.update,
             recorder=recorder,
@@ -176,6 +170,43 @@ def train_and_predict(
         progress,
     )
     return replace(predictions, models=[model], checkpoint=checkpoint)
+
+
+@contextmanager
+def _training(
+    population: Population,
+    fold_of: IntArray | None,
+    divided_by: str,
+    options: TrainingOptions,
+    progress: Any,
+) -> Iterator[fou.ProgressBar]:
+    """Log the size of a training, and open its progress bar.
+
+    Args:
+        population: the samples, with filepaths
+        fold_of: (N,) int, the folds; None to train on all samples
+        divided_by: the argument that the folds follow from
+        options: how to train
+        progress: as everywhere in FiftyOne
+
+    Raises:
+        DropError: if the training fails. Users typed ``samples`` and ``divided_by``, so its errors
+            about paths and folds are about these
+    """
+    from fiftyone_drop import training
+
+    assert population.filepaths is not None
+    typed = {"paths": "samples", "fold_of": divided_by}
+    k = len(population.label_names)
+    try:
+        cost = training.training_cost(population.filepaths, fold_of, options, num_classes=k)
+        logger.info("Training %s", cost)
+        with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
+            yield bar
+    except DropError as error:
+        if error.argument not in typed:
+            raise
+        raise DropError(typed[error.argument], error.message) from error
 
 
 def _checkpoint(folder: Folder | None) -> Checkpoint:

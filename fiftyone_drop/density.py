@@ -108,4 +108,7 @@ def suggested_epochs(epochs: float, density: float) -> int:
     """
     epochs_of_all = checks.number("epochs", epochs, "(0, inf)")
     density = checks.density("density", density)
-    return round(epochs_of_all * (0.5 + 0.5 * density) / density)
+    suggested = epochs_of_all * (0.5 + 0.5 * density) / density
+    if math.isinf(suggested):
+        raise DropError("epochs", f"{epochs_of_all:g} at a density of {density:g} have no end")
+    return round(suggested)

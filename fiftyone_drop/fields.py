@@ -42,6 +42,22 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
     return collection
 
 
+def check_validation(samples: foc.SampleCollection, validation: object) -> foc.SampleCollection:
+    """Return a collection of validation samples.
+
+    Raises:
+        DropError: if it is no collection of images, or one of another dataset
+    """
+    collection = check_collection(validation, "validation")
+    name, other = samples._root_dataset.name, collection._root_dataset.name
+    if name != other:
+        raise DropError(
+            "validation",
+            f"must be a view into '{name}', but is one into '{other}'; pass recalls= instead",
+        )
+    return collection
+
+
 # -- labels and groups ----------------------------------------------------------------------------
 
 

@@ -111,6 +111,14 @@ class DropOptions:
         """``min_per_class``, or 0 for a rule without quotas."""
         return self.min_per_class if self.the_rule.sets_quotas else 0
 
+    def uses(self) -> list[tuple[str, str]]:
+        """Argument and name of each field, evaluation and run that the pruning reads."""
+        names = ("label_field", "group_by", "select", "pred_field", "eval_key")
+        used = [(name, getattr(self, name)) for name in names]
+        rule = self.the_rule
+        used += [("rule", name) for name in rule.of_kind("mean") + rule.of_kind("kept")]
+        return [(argument, name) for argument, name in used if name not in (None, RANDOM)]
+
     def asked(self) -> dict[str, Any]:
         """Every argument as a plain value, for the record of a run."""
         asked = {option.name: getattr(self, option.name) for option in fields(self)}

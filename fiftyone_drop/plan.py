@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
-from fiftyone import ViewField as F
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray
@@ -23,6 +23,7 @@ from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.recall_sources import Recalls
 from fiftyone_drop.rules import class_weights
 from fiftyone_drop.run_changes import write_run
+from fiftyone_drop.views import in_part
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,24 +107,26 @@ class DropPlan:
         Raises:
             DropError: if the key is invalid or taken
         """
-        config = write_run(
-            self.samples,
-            key,
-            overwrite,
-            asked=self.options.asked(),
-            found={
-                "size": len(self.population),
-                "label_field": self.options.label_field,
-                "recalls_from": self.recalls_from,
-                "warnings": list(self.warnings),
-            },
-            table=self.table,
-            ids=self.population.ids,
-            keep_at=self.keep_at,
-            predictions=self.predictions,
-            progress=progress,
-        )
-        return kept_samples(self.samples, config.kept_field)
+        with self.predictions.checkpoint if self.predictions else nullcontext():
+            config = write_run(
+                self.samples,
+                key,
+                overwrite,
+                uses=self.options.uses(),
+                asked=self.options.asked(),
+                found={
+                    "size": len(self.population),
+                    "label_field": self.options.label_field,
+                    "recalls_from": self.recalls_from,
+                    "warnings": list(self.warnings),
+                },
+                table=self.table,
+                ids=self.population.ids,
+                keep_at=self.keep_at,
+                predictions=self.predictions,
+                progress=progress,
+            )
+        return kept_samples(self.samples, config.keep_at_field, self.density)
 
     def __str__(self) -> str:
         rule = self.options.the_rule
@@ -188,13 +191,15 @@ def decide(
     return positions_to_keep_at(order), table
 
 
-def kept_samples(samples: foc.SampleCollection, kept_field: str) -> fo.DatasetView:
-    """The target view with a match on the run's field.
+def kept_samples(
+    samples: foc.SampleCollection, keep_at_field: str, density: float
+) -> fo.DatasetView:
+    """The target view with a match on the run's order, which stays as it is when the run is moved.
 
     Where the view selects or excludes fields, the match goes before that: it could not see the
     field after it.
     """
-    kept = F(kept_field) == True  # noqa: E712
+    kept = in_part(keep_at_field, density, "kept")
     if samples is samples._root_dataset:
         return samples.match(kept)
     hiding = (fo.SelectFields, fo.ExcludeFields)

@@ -50,13 +50,13 @@ class Predictions:
     models: list[QueryModel] = field(default_factory=list)
     checkpoint: AbstractContextManager[object] = field(default_factory=nullcontext)
 
-    def field_values(self) -> FieldValues:
-        """As the values of a Classification field."""
+    def field_values(self, marks: Mapping[str, Any] | None = None) -> FieldValues:
+        """As the values of a Classification field, with more for its ``info``."""
         return FieldValues(
             fo.Classification,
             self.labels,
             f"Predictions of {self.source}",
-            {"source": self.source},
+            {"source": self.source, **(marks or {})},
             self.confidences,
         )
 

@@ -29,7 +29,7 @@ from fiftyone_drop.population import Population, read_population, warn_about_spl
 from fiftyone_drop.recall import SHRINKAGE, Smoothing
 from fiftyone_drop.recall_sources import check_source, find_recalls
 from fiftyone_drop.run_keys import check_key
-from fiftyone_drop.run_lookup import load_drop
+from fiftyone_drop.run_lookup import get_config, load_drop
 
 
 def apply_drop(
@@ -131,8 +131,9 @@ def apply_drop(
     arguments = dict(locals())  # every argument by name, before there are other variables
     options = DropOptions.parse(arguments)
     samples = check_collection(samples)
+    samples._root_dataset.reload()  # others may have written since this session loaded it
     # Before an hour of training, not after it
-    key = check_key(samples, key, flag("overwrite", overwrite), options.eval_key)
+    key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
     return _plan(samples, options, progress).apply(key, overwrite, progress)
 
 
@@ -231,7 +232,7 @@ def _check_fields(samples: foc.SampleCollection, options: DropOptions) -> bool:
     for name in options.the_rule.of_kind("mean"):
         number_field(samples, name, "rule", f"'{options.rule}' needs its mean over each class")
     for key in options.the_rule.of_kind("kept"):
-        config = load_drop(samples, key).config
+        config = get_config(samples, key, "rule")
         if (config.label_field, config.group_by) != (options.label_field, options.group_by):
             raise DropError(
                 "rule",

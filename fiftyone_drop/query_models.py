@@ -12,10 +12,15 @@ import fiftyone.core.collections as foc
 import numpy as np
 from numpy.typing import NDArray
 
-from fiftyone_drop import checks, store
+from fiftyone_drop import checks, lease, store
 from fiftyone_drop.cross_validation import cross_predict, train_and_predict
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.fields import check_collection, default_label_field, label_path
+from fiftyone_drop.fields import (
+    check_collection,
+    check_validation,
+    default_label_field,
+    label_path,
+)
 from fiftyone_drop.population import Population, read_outcomes, read_population
 from fiftyone_drop.predictions import Predictions, predict_samples, query_model_source
 from fiftyone_drop.recall import class_counts, class_recalls
@@ -86,7 +91,7 @@ def train_query_model(
     evaluates = label_path(samples, label_field, "label_field") != label_field
     pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
     if validation is not None:
-        validation = check_collection(validation, "validation")
+        validation = check_validation(samples, validation)
     population = read_population(samples, label_field, filepaths=True)
     recorder = _recorder(population, scores, switches)
     predictions, rows, codes = _train(
@@ -107,7 +112,8 @@ def train_query_model(
         predictions,
         pred_field,
         label_field,
-        eval_key if evaluates else None,
+        eval_key,
+        evaluates,
     )
     recalls = class_recalls(correct, support)
     model.recalls = dict(zip(population.label_names, recalls.tolist(), strict=True))
@@ -198,27 +204,29 @@ def _write(
     predictions: Predictions,
     pred_field: str,
     label_field: str,
-    eval_key: str | None,
+    eval_key: str,
+    evaluates: bool,
 ) -> None:
     """Write predictions that belong to no run, replacing older ones, and evaluate them.
 
     A failure leaves neither the field nor the evaluation run.
     """
-    store.delete_predictions(dataset, pred_field, eval_key)
-    try:
-        with predictions.checkpoint:
-            store.write_predictions(
-                dataset,
-                predictions.ids,
-                predictions.field_values(),
-                pred_field,
-                label_field,
-                eval_key,
-            )
-    except BaseException:
-        dataset.reload()
+    with lease.writing(dataset):
         store.delete_predictions(dataset, pred_field, eval_key)
-        raise
+        try:
+            with predictions.checkpoint:
+                store.write_fields(
+                    dataset,
+                    predictions.ids,
+                    {pred_field: predictions.field_values()},
+                    progress=False,
+                )
+                if evaluates:
+                    store.evaluate(dataset, pred_field, label_field, eval_key)
+        except BaseException:
+            dataset.reload()
+            store.delete_predictions(dataset, pred_field, eval_key)
+            raise
 
 
 def _split_options(

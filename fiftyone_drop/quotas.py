@@ -78,7 +78,7 @@ def _merge(tier: Tier, n: int) -> IntArray:
         return last - first
 
     def count(bound: float) -> IntArray:
-        """Samples of priority <= bound, by the very comparison that sorts the samples."""
+        """Samples of priority <= bound, by the same comparison as the sort of the samples."""
         j = np.floor(bound * weights + 0.5)
         j -= (j - 0.5) / weights > bound
         j += (j + 0.5) / weights <= bound

@@ -1,4 +1,4 @@
-"""The only module that queries samples: streams of documents, and counts that the server makes."""
+"""Reads samples: streams of documents, and counts that the server makes by our own pipelines."""
 
 from __future__ import annotations
 

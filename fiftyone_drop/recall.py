@@ -18,7 +18,6 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.errors import DropError, listing
 
-LEVEL = 0.95
 Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 SHRINKAGE: Literal["shrinkage"] = "shrinkage"
 Smoothing = float | Literal["shrinkage"]
@@ -59,10 +58,10 @@ def class_recalls(
 
     A number ``s`` gives ``(correct + s) / (n + 2s)``: ``s = 0`` is Algorithm 1 of the paper to the
     digit, ``s = 0.5`` the posterior mean under Jeffreys' prior. That pulls a class with few
-    validation samples towards 1/2, so that of an accurate model's classes those would be kept
-    most that are known least. ``"shrinkage"`` pulls towards the mean recall of all classes instead,
-    as strongly as chance explains the differences between them: all the way where it explains
-    them all, and hardly where there are many samples.
+    validation samples towards 1/2. Of an accurate model, the classes with the fewest validation
+    samples would then keep most. ``"shrinkage"`` pulls towards the mean recall of all classes
+    instead, as strongly as chance explains the differences between them: all the way if chance
+    explains them all, and hardly at all if there are many samples.
 
     Args:
         correct: (K,) int, correct predictions

@@ -17,7 +17,7 @@ from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.cross_validation import cross_predict
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import check_evaluation, read_evaluation
-from fiftyone_drop.fields import check_collection, label_path
+from fiftyone_drop.fields import check_validation, label_path
 from fiftyone_drop.options import DropOptions
 from fiftyone_drop.population import Population, read_outcomes
 from fiftyone_drop.predictions import Predictions, predict_samples
@@ -85,13 +85,7 @@ def check_source(samples: foc.SampleCollection, options: DropOptions) -> None:
         check_evaluation(samples, options.eval_key, label_field)
     if validation is None:
         return
-    check_collection(validation, "validation")
-    if validation._root_dataset is not samples._root_dataset:
-        raise DropError(
-            "validation",
-            f"must be a view into '{samples._root_dataset.name}', but is one into "
-            f"'{validation._root_dataset.name}'; pass recalls= instead",
-        )
+    check_validation(samples, validation)
     label_path(validation, label_field, "label_field")
     if options.pred_field is not None:
         label_path(validation, options.pred_field, "pred_field")
@@ -185,11 +179,19 @@ def _by_model(
         options.group_by,
         ["filepath"],
     )
-    models = resolve(options.model, options.validation)
-    _check_classes(models[0].classes, models[0].words, population, options.label_field, warn)
-    predictions = predict_samples(
-        models, outcomes.ids, outcomes.columns[0], outcomes.labels, progress
-    )
+    try:
+        models = resolve(options.model, options.validation)
+        _check_classes(models[0].classes, models[0].words, population, options.label_field, warn)
+        predictions = predict_samples(
+            models, outcomes.ids, outcomes.columns[0], outcomes.labels, progress
+        )
+    except DropError as error:
+        # Of a model and its classes, transform and checkpoint, the user typed the model
+        if error.argument == "samples":
+            raise DropError("validation", error.message) from error
+        if error.argument == "model":
+            raise
+        raise DropError("model", str(error)) from error
     words = f"validation view with {predictions.source}"
     return _Measurement(outcomes.codes, predictions.correct, words, predictions, outcomes.ids)
 

@@ -126,6 +126,7 @@ def register_rule(
             raise DropError("needs", f"no column {column!r}; there are {list(COLUMNS)}")
 
     def register(function: W) -> W:
+        checks.function("function", function)
         if name in RULES:
             checks.same_definition("name", name, RULES[name].weights, function)
         RULES[name] = Rule(name, columns, function, description, source)
@@ -210,12 +211,18 @@ def class_weights(rule: Rule, columns: Columns) -> FloatArray | None:
             argument = name if name == "recalls" else "columns"
             raise DropError(argument, f"rule '{rule.name}' needs '{name}' of every class; got None")
     table = {name: np.asarray(columns[name], dtype=np.float64) for name in rule.needs}
-    weights = np.asarray(rule.weights(table), dtype=np.float64)
+    answer = rule.weights(table)
     k = len(columns["sizes"])
-    if weights.shape != (k,) or not np.all(np.isfinite(weights) & (weights >= 0)):
-        raise DropError(
-            "rule",
-            f"'{rule.name}' must give one finite weight >= 0 for each of the {k} classes, but "
-            f"gave {weights}",
-        )
-    return weights
+    try:
+        weights = np.asarray(answer)
+        if weights.shape == (k,) and weights.dtype.kind in "biuf":
+            weights = weights.astype(np.float64)
+            if np.all(np.isfinite(weights) & (weights >= 0)):
+                return weights
+    except ValueError:  # NumPy's about nested sequences of several lengths
+        pass
+    raise DropError(
+        "rule",
+        f"'{rule.name}' must give one finite weight >= 0 for each of the {k} classes, but gave "
+        f"{answer!r}",
+    )

@@ -1,22 +1,22 @@
-"""Write, move and delete drop runs.
+"""Write, move and delete drop runs, under the lease of the dataset and with an intent first.
 
-A run is written in this order: registered with ``complete=False``, fields, views, then
-``complete=True``. The next run of its key replaces an incomplete run, and :func:`delete_drop`
-removes it.
+A run is written in this order: its record with the state "writing", fields, views; then all of it
+is read back, and its state becomes "complete". A run that replaces another is written under a
+staged key first, so that the old run stands until the new one is whole.
 """
 
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
-from fiftyone import ViewField as F
 
-from fiftyone_drop import checks, store
+from fiftyone_drop import checks, lease, store
 from fiftyone_drop._types import FloatArray, Ids
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.counts import kept_counts
@@ -24,15 +24,25 @@ from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import label_path
 from fiftyone_drop.predictions import Predictions
-from fiftyone_drop.run_keys import check_key, serialized
+from fiftyone_drop.run_keys import Uses, check_key, serialized
 from fiftyone_drop.run_lookup import check_dataset, find_configs, load_order
-from fiftyone_drop.runs import Drop, DropConfig, DropResults, delete_outputs, names_for
+from fiftyone_drop.run_outputs import Outputs, check_deletable, key_of_successor
+from fiftyone_drop.run_recovery import (
+    evaluate,
+    finish_deleting,
+    finish_moving,
+    finish_replacing,
+    finish_writing,
+    recover,
+    save_record,
+    undo,
+    verify,
+)
+from fiftyone_drop.runs import DropConfig, DropResults
+from fiftyone_drop.views import part_view
 
 MAX_VIEW_BYTES = 4_000_000  # a document holds 16 MB; a target view may be a selection of ids
 PACKAGES = ("fiftyone-drop", "fiftyone", "numpy", "torch")
-
-
-# -- writing --------------------------------------------------------------------------------------
 
 
 def write_run(
@@ -40,6 +50,7 @@ def write_run(
     key: object,
     overwrite: object,
     *,
+    uses: Uses,
     asked: Mapping[str, Any],
     found: Mapping[str, Any],
     table: ClassTable,
@@ -48,12 +59,13 @@ def write_run(
     predictions: Predictions | None,
     progress: Any,
 ) -> DropConfig:
-    """Write a decided run; a failure leaves nothing of it behind.
+    """Write a decided run. After a failure, the old run of that key stands, or there is none.
 
     Args:
         samples: the target view
         key: the run key
         overwrite: whether a run of that key is replaced
+        uses: argument and name of each field, evaluation and run that the run was decided by
         asked: every argument as a plain value, for the record
         found: size, source of recalls and warnings, for the record; see
             :class:`~fiftyone_drop.runs.DropConfig`
@@ -67,86 +79,85 @@ def write_run(
         the record of the run
 
     Raises:
-        DropError: if the key is unfit or taken
+        DropError: if the key is unfit or taken, or samples were deleted since they were read
     """
     dataset = samples._root_dataset
-    key = check_key(samples, key, checks.flag("overwrite", overwrite))
-    label_field = found["label_field"]
-    predicts = predictions is not None
-    # FiftyOne evaluates Classification fields only, not strings
-    evaluates = predicts and label_path(samples, label_field, "label_field") != label_field
-    config = DropConfig(
-        density=table.density,
-        asked=asked,
-        found=found,
-        written=names_for(key, predicts=predicts, evaluates=evaluates),
-        versions=_versions(),
-    )
-    if key in dataset.list_runs():
-        delete_drop(dataset, key)
-    try:
-        _registered_on(samples).register_run(key, config)
-        if predictions is None:
-            _write_outputs(dataset, key, config, table, ids, keep_at, progress)
-        else:
-            with predictions.checkpoint:
-                _write_predictions(dataset, config, predictions)
-                _write_outputs(dataset, key, config, table, ids, keep_at, progress)
-    except BaseException:
-        # From the server: the failure may have left memory and database apart
-        dataset.reload()
-        delete_outputs(dataset, config)
-        _delete_record(dataset, key)
-        raise
+    overwrite = checks.flag("overwrite", overwrite)
+    with lease.writing(dataset) as held:
+        recover(dataset)
+        key = check_key(samples, key, overwrite, uses)
+        replaces = key in find_configs(dataset)
+        staged_key = key_of_successor(key) if replaces else key
+        token = uuid.uuid4().hex
+        predicts = predictions is not None
+        # FiftyOne evaluates Classification fields only, not strings
+        label_field = found["label_field"]
+        evaluates = predicts and label_path(samples, label_field, "label_field") != label_field
+        outputs = Outputs.of(staged_key, token, predicts=predicts, evaluates=evaluates)
+        config = DropConfig(
+            state="writing",
+            density=table.density,
+            asked=asked,
+            found=found,
+            written=outputs.names(),
+            versions=_versions(),
+            token=token,
+            quotas=None if table.weights is not None else table.quotas.tolist(),
+        )
+        try:
+            _registered_on(samples).register_run(staged_key, config)
+            if predictions is not None:
+                _write_predictions(dataset, key, config, predictions)
+            fields = _field_values(key, config, keep_at)
+            store.write_fields(dataset, ids, fields, progress)
+            results = DropResults(dataset, config, staged_key, class_table=table.to_dict())
+            dataset.save_run_results(staged_key, results, cache=False)
+            held.check()
+            if replaces:
+                verify(dataset, staged_key, config, len(ids), views=False)
+                # From here on the new run is whole: whatever happens, it takes the place of the old
+                config.state, config.intent = "replacing", {"key": key}
+                save_record(dataset, staged_key, config)
+            else:
+                finish_writing(dataset, key, config, len(ids))
+        except BaseException:
+            # From the server: the failure may have left memory and database apart
+            dataset.reload()
+            undo(dataset, staged_key, config)
+            raise
+        if replaces:
+            finish_replacing(dataset, staged_key, config)
     return config
 
 
-def _write_predictions(dataset: fo.Dataset, config: DropConfig, predictions: Predictions) -> None:
-    assert config.pred_field is not None
-    store.write_predictions(
-        dataset,
-        predictions.ids,
-        predictions.field_values(),
-        config.pred_field,
-        config.label_field,
-        config.written_eval_key,
-    )
-
-
-def _write_outputs(
-    dataset: fo.Dataset,
-    key: str,
-    config: DropConfig,
-    table: ClassTable,
-    ids: Ids,
-    keep_at: FloatArray,
-    progress: Any,
+def _write_predictions(
+    dataset: fo.Dataset, key: str, config: DropConfig, predictions: Predictions
 ) -> None:
-    """Write fields, views and results, and then say that the run is complete."""
-    fields = {
+    outputs = config.outputs
+    values = predictions.field_values(outputs.marks(key))
+    store.write_fields(dataset, predictions.ids, {str(outputs.pred_field): values}, progress=False)
+    if outputs.eval_key is not None:
+        evaluate(dataset, config, outputs)
+
+
+def _field_values(
+    key: str, config: DropConfig, keep_at: FloatArray
+) -> dict[str, store.FieldValues]:
+    marks = config.outputs.marks(key)
+    return {
         config.keep_at_field: store.FieldValues(
             fo.FloatField,
             keep_at,
             f"Smallest dataset density at which the drop run '{key}' keeps the sample",
-            {"drop_run": key},
+            marks,
         ),
         config.kept_field: store.FieldValues(
             fo.BooleanField,
             keep_at <= config.density,
             f"Whether the drop run '{key}' keeps the sample",
-            {"drop_run": key},
+            marks | {"density": config.density},
         ),
     }
-    store.write_fields(dataset, ids, fields, progress)
-    store.save_views(dataset, config.kept_view, config.pruned_view, config.kept_field, key)
-    _save_results(dataset, key, config, table)
-    config.complete = True
-    dataset.update_run_config(key, config)
-
-
-def _save_results(dataset: fo.Dataset, key: str, config: DropConfig, table: ClassTable) -> None:
-    results = DropResults(dataset, config, key, class_table=table.to_dict())
-    dataset.save_run_results(key, results, cache=False)
 
 
 def _registered_on(samples: foc.SampleCollection) -> foc.SampleCollection:
@@ -168,9 +179,6 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-# -- moving and deleting --------------------------------------------------------------------------
-
-
 def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.DatasetView:
     """Move a run to another density. Its saved views follow.
 
@@ -180,50 +188,59 @@ def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.D
         density: the dataset density, in (0, 1]
 
     Returns:
-        a :class:`fiftyone.core.view.DatasetView` of the kept samples
+        a :class:`fiftyone.core.view.DatasetView` of the samples that are kept at this density; it
+        stays as it is when the run is moved again
 
     Raises:
         DropError: if there is no such run, its order was deleted, ``density`` is out of range or
-            keeps too little, or a class would be emptied and the run does not allow that
+            keeps too little, a class would be emptied and the run does not allow that, or another
+            process is writing the runs of the dataset
     """
-    density = checks.density("density", density)
-    results = load_order(dataset, key)
-    key, config, table = results.key, results.config, results.table
-    counted = kept_counts(dataset, key, [density])[0] if table.weights is None else None
-    table = table.at(density, counted)
-    if table.weights is not None and not config.allow_empty_classes:
-        check_no_class_emptied(table.classes, table.quotas)
-    root = dataset._root_dataset
-    store.rewrite_kept(root, config.keep_at_field, config.kept_field, density)
-    config.density = density
-    _save_results(root, key, config, table)
-    root.update_run_config(key, config)
-    return root.match(F(config.kept_field) == True)  # noqa: E712
+    root = check_dataset(dataset)._root_dataset
+    key, density = checks.text("key", key), checks.density("density", density)
+    with lease.writing(root):
+        recover(root)
+        results = load_order(root, key)
+        config, table = results.config, results.table
+        counted = kept_counts(root, key, [density])[0] if table.weights is None else None
+        table = table.at(density, counted)
+        if table.weights is not None and not config.allow_empty_classes:
+            check_no_class_emptied(table.classes, table.quotas)
+        quotas = None if counted is None else counted.tolist()
+        config.state, config.intent = "moving", {"density": density, "quotas": quotas}
+        root.update_run_config(key, config)
+        finish_moving(root, key, config)
+    return part_view(root, config, density, "kept")
 
 
 def delete_drop(dataset: foc.SampleCollection, key: str) -> None:
     """Delete a drop run: its saved views, then its fields, then the run itself.
 
-    Predictions and the evaluation run that it had to make go too. Incomplete runs can be deleted.
+    Predictions and the evaluation run that it had to make go too. Fields and saved views of these
+    names that are not the run's own stay.
 
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
         key: the run key
 
     Raises:
-        DropError: if there is no such run
+        DropError: if there is no such run, one of its fields is read-only, or another process is
+            writing the runs of the dataset
     """
     root = check_dataset(dataset)._root_dataset
     key = checks.text("key", key)
-    configs = find_configs(root)
-    if key not in configs:
-        raise DropError(
-            "key", f"'{root.name}' has no drop run {key!r}; the runs are {sorted(configs)}"
-        )
-    delete_outputs(root, configs[key])
-    _delete_record(root, key)
-
-
-def _delete_record(dataset: fo.Dataset, key: str) -> None:
-    if key in dataset.list_runs():
-        Drop.delete_run(dataset, key, cleanup=False)
+    with lease.writing(root):
+        existed = key in find_configs(root)
+        recover(root)
+        config = find_configs(root).get(key)
+        if config is None and existed:
+            return  # it was incomplete
+        if config is None:
+            raise DropError(
+                "key",
+                f"'{root.name}' has no drop run {key!r}; the runs are {sorted(find_configs(root))}",
+            )
+        check_deletable(root, config.outputs)
+        config.state = "deleting"
+        root.update_run_config(key, config)
+        finish_deleting(root, key, config)

@@ -4,32 +4,41 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
-from fiftyone_drop import checks, store
+from fiftyone_drop import checks
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import known_fields
 from fiftyone_drop.run_lookup import find_configs
-from fiftyone_drop.runs import DropConfig, names_for
+from fiftyone_drop.run_outputs import (
+    Outputs,
+    key_of_successor,
+    own_fields,
+    owns_evaluation,
+)
+from fiftyone_drop.runs import DropConfig
+from fiftyone_drop.saved_views import check_views_free
+
+Uses = Sequence[tuple[str, str]]
+"""Arguments of a call, and the fields, evaluations and runs that they name."""
 
 
-def check_key(
-    samples: foc.SampleCollection, key: object, overwrite: bool, eval_key: str | None = None
-) -> str:
+def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses: Uses = ()) -> str:
     """Return a key under which a run of a target view can be written.
 
     Args:
         samples: the target view
         key: the run key
         overwrite: whether a run of that key may be replaced
-        eval_key (None): the evaluation that recalls come from
+        uses (()): argument and name of each field, evaluation and run that the call uses
 
     Raises:
         DropError: if ``key`` is no valid field name; it is taken by a run and ``overwrite`` is
             False; one of its fields, views or its evaluation run belongs to something else; or
-            target view or recalls rest on the run that would be replaced
+            target view or arguments rest on the run that would be replaced
     """
     key = checks.name("key", key)
     dataset = samples._root_dataset
@@ -38,7 +47,7 @@ def check_key(
         raise DropError("key", f"'{key}' is a custom run that is no drop run; choose another key")
     if existing is not None:
         # First, for what rests on a run cannot replace it either
-        check_independent(samples, key, existing, eval_key)
+        check_independent(samples, key, existing, uses)
     if existing is not None and existing.complete and not overwrite:
         raise DropError(
             "key",
@@ -50,35 +59,41 @@ def check_key(
 
 
 def _check_names_free(dataset: fo.Dataset, key: str, existing: DropConfig | None) -> None:
-    own = existing.fields if existing else []
-    new = DropConfig(written=names_for(key, predicts=True, evaluates=True))
-    for field in known_fields(dataset, new.fields):
+    own = own_fields(dataset, existing.outputs) if existing else []
+    new = Outputs.of(key, None)
+    staged = Outputs.of(key_of_successor(key), None).fields if existing else []
+    for field in known_fields(dataset, new.fields + staged):
         if field not in own:
             raise DropError(
                 "key",
                 f"the field '{field}' exists and belongs to no drop run '{key}'; choose another "
                 "key, or rename or delete that field",
             )
-    eval_key = new.written_eval_key
-    if dataset.has_evaluation(eval_key) and eval_key not in own:
+    eval_key = new.eval_key
+    if dataset.has_evaluation(eval_key) and not (
+        existing and owns_evaluation(dataset, existing.outputs)
+    ):
         raise DropError("key", f"the evaluation run '{eval_key}' exists; choose another key")
-    store.check_views_free(dataset, new.views, existing.views if existing else [])
+    views, token = (existing.views, existing.token) if existing else ([], None)
+    check_views_free(dataset, new.views, views, token)
 
 
 def check_independent(
-    samples: foc.SampleCollection, key: str, config: DropConfig, eval_key: str | None = None
+    samples: foc.SampleCollection, key: str, config: DropConfig, uses: Uses = ()
 ) -> None:
-    """Check that neither the target view nor the recalls rest on the run that would be replaced.
+    """Check that neither the target view nor an argument rests on the run that would be replaced.
 
     Raises:
-        DropError: if they do: the samples that are returned would not be those that were pruned
+        DropError: if one does: the samples that are returned would not be those that were pruned
     """
-    if eval_key is not None and eval_key == config.written_eval_key:
-        raise DropError(
-            "eval_key",
-            f"'{eval_key}' belongs to the run '{key}' that would be replaced; pass "
-            f"recalls=load_drop(dataset, '{key}').recalls, or choose another key",
-        )
+    for argument, name in uses:
+        if name in (key, *config.fields):
+            remedy = "choose another key"
+            if argument == "eval_key":
+                remedy = f"pass recalls=load_drop(dataset, '{key}').recalls, or {remedy}"
+            raise DropError(
+                argument, f"'{name}' belongs to the run '{key}' that would be replaced; {remedy}"
+            )
     if samples is samples._root_dataset:
         return
     stages = serialized(samples)

@@ -7,6 +7,7 @@ An incomplete run (the client was killed while writing) is invisible to :func:`l
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -80,13 +81,24 @@ def get_config(dataset: foc.SampleCollection, key: str, argument: str = "key") -
     configs = find_configs(root)
     config = configs.get(key)
     if config is None or not config.complete:
-        state = "was not written to its end; apply it again" if config else "does not exist"
         complete = sorted(name for name, other in configs.items() if other.complete)
         raise DropError(
             argument,
-            f"the drop run {key!r} of '{root.name}' {state}; the runs are {complete}",
+            f"the drop run {key!r} of '{root.name}' {_state(key, configs)}; the runs are "
+            f"{complete}",
         )
     return config
+
+
+def _state(key: str, configs: Mapping[str, DropConfig]) -> str:
+    """Words for a run that cannot be read."""
+    if any(c.state == "replacing" and c.intent["key"] == key for c in configs.values()):
+        return "is being replaced; if its writer was cut off, the next call that writes ends that"
+    if key not in configs:
+        return "does not exist"
+    if configs[key].state == "deleting":
+        return "is being deleted; if that was cut off, delete it again"
+    return "was not written to its end; apply it again"
 
 
 def load_drop(dataset: foc.SampleCollection, key: str) -> DropResults:

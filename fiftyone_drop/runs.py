@@ -8,15 +8,15 @@ The paths of :class:`DropConfig` and :class:`DropResults` are stored in MongoDB:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.runs as focr
+import numpy as np
 
-from fiftyone_drop import store
 from fiftyone_drop._types import ClassName
 from fiftyone_drop.class_table import ClassTable
+from fiftyone_drop.run_outputs import Outputs, delete_outputs
 
 METHOD = "drop"
 # The record of 0.1.0 before its sections: which of its attributes belong where today
@@ -28,8 +28,12 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
     """The record of a drop run, as stored in MongoDB.
 
     Attributes:
-        complete: whether everything of the run has been written
+        state: ``"complete"``, or the change that is going on, and that the next writer ends if its
+            writer died: ``"writing"``, ``"moving"``, ``"replacing"`` or ``"deleting"``
+        intent: where the change leads: while moving the ``density``, while replacing the ``key``
+        token: the mark of everything that the run owns; None for runs from before there were marks
         density: the dataset density at which the run stands, in (0, 1]
+        quotas: the samples kept of each class at this density, where no rule says; None otherwise
         asked: every argument of ``apply_drop``, as plain values
         found: ``size`` (samples in the run), ``label_field``, ``recalls_from`` (words, or None) and
             ``warnings`` (a list of texts)
@@ -41,24 +45,36 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
 
     def __init__(
         self,
-        complete: bool = False,
+        state: str = "",
         density: float = 1.0,
         asked: Mapping[str, Any] | None = None,
         found: Mapping[str, Any] | None = None,
         written: Mapping[str, Any] | None = None,
         versions: Mapping[str, str] | None = None,
+        token: str | None = None,
+        intent: Mapping[str, Any] | None = None,
+        quotas: Sequence[int] | None = None,
         method: str = METHOD,
         **before: Any,
     ):
         super().__init__(method=method)
         if written is None:
             asked, found, written = _sections(density, before)
-        self.complete = complete
+        # Earlier records said only whether they were complete
+        self.state = state or ("complete" if before.get("complete") else "writing")
+        self.intent = dict(intent or {})
+        self.token = token
+        self.quotas = None if quotas is None else list(quotas)
         self.density = density
         self.asked = dict(asked or {})
         self.found = dict(found or {})
         self.written = dict(written)
         self.versions = dict(versions or {})
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run can be read: it is whole, or only its density is changing."""
+        return self.state in ("complete", "moving")
 
     @property
     def label_field(self) -> str:
@@ -126,27 +142,19 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
         return self.written["eval_key"]  # type: ignore[no-any-return]
 
     @property
+    def outputs(self) -> Outputs:
+        """Everything that the run has written, with its mark."""
+        return Outputs(token=self.token, **self.written)
+
+    @property
     def fields(self) -> list[str]:
         """The sample fields of the run."""
-        own = [self.keep_at_field, self.kept_field, self.pred_field, self.written_eval_key]
-        return [name for name in own if name]
+        return self.outputs.fields
 
     @property
     def views(self) -> list[str]:
         """The saved views of the run."""
-        return [self.kept_view, self.pruned_view]
-
-
-def names_for(key: str, *, predicts: bool = False, evaluates: bool = False) -> dict[str, Any]:
-    """The names of what a run under a key writes; see :class:`DropConfig`."""
-    return {
-        "keep_at_field": f"{key}_keep_at",
-        "kept_field": f"{key}_kept",
-        "kept_view": f"{key}-kept",
-        "pruned_view": f"{key}-pruned",
-        "pred_field": f"{key}_pred" if predicts else None,
-        "eval_key": f"{key}_eval" if evaluates else None,
-    }
+        return self.outputs.views
 
 
 def _sections(
@@ -160,7 +168,7 @@ def _sections(
     }
     found |= {name: before[name] for name in _FOUND if name in before}
     written = dict.fromkeys(_WRITTEN) | {n: before[n] for n in _WRITTEN if n in before}
-    rest = {n: v for n, v in before.items() if n not in (*_FOUND, *_WRITTEN)}
+    rest = {n: v for n, v in before.items() if n not in (*_FOUND, *_WRITTEN, "complete")}
     asked = {"group_by": None, "rule": "drop", "select": "random", "allow_empty_classes": False}
     return asked | rest | {"density": density}, found, written
 
@@ -179,7 +187,7 @@ class Drop(focr.Run):  # type: ignore[misc]
 
     def cleanup(self, samples: Any, key: str) -> None:
         """Remove what the run wrote (``dataset.delete_run`` calls this)."""
-        delete_outputs(samples._root_dataset, self.config)
+        delete_outputs(samples._root_dataset, self.config.outputs)
 
 
 class DropResults(focr.RunResults):  # type: ignore[misc]
@@ -219,7 +227,11 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
     @property
     def table(self) -> ClassTable:
         """The class table of the run as it stands."""
-        return ClassTable.from_dict(self.class_table)
+        table = ClassTable.from_dict(self.class_table)
+        if table.density == self.density:
+            return table
+        quotas = self.config.quotas
+        return table.at(self.density, None if quotas is None else np.array(quotas, np.int64))
 
     def attributes(self) -> list[str]:
         """The stored attributes: K-sized tables only, for the order is in the field."""
@@ -230,10 +242,3 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
         return "\n".join(lines + [f"Warning: {message}" for message in self.config.warnings])
 
     __repr__ = __str__
-
-
-def delete_outputs(dataset: fo.Dataset, config: DropConfig) -> None:
-    """Remove the saved views, the evaluation run and the fields of a run, as far as they exist."""
-    store.delete_views(dataset, config.views)
-    store.delete_predictions(dataset, config.pred_field, config.written_eval_key)
-    store.delete_fields(dataset, [config.keep_at_field, config.kept_field])

@@ -6,7 +6,7 @@ Every function here either works or raises; the caller cleans up (see
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -16,13 +16,11 @@ import fiftyone as fo
 import fiftyone.core.utils as fou
 import numpy as np
 from bson import ObjectId
-from fiftyone import ViewField as F
 from numpy.typing import NDArray
 from pymongo import UpdateMany
 
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
-from fiftyone_drop.errors import DropError
 
 STATEMENT = 100  # samples per update statement: longer ones search longer arrays
 BATCH = 5_000  # samples per message
@@ -81,6 +79,7 @@ def write_fields(
         fields: field name -> values, in the order of ``ids``
         progress (None): as everywhere in FiftyOne: whether to render a progress bar, or a callback
     """
+    _unset_strays(dataset, fields)
     for name, field in fields.items():
         kind = (
             {"ftype": fo.EmbeddedDocumentField, "embedded_doc_type": fo.Classification}
@@ -134,7 +133,21 @@ def _update(
     return UpdateMany({"_id": {"$in": oids}}, [{"$set": values}])
 
 
-def rewrite_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density: float) -> None:
+def evaluate(dataset: fo.Dataset, pred_field: str, label_field: str, eval_key: str) -> None:
+    """Evaluate the predictions in a field under an evaluation key."""
+    dataset.exists(pred_field).evaluate_classifications(
+        pred_field, gt_field=label_field, eval_key=eval_key, progress=False
+    )
+
+
+def delete_predictions(dataset: fo.Dataset, pred_field: str, eval_key: str) -> None:
+    """Delete an evaluation run, its field and the predictions, as far as they exist."""
+    if dataset.has_evaluation(eval_key):
+        dataset.delete_evaluation(eval_key)
+    delete_fields(dataset, [pred_field, eval_key])
+
+
+def move_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density: float) -> None:
     """Set ``kept_field`` to whether a sample is kept at ``density``, where it is not so already.
 
     Server-side, and only samples of the run: those whose ``keep_at_field`` is a number.
@@ -148,85 +161,42 @@ def rewrite_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, densi
     dataset._reload_docs()
 
 
-def write_predictions(
-    dataset: fo.Dataset,
-    ids: Ids,
-    values: FieldValues,
-    pred_field: str,
-    label_field: str,
-    eval_key: str | None,
-) -> None:
-    """Write predictions and, with ``eval_key``, evaluate them.
+def copy_fields(dataset: fo.Dataset, copies: Mapping[str, str]) -> None:
+    """Copy the values of fields into other fields that exist, server-side, in one pass.
 
     Args:
         dataset: the dataset
-        ids: (n,) S24, sample ids
-        values: the predictions
-        pred_field: the field to write
-        label_field: the field of the true labels
-        eval_key: the evaluation run to make, or None
+        copies: field -> the field that it is copied from
     """
-    write_fields(dataset, ids, {pred_field: values}, progress=False)
-    if eval_key is not None:
-        dataset.exists(pred_field).evaluate_classifications(
-            pred_field, gt_field=label_field, eval_key=eval_key, progress=False
-        )
+    now = datetime.now(timezone.utc)
+    values: dict[str, Any] = {to: f"${source}" for to, source in copies.items()}
+    some = [{source: {"$ne": None}} for source in copies.values()]
+    dataset._sample_collection.update_many(
+        {"$or": some}, [{"$set": values | {"last_modified_at": now}}]
+    )
+    dataset._reload_docs()
 
 
-def delete_predictions(dataset: fo.Dataset, pred_field: str | None, eval_key: str | None) -> None:
-    """Delete an evaluation run, its field and the predictions, as far as they exist."""
-    if eval_key and dataset.has_evaluation(eval_key):
-        dataset.delete_evaluation(eval_key)
-    delete_fields(dataset, [name for name in (pred_field, eval_key) if name])
+def delete_fields(dataset: fo.Dataset, names: Iterable[str]) -> None:
+    """Delete those of the fields that exist: their values first.
 
-
-def delete_fields(dataset: fo.Dataset, names: Sequence[str]) -> None:
-    """Delete those of the fields that exist."""
+    FiftyOne's own deletion forgets the fields first. If it is cut off then, no sample can be read.
+    """
     schema = dataset.get_field_schema()
     present = [name for name in names if name in schema]
     if present:
+        _unset(dataset, present)
         dataset.delete_sample_fields(present)
 
 
-def save_views(
-    dataset: fo.Dataset, kept_view: str, pruned_view: str, kept_field: str, key: str
-) -> None:
-    """Save the flat views of what a run keeps and prunes; both follow the field."""
-    for name, kept, colour in ((kept_view, True, ORANGE), (pruned_view, False, GREY)):
-        # `== False` and not `~`, which would take in samples outside the run
-        view = dataset.match(F(kept_field) == kept)
-        words = "keeps" if kept else "prunes"
-        dataset.save_view(
-            name, view, description=f"The samples that the drop run '{key}' {words}", color=colour
-        )
+def _unset_strays(dataset: fo.Dataset, names: Iterable[str]) -> None:
+    """Unset values under names that are no fields: of a cut connection, or a deleted field."""
+    schema = dataset.get_field_schema()
+    absent = [name for name in names if name not in schema]
+    if absent:
+        _unset(dataset, absent)
 
 
-def delete_views(dataset: fo.Dataset, names: Sequence[str]) -> None:
-    """Delete those of the saved views that exist."""
-    for name in names:
-        if dataset.has_saved_view(name):
-            dataset.delete_saved_view(name)
-
-
-def check_views_free(dataset: fo.Dataset, names: Sequence[str], own: Sequence[str]) -> None:
-    """Check that saved views of these names would replace no other.
-
-    Args:
-        dataset: the dataset
-        names: names to be saved
-        own: names of views that may be replaced
-
-    Raises:
-        DropError: if a name is taken, or shares its slug with another (``-``, ``_`` and case are
-            one in a slug)
-    """
-    slugs = {fou.to_slug(other): other for other in dataset.list_saved_views() if other not in own}
-    for name in names:
-        taken = slugs.get(fou.to_slug(name))
-        if taken is not None:
-            raise DropError(
-                "key",
-                f"the saved view '{name}' cannot be made, since the name of the saved view "
-                f"'{taken}' is the same or differs in case, '-' or '_' only; choose another key, "
-                "or rename that view",
-            )
+def _unset(dataset: fo.Dataset, names: Sequence[str]) -> None:
+    some = [{name: {"$exists": True}} for name in names]
+    dataset._sample_collection.update_many({"$or": some}, {"$unset": dict.fromkeys(names, "")})

@@ -77,6 +77,11 @@ def drop_view(
     return view.sort_by(score, reverse=first_end(root.get_field(score)) != "low")
 
 
+def part_view(dataset: fo.Dataset, config: DropConfig, density: float, part: str) -> fo.DatasetView:
+    """The samples of the dataset that are in a part of a run, one of ``PARTS``."""
+    return dataset.match(in_part(config.keep_at_field, density, part))
+
+
 def in_part(keep_at_field: str, density: float, part: str) -> ViewExpression:
     """Whether a sample is in a part of a run, one of ``PARTS``."""
     keep_at = F(keep_at_field)
@@ -112,11 +117,9 @@ def _equals(path: str, value: Any) -> ViewExpression:
 def _range(score: str | None, score_range: Any) -> tuple[float, float]:
     if score is None:
         raise DropError("score_range", "needs score=<a number field>")
-    ends = tuple(score_range) if isinstance(score_range, Sequence) else ()
-    if len(ends) == 2 and not isinstance(score_range, str):
-        low, high = (checks.number("score_range", end) for end in ends)
-        if low < high:
-            return low, high
+    ends = checks.numbers_in("score_range", score_range, "(-inf, inf)")
+    if len(ends) == 2 and ends[0] < ends[1]:
+        return ends[0], ends[1]
     raise DropError(
         "score_range", f"must be two finite numbers, low < high, but got {score_range!r}"
     )

@@ -130,3 +130,25 @@ def test_an_unknown_rule_is_refused_with_those_there_are():
 def test_a_rule_without_quotas_cannot_allocate():
     with pytest.raises(DropError, match="rule: 'none' sets no quotas"):
         allocate([5], [0.5], 0.5, rule="none")
+
+
+SIZES, RECALLS = {"cat": 10, "dog": 20}, {"cat": 0.5, "dog": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("argument", "arguments"),
+    [
+        ("class_sizes", {"class_sizes": [[1, 2], [3]]}),
+        ("recalls", {"class_sizes": [1, 2], "recalls": [[0.5], [0.5, 0.9]]}),
+        ("columns", {"columns": [1]}),
+        ("columns", {"columns": {"mean:loss": {"cat": "x", "dog": 1}}}),
+        ("columns", {"columns": {"mean:loss": {"cat": 1}}}),
+        ("columns", {"columns": {"mean:loss": [[1], [1, 2]]}}),
+        ("columns", {"columns": {"sizes": {"cat": 1, "dog": 1}}}),
+        ("columns", {"columns": {"recalls": {"cat": 1, "dog": 1}}}),
+    ],
+)
+def test_what_is_no_column_is_refused_by_the_name_of_its_argument(argument, arguments):
+    with pytest.raises(DropError) as caught:
+        allocate(**({"class_sizes": SIZES, "recalls": RECALLS, "density": 0.5} | arguments))
+    assert caught.value.argument == argument

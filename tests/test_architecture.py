@@ -1,6 +1,7 @@
 """The house: imports point one way, modules are small, and the map is as the code is."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,11 @@ def test_a_long_module_says_why_it_is_long(path):
 def test_the_public_names_are_what_dir_shows():
     assert dir(fod) == fod.__all__ == sorted(fod.__all__)
     assert not [name for name in fod.__all__ if name.startswith("_")]
+
+
+def test_the_docstring_of_the_package_names_every_function():
+    functions = [name for name in fod.__all__ if inspect.isfunction(getattr(fod, name))]
+    assert [name for name in functions if f"``{name}``" not in fod.__doc__] == []
 
 
 def test_no_module_is_named_like_a_public_name():

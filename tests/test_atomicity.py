@@ -4,7 +4,7 @@ import pymongo.collection
 import pytest
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, run_changes, store
+from fiftyone_drop import DropError, run_changes, run_recovery
 
 WRITES = (
     *("insert_one", "insert_many", "update_one", "update_many", "replace_one", "bulk_write"),
@@ -104,29 +104,6 @@ def with_predictions(plan):
     return dataclasses.replace(plan, predictions=predictions)
 
 
-def test_overwriting_that_fails_leaves_neither_run_and_no_other_thing_changed(
-    dataset, recalls, writes
-):
-    before = contents(dataset)
-    dataset.apply_drop(density=0.5, recalls=recalls, key="other")
-    with_other = contents(dataset)
-    dataset.apply_drop(density=0.5, recalls=recalls)
-    plan = fod.plan_drop(dataset, 0.3, recalls=recalls)
-    original = store.save_views
-    with pytest.MonkeyPatch.context() as patch:
-
-        def fail(*args):
-            original(*args)
-            raise InjectedError
-
-        patch.setattr(store, "save_views", fail)
-        with pytest.raises(InjectedError):
-            plan.apply(overwrite=True)
-    assert contents(dataset) == with_other
-    fod.delete_drop(dataset, "other")
-    assert contents(dataset) == before
-
-
 def test_bad_input_to_overwriting_leaves_the_old_run(dataset, recalls):
     dataset.apply_drop(density=0.5, recalls=recalls)
     with pytest.raises(DropError):
@@ -135,19 +112,17 @@ def test_bad_input_to_overwriting_leaves_the_old_run(dataset, recalls):
 
 
 @pytest.fixture
-def killed(dataset, recalls, monkeypatch):
+def killed(dataset, recalls):
     """A dataset on which the client was killed before it could finish or clean up."""
-    monkeypatch.setattr(run_changes, "delete_outputs", lambda *args: None)
-    monkeypatch.setattr(run_changes, "_delete_record", lambda *args: None)
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
 
         def kill(*args):
             raise KeyboardInterrupt
 
-        patch.setattr(store, "save_views", kill)
+        patch.setattr(run_recovery, "save_views", kill)
+        patch.setattr(run_changes, "undo", kill)
         with pytest.raises(KeyboardInterrupt):
             dataset.apply_drop(density=0.5, recalls=recalls)
-    monkeypatch.undo()
     assert "drop_kept" in dataset.get_field_schema()
     return dataset
 

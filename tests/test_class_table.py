@@ -122,3 +122,19 @@ def test_a_table_of_before_columns_is_read(table):
     stored = table.to_dict()
     del stored["columns"]
     assert ClassTable.from_dict(stored).columns == {}
+
+
+def test_a_column_that_is_not_there_is_refused_and_a_rules_own_is_there(table):
+    more = dataclasses.replace(
+        table, recalls=None, columns={"mean:loss": np.ones(len(table.classes))}
+    )
+    assert set(more.by_class("mean:loss").values()) == {1.0}
+    for column in ("names", "nowhere", "recalls", 3):
+        with pytest.raises(DropError, match="column: must be one of"):
+            more.by_class(column)
+
+
+@pytest.mark.parametrize("densities", [0.5, ["x"], [True], [2]])
+def test_densities_that_are_none_are_refused(table, densities):
+    with pytest.raises(DropError, match="densities: must be"):
+        table.quotas_at(densities)

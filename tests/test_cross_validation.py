@@ -164,7 +164,17 @@ def test_an_image_that_cannot_be_read_is_named_and_nothing_is_written(dataset, t
     dataset.add_sample(
         fo.Sample(filepath=str(broken), ground_truth=fo.Classification(label="zero"))
     )
-    with pytest.raises(DropError, match=r"broken\.png"):
+    with pytest.raises(DropError, match=r"broken\.png") as refused:
         dataset.apply_drop(density=0.5, holdout=0.3)
+    assert refused.value.argument == "samples"
     assert dataset.list_runs() == []
     assert "drop_pred" not in dataset.get_field_schema()
+
+
+@pytest.mark.parametrize(
+    ("argument", "arguments"), [("folds", {"folds": 2}), ("holdout", {"holdout": 0.9})]
+)
+def test_too_few_samples_to_train_on_are_about_what_divides_them(make_dataset, argument, arguments):
+    with pytest.raises(DropError, match="at least 2 samples") as refused:
+        fod.plan_drop(make_dataset(2), 0.9, min_per_class=0, progress=False, **arguments)
+    assert refused.value.argument == argument

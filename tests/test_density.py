@@ -74,3 +74,9 @@ def test_a_kept_size_of_what_is_none_is_refused(arguments, name):
 def test_a_density_of_0_keeps_nothing_and_1_everything():
     assert [kept_size(n, 0) for n in (0, 1, 10)] == [0, 0, 0]
     assert [kept_size(n, 1) for n in (0, 1, 10)] == [0, 1, 10]
+
+
+@pytest.mark.parametrize(("epochs", "density"), [(1e308, 0.1), (100, 5e-324)])
+def test_epochs_without_end_are_refused(epochs, density):
+    with pytest.raises(DropError, match=r"epochs: .* have no end"):
+        suggested_epochs(epochs, density)

@@ -191,10 +191,10 @@ def test_recalls_and_their_counts_stand_in_the_table():
 
 
 def test_the_kept_samples_of_a_view_keep_its_stages_in_order(dataset):
-    dataset.set_values("kept", [i % 2 == 0 for i in range(300)])
-    view = dataset.sort_by("filepath", reverse=True).exclude_fields("kept").limit(20)
-    kept = kept_samples(view, "kept")
+    dataset.set_values("order", [0.25 if i % 2 == 0 else 0.75 for i in range(300)])
+    view = dataset.sort_by("filepath", reverse=True).exclude_fields("order").limit(20)
+    kept = kept_samples(view, "order", 0.5)
     assert kept.values("filepath") == sorted(kept.values("filepath"), reverse=True)
-    assert kept.values("id") == [i for i in view.values("id") if dataset[i].kept]
-    assert "kept" not in kept.get_field_schema()
-    assert len(kept_samples(dataset, "kept")) == 150
+    assert kept.values("id") == [i for i in view.values("id") if dataset[i].order < 0.5]
+    assert "order" not in kept.get_field_schema()
+    assert len(kept_samples(dataset, "order", 0.5)) == 150

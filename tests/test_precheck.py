@@ -144,7 +144,7 @@ def test_runs_are_listed_with_their_state_and_the_newest_is_complete(dataset):
         dataset.apply_drop(0.5, label_field="ground_truth", rule="proportional", key=key)
     assert precheck.newest_run(dataset) == "c"
     config = fod.load_drop(dataset, "c").config
-    config.complete = False
+    config.state = "writing"
     dataset.update_run_config("c", config)
     assert precheck.runs(dataset) == {"a": True, "b": True, "c": False}
     assert precheck.newest_run(dataset) == "a"

@@ -5,6 +5,8 @@ from inspect import signature
 import fiftyone as fo
 import numpy as np
 import pytest
+import torch
+from digit_models import CLASSES
 from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
@@ -230,3 +232,40 @@ def test_a_source_is_checked_before_samples_are_read(
         check_source(dataset, options)
     assert caught.value.argument == argument
     assert words in caught.value.message
+
+
+def module_of(outputs, **attributes):
+    """A module with some outputs; the attributes are those that users set on it."""
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, outputs))
+    return Attributed(module, attributes)
+
+
+class Attributed(torch.nn.Module):
+    def __init__(self, module, attributes):
+        super().__init__()
+        self.module = module
+        vars(self).update(attributes)
+
+    def forward(self, images):
+        return self.module(images)
+
+
+def pixels(image):
+    return torch.tensor(np.array(image)).permute(2, 0, 1).float()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "resnet18",
+        "ground_truth",
+        module_of(10, transform=pixels),
+        module_of(10, transform=pixels, classes=3),
+        module_of(7, transform=pixels, classes=list(CLASSES)),
+        module_of(10, transform=lambda image: 3, classes=list(CLASSES)),
+    ],
+)
+def test_whatever_a_model_lacks_is_about_the_argument_model(dataset, model):
+    with pytest.raises(DropError) as refused:
+        fod.plan_drop(dataset, 0.5, validation=dataset[:20], model=model, progress=False)
+    assert refused.value.argument == "model"

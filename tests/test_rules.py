@@ -118,3 +118,24 @@ def test_a_column_of_a_field_or_run_that_is_not_there_is_refused(own_rule, datas
         fod.plan_drop(dataset, 0.5, rule="by-loss")
     with pytest.raises(DropError, match=r"'before' .*does not exist"):
         fod.plan_drop(dataset, 0.5, rule="as-before")
+
+
+@pytest.mark.parametrize("answer", ["x", None, [[1], [1, 2]], [1j, 1j], ["1", "2"], [1, -1], [1]])
+def test_a_rule_that_gives_no_weights_is_refused_by_the_argument_rule(answer):
+    odd = Rule("odd", ("sizes",), lambda columns: answer, "odd", "a test")
+    with pytest.raises(DropError, match="one finite weight") as caught:
+        class_weights(odd, {"sizes": np.ones(2)})
+    assert caught.value.argument == "rule"
+
+
+def test_a_rule_is_a_function():
+    with pytest.raises(DropError, match="function: must be a function"):
+        fod.register_rule("no-function", description="odd", source="a test")(3)
+    assert "no-function" not in RULES
+
+
+def test_a_run_that_a_rule_needs_and_is_not_there_is_about_the_argument_rule(own_rule, dataset):
+    own_rule("own", root, needs=("kept:nowhere",))
+    with pytest.raises(DropError, match="'nowhere'") as caught:
+        fod.plan_drop(dataset, 0.5, rule="own")
+    assert caught.value.argument == "rule"

@@ -14,9 +14,9 @@ PROPORTIONAL = {"density": 0.5, "rule": "proportional", "label_field": "ground_t
 def refused(dataset):
     """A function that expects a key to be refused for an argument, with some words."""
 
-    def check(argument, *words, samples=None, key="drop", overwrite=True, eval_key=None):
+    def check(argument, *words, samples=None, key="drop", overwrite=True, uses=()):
         with pytest.raises(DropError) as caught:
-            check_key(dataset if samples is None else samples, key, overwrite, eval_key)
+            check_key(dataset if samples is None else samples, key, overwrite, uses)
         assert caught.value.argument == argument
         for word in words:
             assert word in caught.value.message
@@ -43,7 +43,7 @@ def test_a_key_of_a_run_may_be_used_again_with_overwrite_alone(dataset, refused)
 def test_a_key_of_a_run_that_was_not_written_to_its_end_is_free(dataset):
     dataset.apply_drop(**PROPORTIONAL)
     config = load_drop(dataset, "drop").config
-    config.complete = False
+    config.state = "writing"
     dataset.update_run_config("drop", config)
     assert check_key(dataset, "drop", overwrite=False) == "drop"
 
@@ -80,8 +80,8 @@ def test_an_evaluation_of_the_name_that_would_be_needed(refused, dataset, predic
 
 def test_a_target_view_that_rests_on_the_run_to_be_replaced(refused, dataset, recalls):
     kept = dataset.apply_drop(density=0.5, recalls=recalls)
-    refused("key", "depends on ['drop_kept']", samples=kept)
-    with pytest.raises(DropError, match=r"key: .* depends on \['drop_kept'\]"):
+    refused("key", "depends on ['drop_keep_at']", samples=kept)
+    with pytest.raises(DropError, match=r"key: .* depends on \['drop_keep_at'\]"):
         kept.apply_drop(density=0.5, recalls=recalls, overwrite=True)
     refused("key", "depends on ['drop_keep_at']", samples=dataset.sort_by("drop_keep_at"))
     assert len(kept.apply_drop(density=0.5, recalls=recalls, key="again")) == 75
@@ -100,6 +100,28 @@ def test_an_evaluation_that_belongs_to_the_run_to_be_replaced(refused, dataset, 
     config = load_drop(dataset, "drop").config
     config.written["eval_key"] = "drop_eval"
     dataset.update_run_config("drop", config)
-    refused("eval_key", "load_drop(dataset, 'drop').recalls", eval_key="drop_eval")
+    refused("eval_key", "load_drop(dataset, 'drop').recalls", uses=[("eval_key", "drop_eval")])
     with pytest.raises(DropError, match="eval_key: 'drop_eval' belongs to the run"):
         dataset.apply_drop(0.5, eval_key="drop_eval", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "arguments"),
+    [
+        ("group_by", {"group_by": "drop_kept", "rule": "proportional"}),
+        ("select", {"select": "drop_keep_at", "rule": "proportional"}),
+        ("eval_key", {"eval_key": "drop_eval"}),
+    ],
+)
+def test_an_argument_that_rests_on_the_run_to_be_replaced(dataset, recalls, argument, arguments):
+    """The run would be decided by what is deleted when it is written."""
+    dataset.apply_drop(0.5, recalls=recalls)
+    field = dataset.get_field("drop_keep_at")
+    field.info = {**field.info, "hard": "low"}
+    field.save()
+    config = load_drop(dataset, "drop").config
+    config.written["eval_key"] = "drop_eval"
+    dataset.update_run_config("drop", config)
+    with pytest.raises(DropError, match="that would be replaced") as caught:
+        dataset.apply_drop(0.5, key="drop", overwrite=True, **arguments)
+    assert caught.value.argument == argument

@@ -37,7 +37,7 @@ def several(dataset):
     for key in ("b", "a", "broken"):
         dataset.apply_drop(density=0.5, rule="proportional", key=key)
     config = fod.load_drop(dataset, "broken").config
-    config.complete = False
+    config.state = "writing"
     dataset.update_run_config("broken", config)
     dataset.register_run("foreign", dataset.init_run())
     return dataset

@@ -8,7 +8,8 @@ import pytest
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
-from fiftyone_drop.runs import Drop, DropConfig, DropResults, delete_outputs, names_for
+from fiftyone_drop.run_outputs import Outputs, delete_outputs
+from fiftyone_drop.runs import Drop, DropConfig, DropResults
 
 
 def test_a_run_records_how_it_was_made(dataset, recalls):
@@ -55,7 +56,7 @@ def test_a_record_holds_what_json_can_hold_and_is_read_back(dataset, recalls):
     again = DropConfig.from_dict(json.loads(json.dumps(config.serialize())))
     assert isinstance(again, DropConfig)
     assert again.serialize() == config.serialize()
-    assert set(config.serialize()) >= {"complete", "density", "asked", "found", "written"}
+    assert set(config.serialize()) >= {"state", "density", "asked", "found", "written"}
     assert config.found["size"] == 300
     assert config.complete is True
 
@@ -71,8 +72,9 @@ def test_the_versions_of_what_made_a_run_are_recorded(dataset):
 
 @pytest.mark.parametrize(("predicts", "evaluates"), [(False, False), (True, False), (True, True)])
 def test_the_names_of_what_a_run_writes_follow_from_its_key(predicts, evaluates):
-    names = names_for("half", predicts=predicts, evaluates=evaluates)
-    config = DropConfig(written=names)
+    outputs = Outputs.of("half", "a token", predicts=predicts, evaluates=evaluates)
+    config = DropConfig(written=outputs.names(), token="a token")
+    assert config.outputs == outputs
     fields = ["half_keep_at", "half_kept"]
     fields += ["half_pred"] * predicts + ["half_eval"] * evaluates
     assert config.fields == fields
@@ -109,6 +111,6 @@ def test_deleting_outputs_takes_what_exists(dataset, recalls):
     dataset.delete_saved_view("drop-kept")
     dataset.delete_sample_field("drop_kept")
     for _ in range(2):
-        delete_outputs(dataset, config)
+        delete_outputs(dataset, config.outputs)
         assert dataset.list_saved_views() == []
         assert not dataset.has_field("drop_keep_at")

@@ -4,7 +4,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from fiftyone_drop import DropError, reader, store
+from fiftyone_drop import reader, store
 from fiftyone_drop.store import FieldValues
 
 
@@ -106,7 +106,7 @@ def test_what_is_kept_is_written_again_for_samples_of_the_run_alone(dataset):
     dataset.set_values("keep_at", keep_at)
     dataset.set_values("kept", [None if d is None else d <= 0.9 for d in keep_at])
     times = dict(zip(*dataset.values(["id", "last_modified_at"]), strict=True))
-    store.rewrite_kept(dataset, "keep_at", "kept", 0.5)
+    store.move_kept(dataset, "keep_at", "kept", 0.5)
     assert dataset.values("kept") == [None if d is None else d <= 0.5 for d in keep_at]
     changed = [
         i
@@ -119,23 +119,34 @@ def test_what_is_kept_is_written_again_for_samples_of_the_run_alone(dataset):
     assert changed == expected
 
 
-@pytest.mark.parametrize("eval_key", [None, "val"])
-def test_predictions_are_written_evaluated_and_deleted(dataset, part, eval_key):
+def test_predictions_are_evaluated_and_deleted(dataset, part):
     before = sorted(dataset.get_field_schema())
     values = FieldValues(fo.Classification, ["zero"] * 200, "All the same", None, np.ones(200))
-    store.write_predictions(
-        dataset, reader.read_ids(part), values, "guess", "ground_truth", eval_key
-    )
-    assert len(dataset.exists("guess")) == 200
-    assert dataset.list_evaluations() == [eval_key] * (eval_key is not None)
-    if eval_key:
-        zeros = part.values("ground_truth.label").count("zero")
-        assert dataset.count_values("val") == {True: zeros, False: 200 - zeros, None: 100}
-    store.delete_predictions(dataset, "guess", eval_key)
+    store.write_fields(dataset, reader.read_ids(part), {"guess": values}, progress=False)
+    store.evaluate(dataset, "guess", "ground_truth", "val")
+    zeros = part.values("ground_truth.label").count("zero")
+    assert dataset.count_values("val") == {True: zeros, False: 200 - zeros, None: 100}
+    store.delete_predictions(dataset, "guess", "val")
     assert sorted(dataset.get_field_schema()) == before
     assert dataset.list_evaluations() == []
-    store.delete_predictions(dataset, "guess", eval_key)  # there is nothing left, and no error
-    store.delete_predictions(dataset, None, None)
+    store.delete_predictions(dataset, "guess", "val")  # there is nothing left, and no error
+
+
+def test_stray_values_under_a_new_name_are_unset(dataset, part):
+    """Of a connection that was cut, or of a field that was deleted from the schema alone."""
+    dataset._sample_collection.update_many({}, {"$set": {"one": 7.0}})
+    values = FieldValues(fo.FloatField, np.zeros(200), "Zeros")
+    store.write_fields(dataset, reader.read_ids(part), {"one": values}, progress=False)
+    written = set(part.values("id"))
+    expected = [0.0 if i in written else None for i in dataset.values("id")]
+    assert dataset.values("one") == expected
+
+
+def test_values_of_fields_are_copied_by_the_server(dataset):
+    dataset.set_values("one", [float(i) if i % 2 else None for i in range(300)])
+    dataset.add_sample_field("two", fo.FloatField)
+    store.copy_fields(dataset, {"two": "one"})
+    assert dataset.values("two") == dataset.values("one")
 
 
 def test_fields_are_deleted_as_far_as_they_exist(dataset):
@@ -144,26 +155,3 @@ def test_fields_are_deleted_as_far_as_they_exist(dataset):
     assert "parity" not in dataset.get_field_schema()
     assert "parity" not in dataset._sample_collection.find_one()
     assert dataset.has_field("name")
-
-
-def test_saved_views_follow_their_field(dataset):
-    dataset.set_values("kept", [True] * 100 + [False] * 150 + [None] * 50)
-    store.save_views(dataset, "a-kept", "a-pruned", "kept", "a")
-    assert dataset.load_saved_view("a-kept").values("id") == dataset[:100].values("id")
-    assert dataset.load_saved_view("a-pruned").values("id") == dataset[100:250].values("id")
-    assert "'a' prunes" in dataset.get_saved_view_info("a-pruned")["description"]
-    dataset.set_values("kept", [True] * 300)
-    assert len(dataset.load_saved_view("a-kept")) == 300
-    store.delete_views(dataset, ["a-kept", "nothing"])
-    assert dataset.list_saved_views() == ["a-pruned"]
-
-
-@pytest.mark.parametrize("name", ["my-view", "My View", "my_view", "MY-VIEW"])
-def test_a_view_that_would_replace_another_is_refused(dataset, name):
-    dataset.save_view("my-view", dataset.limit(3))
-    with pytest.raises(
-        DropError, match=f"^key: the saved view '{name}' cannot be made, .*'my-view'"
-    ):
-        store.check_views_free(dataset, ["free", name], own=[])
-    store.check_views_free(dataset, [name], own=["my-view"])
-    store.check_views_free(dataset, ["my-views"], own=[])

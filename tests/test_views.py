@@ -143,7 +143,10 @@ def test_making_a_view_goes_through_no_sample(dataset, recalls, scans):
         ({"score": "drop_keep_at", "score_range": (1, 0)}, "low < high"),
         ({"score": "drop_keep_at", "score_range": (0, float("nan"))}, "finite"),
         ({"score": "drop_keep_at", "score_range": (0, 1, 2)}, "two finite numbers"),
-        ({"score": "drop_keep_at", "score_range": "01"}, "two finite numbers"),
+        (
+            {"score": "drop_keep_at", "score_range": "01"},
+            "must be a sequence of numbers",
+        ),
         ({"density": 0.001}, "smallest density that works"),
         ({"density": 50}, "density: must be a number in"),
     ],

@@ -36,7 +36,7 @@ def open_file(path: str | Path) -> BinaryIO:
     Raises:
         OSError: there is no such file, or it is a pipe, a device, a socket or a folder
     """
-    file = open(path, "rb", opener=_open_at_once)
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (the caller closes it)
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError("it is a pipe or a device, not a file")

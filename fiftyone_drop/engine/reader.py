@@ -117,7 +117,7 @@ class ImageReader:
             pool.shutdown(cancel_futures=True)
 
     def _room(self, n: int, like: Tensor) -> Tensor:
-        # Whatever mode the caller is in: threads could not write into a tensor of inference mode
+        # The caller may be in inference mode: threads could not write into a tensor of that mode
         with torch.inference_mode(False):
             return torch.empty(
                 (n, *like.shape),

@@ -99,7 +99,7 @@ class ImagePass:
         """
         deterministic = self._request.options.deterministic
         with ExitStack() as stack:
-            # Whatever the caller is in: tensors of inference mode can have no gradients
+            # The caller may be in inference mode, whose tensors can have no gradients
             stack.enter_context(torch.inference_mode(False))
             for scorer in self._scorers:
                 stack.enter_context(scorer.ready())

@@ -59,7 +59,7 @@ class Extras:
             DropError: one has a value that it cannot have
         """
         return cls(
-            transform,
+            None if transform is None else checks.function("transform", transform),
             None if classes is None else checks.texts("classes", classes),
             None if checkpoint is None else checks.path("checkpoint", checkpoint),
             None if device is None else choose_device(device),

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.fields import is_classification
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
 from fiftyone_drop.reader import stream
 from fiftyone_drop.scoring import forward_scores
@@ -166,9 +166,7 @@ def stored_logits(
         DropError: if the field holds something else, or there are no classes
     """
     field = samples.get_field(name)
-    if not isinstance(field, fo.EmbeddedDocumentField) or not issubclass(
-        field.document_type, fo.Classification
-    ):
+    if not is_classification(field):
         raise DropError(
             "model",
             f"the field '{name}' must hold Classifications with logits, but holds none; make it "

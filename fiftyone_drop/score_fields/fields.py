@@ -12,7 +12,7 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
-from fiftyone_drop import checks, store
+from fiftyone_drop import checks, lease, store
 from fiftyone_drop._types import FloatArray, Ids
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import default_label_field, label_path
@@ -101,13 +101,15 @@ def write(
 
     Where a field held something else, nothing of that stays, not even in other samples.
     """
-    store.delete_fields(dataset, [name for name in fields if _holds_else(dataset, name, fields)])
-    store.write_fields(dataset, ids, fields, progress)
-    for name, values in fields.items():
-        field = dataset.get_field(name)
-        # Those of a field that existed stay as they were otherwise
-        field.info, field.description = dict(values.info or {}), values.description
-        field.save()
+    with lease.writing(dataset):
+        other = [name for name in fields if _holds_else(dataset, name, fields)]
+        store.delete_fields(dataset, other)
+        store.write_fields(dataset, ids, fields, progress)
+        for name, values in fields.items():
+            field = dataset.get_field(name)
+            # Those of a field that existed stay as they were otherwise
+            field.info, field.description = dict(values.info or {}), values.description
+            field.save()
     return list(fields)
 
 

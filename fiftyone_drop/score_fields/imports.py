@@ -16,7 +16,7 @@ from fiftyone_drop import checks, store
 from fiftyone_drop._types import FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
-from fiftyone_drop.reader import stream
+from fiftyone_drop.reader import read_ids, stream
 from fiftyone_drop.score_fields.fields import check_field_free, field_values, float_field, write
 from fiftyone_drop.score_fields.score_file import read_score_file
 from fiftyone_drop.scoring import SCORES
@@ -176,8 +176,7 @@ class _Keys:
 
     def __init__(self, samples: foc.SampleCollection) -> None:
         self._samples = samples
-        parts = [ids for ids, _ in stream(samples, [])]
-        self.ids: Ids = np.concatenate(parts) if parts else np.empty(0, "S24")
+        self.ids = read_ids(samples)
         self._row_of_id = {digits.decode(): row for row, digits in enumerate(self.ids.tolist())}
         self._row_of_path: dict[str, int] | None = None
 
@@ -233,7 +232,7 @@ def _numbers(score: str, values: Any) -> FloatArray:
     try:
         array = np.asarray(values)
         if array.dtype.kind in "cmMV":
-            raise TypeError(f"they are of the type {array.dtype}")
+            raise TypeError("complex numbers, times and records have no order")
         return array.astype(np.float64)
     except (TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         raise DropError("scores", f"those of '{score}' must be numbers, but {error}") from error

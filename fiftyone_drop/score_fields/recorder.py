@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -14,7 +12,6 @@ from torch import Tensor
 
 from fiftyone_drop import checks, scoring
 from fiftyone_drop._types import IntArray
-from fiftyone_drop.engine.files import write_atomically
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.score_fields.fields import check_field_free, field_values, read_labelled, write
@@ -112,14 +109,21 @@ class DynamicsRecorder:
             DropError: if a sample is not in the view, or there are not as many logits as classes
         """
         for argument, values in {"logits": logits, "clean_logits": clean_logits}.items():
-            if values is not None and (values.ndim != 2 or values.shape[1] != len(self.classes)):
+            shape = tuple(getattr(values, "shape", ()))  # the recorder below refuses no tensor
+            if isinstance(values, Tensor) and shape[1:] != (len(self.classes),):
                 raise DropError(
                     argument,
                     f"must have one column for each of the {len(self.classes)} classes "
-                    f"{listing(self.classes)}, but have the shape {tuple(values.shape)}; pass all "
-                    "of the model's classes to DynamicsRecorder(classes=...)",
+                    f"{listing(self.classes)}, but have the shape {shape}; pass all of the "
+                    "model's classes to DynamicsRecorder(classes=...)",
                 )
-        self._recorder.update(self._rows(samples), logits, clean_logits=clean_logits)
+        rows = self._rows(samples)
+        try:
+            self._recorder.update(rows, logits, clean_logits=clean_logits)
+        except DropError as error:
+            if error.argument != "indices":
+                raise
+            raise DropError("samples", error.message) from error
 
     def end_epoch(self) -> None:
         """End an epoch."""
@@ -161,11 +165,7 @@ class DynamicsRecorder:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the scores to an .npz file with the sample ids, for ``import_scores``."""
-        facts = {"epochs": self._recorder.epoch, "switches": self._recorder.switches}
-        arrays: dict[str, Any] = {"ids": self._ids, **self._recorder.finish()}
-        content = io.BytesIO()
-        np.savez(content, conventions=np.array(json.dumps(facts)), **arrays)
-        write_atomically(checks.path("path", path), content.getbuffer())
+        self._recorder.save(path, ids=self._ids)
 
     def state_dict(self) -> dict[str, Any]:
         """The state for a checkpoint of the training, for ``torch.save``."""
@@ -176,9 +176,13 @@ class DynamicsRecorder:
         self._recorder.load_state_dict(state)
 
     def _rows(self, samples: Sequence[str] | Sequence[int] | Tensor | IntArray) -> Any:
-        if isinstance(samples, Tensor) or not len(samples) or not isinstance(samples[0], str):
+        if isinstance(samples, Tensor):
             return samples
-        ids = np.array(samples, dtype="S24")
+        items = list(checks.items("samples", samples, "sample ids or positions"))
+        if not items or not isinstance(items[0], str):
+            return items
+        # Wider than an id, so that no longer text passes for one
+        ids = np.array([str(item).encode() for item in items], dtype="S25")
         at = np.searchsorted(self._ids, ids, sorter=self._order)
         rows = self._order[np.minimum(at, len(self._order) - 1)]
         strangers = np.flatnonzero(self._ids[rows] != ids)
@@ -186,6 +190,6 @@ class DynamicsRecorder:
             raise DropError(
                 "samples",
                 f"{len(strangers)} of {len(ids)} ids are not in the view that is "
-                f"recorded, such as {samples[int(strangers[0])]!r}",
+                f"recorded, such as {items[int(strangers[0])]!r}",
             )
         return rows

@@ -18,11 +18,12 @@ the training never waits for a batch. Memory is O(N) plus the window, for any nu
 
 from __future__ import annotations
 
+import functools
+import io
 import json
 import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ import torch
 from torch import Tensor
 
 from fiftyone_drop import checks
+from fiftyone_drop.engine.files import write_atomically
 from fiftyone_drop.errors import DropError, DropWarning
 from fiftyone_drop.scoring import epochs  # noqa: F401, registers its scores
 from fiftyone_drop.scoring.accumulators import FORWARD, Accumulator, Column, column_function
@@ -116,18 +118,18 @@ class DynamicsRecorder:
         rows = _check_indices(indices, self.n)
         passes = {"training": logits, "clean": clean_logits}
         columns: list[Tensor] = []
-        labels = torch.from_numpy(self.labels[rows]).to(logits.device, non_blocking=True)
         for forward, functions in self._wanted.items():
-            values = passes[forward]
             if not functions:
                 continue
-            if values is None:
+            if forward == "clean" and clean_logits is None:
                 raise DropError(
                     "clean_logits",
                     "must be the logits of an extra forward pass, since a score is switched to "
                     "'clean', but got None; pass them, or switch the score to 'training'",
                 )
-            self._check_logits("clean_logits" if forward == "clean" else "logits", values, rows)
+            argument = "clean_logits" if forward == "clean" else "logits"
+            values = self._check_logits(argument, passes[forward], rows)
+            labels = torch.from_numpy(self.labels[rows]).to(values.device, non_blocking=True)
             with torch.no_grad():
                 values = values.detach().float()
                 columns.append(torch.isfinite(values).all(1).float())
@@ -159,34 +161,31 @@ class DynamicsRecorder:
             name: get_score(name).checked(accumulator.result(), self.n)
             for name, accumulator in self._accumulators.items()
         }
-        if self.skipped:
-            warnings.warn(
-                f"{self.skipped} presentations had logits that are not finite and were left out",
-                DropWarning,
-                stacklevel=2,
-            )
         empty = sorted(name for name, values in results.items() if np.isnan(values).all())
+        warn = functools.partial(warnings.warn, category=DropWarning, stacklevel=2)
+        if self.skipped:
+            warn(f"{self.skipped} presentations had logits that are not finite and were left out")
         if empty:
-            warnings.warn(
+            warn(
                 f"After {self.epoch} epochs no sample has a value for {empty}: train longer, or "
-                "record with a shorter window",
-                DropWarning,
-                stacklevel=2,
+                "record with a shorter window"
             )
         return results
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], **arrays: npt.NDArray[Any]) -> None:
         """Write the scores of :meth:`finish` to an .npz file, whole or not at all.
 
         Args:
             path: the file. It holds one (n,) array per score, and ``conventions``: the number of
                 epochs and the value of every switch, as JSON text
+            **arrays: more for the file, such as ``ids``, (n,) S24
         """
+        path = checks.path("path", path)
         facts = json.dumps({"epochs": self.epoch, "switches": self.switches})
-        partial = Path(f"{os.fspath(path)}.partial")
-        with partial.open("wb") as file:
-            np.savez(file, conventions=np.array(facts), **self.finish())  # type: ignore[arg-type]
-        partial.replace(path)
+        content: dict[str, Any] = {**arrays, **self.finish(), "conventions": np.array(facts)}
+        buffer = io.BytesIO()
+        np.savez(buffer, **content)
+        write_atomically(path, buffer.getbuffer())
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on later with the same result, bit for bit.
@@ -217,13 +216,14 @@ class DynamicsRecorder:
         Raises:
             DropError: if it belongs to other samples, labels, scores or switches
         """
-        same = state["n"] == self.n and np.array_equal(state["labels"], self.labels)
-        if not same or state["switches"] != self.switches:
+        n, switches = state.get("n"), state.get("switches")
+        same = n == self.n and np.array_equal(state["labels"], self.labels)
+        if not same or switches != self.switches:
             raise DropError(
                 "state",
                 f"must be of the same samples, labels, scores and switches (n={self.n}, "
-                f"{self.switches}), but got n={state['n']}, {state['switches']}; construct the "
-                "recorder in the same way",
+                f"{self.switches}), but got n={n}, {switches}; construct the recorder in the same "
+                "way",
             )
         self._pending, self._pending_floats = [], 0
         self.epoch, self.skipped = state["epoch"], state["skipped"]
@@ -231,7 +231,9 @@ class DynamicsRecorder:
             for key, value in state["state"][name].items():
                 accumulator.state[key] = value.cpu().numpy().copy()
 
-    def _check_logits(self, argument: str, logits: Tensor, rows: npt.NDArray[np.int64]) -> None:
+    def _check_logits(self, argument: str, logits: object, rows: npt.NDArray[np.int64]) -> Tensor:
+        if not isinstance(logits, Tensor):
+            raise DropError(argument, f"must be a tensor, but got a {type(logits).__name__}")
         most = int(self.labels[rows].max(initial=0))
         if logits.ndim != 2 or len(logits) != len(rows) or logits.shape[1] <= max(most, 1):
             raise DropError(
@@ -239,6 +241,7 @@ class DynamicsRecorder:
                 f"must have the shape ({len(rows)}, K), a row per index and an output per class "
                 f"(labels reach {most}), but got {tuple(logits.shape)}",
             )
+        return logits
 
     def _flush(self) -> None:
         """Hand what is pending to the accumulators."""

@@ -203,6 +203,7 @@ def register_score(
     }
 
     def register(function: F) -> F:
+        checks.function("function", function)
         if name in SCORES:
             checks.same_definition("name", name, SCORES[name].function, function)
         SCORES[name] = Score(function=function, **facts)

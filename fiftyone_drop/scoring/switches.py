@@ -49,6 +49,10 @@ def parse_conventions(conventions: Mapping[str, Collection[str] | Whole]) -> Map
     Raises:
         DropError: if a switch has no name of a Python argument, or no allowed value
     """
+    if not isinstance(conventions, Mapping):
+        raise DropError(
+            "conventions", f"must be a mapping from switch to its values, but got {conventions!r}"
+        )
     table: dict[str, Allowed] = {}
     for name, allowed in conventions.items():
         switch = checks.name("conventions", name, "must have names of Python arguments")

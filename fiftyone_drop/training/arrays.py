@@ -82,7 +82,7 @@ def check_enough(argument: str, n: int, samples: str) -> None:
         raise DropError(
             argument,
             f"a query model needs at least 2 samples to train on, but {samples} are {n}; use "
-            "more samples, or fewer folds",
+            "more samples, or hold out fewer of them",
         )
 
 

@@ -80,7 +80,7 @@ class Optimiser:
         return logits.detach(), loss.detach(), again
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed to go on later, besides the module's own state; it shares memory."""
+        """The state to go on from later, without the module's own; it shares memory."""
         if self.done == self._steps:  # there is nothing to go on with
             return {"done": self.done}
         return {

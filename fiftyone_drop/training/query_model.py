@@ -199,6 +199,7 @@ class QueryModel:
 
         Raises:
             DropError: there is a file, and it may not be replaced
+            OSError: the file cannot be written
         """
         path, overwrite = checks.path("path", path), checks.flag("overwrite", overwrite)
         content = {

@@ -73,14 +73,16 @@ def test_the_version_is_that_of_the_package(definition):
     assert definition["version"] == fiftyone_drop.__version__
 
 
-def test_loading_the_plugin_imports_no_torch_and_leaves_the_front_of_the_path_alone():
+def test_loading_the_plugin_attaches_apply_drop_and_imports_no_torch_and_leaves_the_path_alone():
     code = f"""
 import sys
 before = list(sys.path)
+import fiftyone as fo
+assert "fiftyone_drop" not in sys.modules
 from fiftyone.plugins.context import build_plugin_contexts
 (context,) = [c for c in build_plugin_contexts() if c.name == {NAME!r}]
 assert context.instances and not context.errors, context.errors
-assert "fiftyone_drop" in sys.modules
+assert fo.Dataset.apply_drop and fo.DatasetView.apply_drop
 assert "torch" not in sys.modules
 assert sys.path[: len(before)] == before
 """

@@ -226,7 +226,7 @@ def test_what_has_gone_already_is_not_listed(form, run):
 
 def test_an_incomplete_run_can_be_deleted_in_the_app(form, run_in_app, run):
     config = run.get_run_info("first").config
-    config.complete = False
+    config.state = "writing"
     run.update_run_config("first", config)
     properties = form(run, operator="delete_drop")
     assert [choice.label for choice in properties["key"].view.choices] == ["first (incomplete)"]

@@ -164,3 +164,31 @@ def test_values_of_numpy_are_stored_as_plain_ones(small, kind):
     assert (info["score"], info["hard"]) == ("mine", "low")
     assert type(info["score"]) is type(info["hard"]) is str
     assert small.first()["my_mine"] == 0.5
+
+
+def damaged(content):
+    half = len(content) // 2
+    return content[: half - 20] + b"?" * 40 + content[half + 20 :]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: np.save(path.open("wb"), np.arange(60.0)),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK\x03\x04"),
+        lambda path: path.write_bytes(damaged(path.read_bytes())),
+        lambda path: path.write_bytes(path.read_bytes()[:200]),
+        lambda path: np.savez(path, mine=np.arange(60.0), conventions=np.array("no JSON")),
+        lambda path: np.savez(path, mine=np.arange(60.0), conventions=np.array("[1]")),
+        lambda path: np.savez(path, mine=np.arange(60) * 1j),
+    ],
+)
+def test_a_file_of_anything_else_is_refused_and_nothing_is_written(small, tmp_path, spoil):
+    path, before = tmp_path / "scores.npz", set(small.get_field_schema())
+    np.savez(path, mine=np.arange(60.0))
+    spoil(path)
+    with pytest.raises(DropError) as refused:
+        fod.import_scores(small, path, hard="high")
+    assert refused.value.argument == "scores"
+    assert set(small.get_field_schema()) == before

@@ -215,3 +215,33 @@ def test_a_file_is_a_text_or_a_path(small, path):
     recorder = record(fod.DynamicsRecorder(small, scores=["aum"]))
     with pytest.raises(DropError, match="path: must be a text"):
         recorder.save(path)
+
+
+@pytest.mark.parametrize(
+    ("argument", "arguments"),
+    [
+        ("samples", {"samples": None}),
+        ("samples", {"samples": "0" * 24}),
+        ("samples", {"samples": ["\xe9"] * 2}),
+        ("samples", {"samples": [0.5, 1.0]}),
+        ("samples", {"samples": [60, 0]}),
+        ("logits", {"logits": [[1.0] * 10] * 2}),
+        ("logits", {"logits": np.zeros((2, 10))}),
+        ("logits", {"logits": None}),
+    ],
+)
+def test_odd_batches_are_refused_by_the_name_of_the_argument(small, argument, arguments):
+    recorder = fod.DynamicsRecorder(small)
+    with pytest.raises(DropError) as refused:
+        recorder.update(**({"samples": [0, 1], "logits": torch.zeros(2, 10)} | arguments))
+    assert refused.value.argument == argument
+
+
+def test_a_text_that_begins_with_an_id_is_none(small):
+    with pytest.raises(DropError, match="samples: 1 of 1 ids"):
+        fod.DynamicsRecorder(small).update([small.first().id + "x"], torch.zeros(1, 10))
+
+
+def test_a_state_of_something_else_is_refused(small):
+    with pytest.raises(DropError, match="state: must be of the same samples"):
+        fod.DynamicsRecorder(small).load_state_dict({})

@@ -35,6 +35,7 @@ def test_an_ensemble_averages_scores_and_keeps_their_spread(small, score):
     assert small.get_field("e_el2n_std").info == {"spread_of": "e_el2n", "models": 3}
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_without_a_model_every_score_of_logits_is_out_of_sample(small):
     fod.compute_scores(small, scores=[*FORWARD, "random"], folds=2, prefix="q_")
     assert small.get_field("q_margin").info["out_of_sample"] is True
@@ -43,6 +44,7 @@ def test_without_a_model_every_score_of_logits_is_out_of_sample(small):
     assert len(set(margin)) > 50
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_query_models_are_averaged_over_several_cross_validations(small, cache):
     fod.compute_scores(small, scores=["entropy"], folds=2, prefix="one_")
     fod.compute_scores(small, scores=["entropy"], folds=2, prefix="two_", models=2, spread=True)
@@ -57,6 +59,7 @@ def test_query_models_are_averaged_over_several_cross_validations(small, cache):
     assert list(cache.glob("*")) == []
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_query_models_are_trained_on_what_can_be_read(broken):
     samples, ids = broken
     with pytest.raises(DropError, match=r"on_error: .*missing\.png"):

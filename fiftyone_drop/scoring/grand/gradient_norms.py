@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from fiftyone_drop import checks
+from fiftyone_drop.engine.batches import evaluating
 from fiftyone_drop.errors import DropError, DropWarning
 from fiftyone_drop.scoring.forward import widen
 from fiftyone_drop.scoring.grand.coverage import Plan, find_coverage, forward_hooks
@@ -179,17 +180,16 @@ def _prepared(module: nn.Module, device: str) -> Iterator[dict[str, nn.Parameter
     Yields:
         the parameters that had ``requires_grad``, by name
     """
-    modes = [(m, m.training) for m in module.modules()]
     trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
     # The fast path of nn.MultiheadAttention runs where nothing requires a gradient, and would
     # bypass the hooks
     fast_path = torch.backends.mha.get_fastpath_enabled()
     try:
         torch.backends.mha.set_fastpath_enabled(False)
-        module.eval()
         for p in trainable.values():
             p.requires_grad_(False)
         with (
+            evaluating(module),
             torch.inference_mode(False),
             torch.enable_grad(),
             torch.autocast(device, enabled=False),
@@ -199,8 +199,6 @@ def _prepared(module: nn.Module, device: str) -> Iterator[dict[str, nn.Parameter
         torch.backends.mha.set_fastpath_enabled(fast_path)
         for p in trainable.values():
             p.requires_grad_(True)
-        for m, training in modes:
-            m.training = training
 
 
 def _hooked_squares(

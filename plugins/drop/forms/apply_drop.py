@@ -209,10 +209,13 @@ class ApplyDropForm(TargetForm):
         )
         self.may_replace(
             "Replace the run of that key",
-            lambda overwrite: precheck.check_key(
-                self.samples, key, overwrite, self.entries.get("eval_key")
-            ),
+            lambda overwrite: precheck.check_key(self.samples, key, overwrite, self.uses()),
         )
+
+    def uses(self) -> list[tuple[str, str]]:
+        """The fields and evaluations that are chosen, by argument."""
+        names = ("label_field", "group_by", "select", "pred_field", "eval_key")
+        return [(name, self.entries[name]) for name in names if name in self.entries]
 
     # -- more options --
 

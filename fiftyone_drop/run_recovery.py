@@ -1,0 +1,249 @@
+"""The steps that change a run, each of which may be cut off: whoever writes next ends what began.
+
+A change of several steps first says in the record where it leads (``state`` and ``intent``). Every
+function here brings such a change to its end and may be called again and again until it has; only a
+run that was being written is undone. All of them are called under the lease of the dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+from fiftyone.core.odm.runs import RunDocument
+from pymongo import WriteConcern
+
+from fiftyone_drop import saved_views, store
+from fiftyone_drop._log import logger
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.reader import aggregate
+from fiftyone_drop.run_lookup import find_configs
+from fiftyone_drop.run_outputs import (
+    Outputs,
+    delete_outputs,
+    key_of_successor,
+    mark_evaluation,
+    own_fields,
+)
+from fiftyone_drop.runs import DropConfig
+from fiftyone_drop.views import in_part, part_view
+
+ATTEMPTS = 3  # to put back what another session's save has swept away
+COLOURS = {"kept": "#FF6D04", "pruned": "#9E9E9E"}
+
+
+def recover(dataset: fo.Dataset) -> None:
+    """End the changes of writers that have died."""
+    for key, config in find_configs(dataset).items():
+        end = _ENDS.get(config.state)
+        if end is not None:
+            logger.info("Ending a change of the drop run '%s' that was cut off", key)
+            end(dataset, key, config)
+
+
+def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
+    """Write the record of a run, and wait until the database has its journal on disk."""
+    dataset.update_run_config(key, config)
+    runs = foo.get_db_conn().runs.with_options(write_concern=WriteConcern(w=1, j=True))
+    chosen = {"_dataset_id": dataset._doc.id, "key": key, "config.token": config.token}
+    runs.update_one(chosen, {"$set": {"config.state": config.state}})
+
+
+def undo(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
+    """Remove a run that was not written to its end."""
+    delete_outputs(dataset, config.outputs)
+    delete_record(dataset, key)
+
+
+def finish_deleting(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
+    """Delete what a run owns, then its record."""
+    undo(dataset, key, config)
+
+
+def finish_moving(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
+    """Bring a run to the density of its intent: flags, saved views, then the record."""
+    density = config.intent["density"]
+    if config.kept_field in own_fields(dataset, config.outputs):
+        store.move_kept(dataset, config.keep_at_field, config.kept_field, density)
+        _say_density(dataset, config, density)
+    save_views(dataset, key, config, density)
+    config.density, config.quotas = density, config.intent["quotas"]
+    config.state, config.intent = "complete", {}
+    save_record(dataset, key, config)
+
+
+def finish_writing(dataset: fo.Dataset, key: str, config: DropConfig, size: int) -> None:
+    """Save the views of a run whose fields are written, read all of it back, and say so.
+
+    Args:
+        dataset: the dataset
+        key: the run key
+        config: the record
+        size: the number of samples that carry the run's fields
+
+    Raises:
+        DropError: if samples of the run are gone, or another session keeps sweeping its fields or
+            views away
+    """
+    save_views(dataset, key, config, config.density)
+    verify(dataset, key, config, size)
+    config.state, config.intent = "complete", {}
+    save_record(dataset, key, config)
+
+
+def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -> None:
+    """Put a run that is whole under a staged key into the place of the run that it replaces.
+
+    Args:
+        dataset: the dataset
+        staged_key: the key of its record, which already is the final one if that was the last step
+        config: the record
+    """
+    key = config.intent["key"]
+    final = Outputs.of(
+        key,
+        config.token,
+        predicts=config.pred_field is not None,
+        evaluates=config.written_eval_key is not None,
+    )
+    old = find_configs(dataset).get(key)
+    if old is not None and old.token != config.token:
+        old.state = "deleting"
+        dataset.update_run_config(key, old)
+        finish_deleting(dataset, key, old)
+    staged = Outputs.of(key_of_successor(key), config.token)
+    present = set(own_fields(dataset, staged))
+    copies = {
+        to: source
+        for to, source in (
+            (final.keep_at_field, staged.keep_at_field),
+            (final.kept_field, staged.kept_field),
+            (final.pred_field, staged.pred_field),
+        )
+        if to is not None and source in present
+    }
+    if copies:
+        for to, source in copies.items():
+            _like(dataset, to, dataset.get_field(source))
+        store.copy_fields(dataset, copies)
+    if final.eval_key is not None:
+        evaluate(dataset, config, final)
+    delete_outputs(dataset, staged)
+    config.written = final.names()
+    if staged_key != key:
+        dataset.update_run_config(staged_key, config)
+        _rename_record(dataset, staged_key, key)
+    finish_writing(dataset, key, config, config.found["size"])
+
+
+def evaluate(dataset: fo.Dataset, config: DropConfig, outputs: Outputs) -> None:
+    """Evaluate the predictions of a run, instead of an evaluation that is not whole."""
+    if outputs.eval_key in dataset.list_evaluations():
+        dataset.delete_evaluation(outputs.eval_key)
+    store.evaluate(dataset, str(outputs.pred_field), config.label_field, str(outputs.eval_key))
+    mark_evaluation(dataset, outputs)
+
+
+def save_views(dataset: fo.Dataset, key: str, config: DropConfig, density: float) -> None:
+    """Save the two views of a run at a density, or move them there."""
+    words = {"kept": "keeps", "pruned": "prunes"}
+    for name, part in ((config.kept_view, "kept"), (config.pruned_view, "pruned")):
+        saved_views.save_view(
+            dataset,
+            name,
+            config.token,
+            part_view(dataset, config, density, part),
+            f"The samples that the drop run '{key}' {words[part]}",
+            COLOURS[part],
+        )
+
+
+def verify(
+    dataset: fo.Dataset, key: str, config: DropConfig, size: int, *, views: bool = True
+) -> None:
+    """Read back from the server what a run has written, and put back what was swept away.
+
+    FiftyOne saves its lists of fields and views whole, so that another session that saves an older
+    list takes ours away.
+
+    Raises:
+        DropError: see :func:`finish_writing`
+    """
+    for _ in range(ATTEMPTS):
+        fields = {name: dataset.get_field(name) for name in config.fields}
+        dataset.reload()
+        lost = [name for name in config.fields if not dataset.has_field(name)]
+        hidden = saved_views.missing_views(dataset, config.views, config.token) if views else []
+        if not lost and not hidden:
+            break
+        logger.info("Putting back %s", ", ".join([*lost, *hidden]))
+        for name in lost:
+            if fields[name] is not None:
+                _like(dataset, name, fields[name])
+        if hidden:
+            save_views(dataset, key, config, config.density)
+    else:
+        raise DropError(
+            "dataset",
+            f"another session keeps removing {[*lost, *hidden]} of the drop run '{key}', as it "
+            "saves its own list of fields or views; call dataset.reload() there",
+        )
+    in_run = in_part(config.keep_at_field, config.density, "all")
+    groups = aggregate(dataset, in_run, {"_id": None, "n": {"$sum": 1}})
+    n = next((group["n"] for group in groups), 0)
+    if n != size:
+        raise DropError(
+            "samples",
+            f"{size - n:,} of the {size:,} samples of the run were deleted while it was being "
+            "decided or written; make the call again",
+        )
+
+
+def delete_record(dataset: fo.Dataset, key: str) -> None:
+    """Delete the record of a run, and nothing else: from the dataset's list first, in one step."""
+    document = dataset._doc.runs.get(key)
+    _update_list(dataset, {"$unset": {f"runs.{key}": ""}})
+    if isinstance(document, RunDocument):
+        if document.results:
+            document.results.delete()
+        document.delete()
+
+
+def _rename_record(dataset: fo.Dataset, key: str, new_key: str) -> None:
+    """Give the record of a run another key: FiftyOne's own renaming may be cut off half-way."""
+    document = dataset._doc.runs[key]
+    foo.get_db_conn().runs.update_one({"_id": document.id}, {"$set": {"key": new_key}})
+    _update_list(dataset, {"$rename": {f"runs.{key}": f"runs.{new_key}"}})
+
+
+def _update_list(dataset: fo.Dataset, update: dict[str, Any]) -> None:
+    """Change the dataset's list of runs by what is changed alone, and look at it again."""
+    foo.get_db_conn().datasets.update_one({"_id": dataset._doc.id}, update)
+    dataset._run_cache.clear()
+    dataset.reload()
+
+
+def _like(dataset: fo.Dataset, name: str, field: Any) -> None:
+    """Make a field of the same type and marks as another, where there is none."""
+    if dataset.has_field(name):
+        return
+    kind: dict[str, Any] = {"ftype": type(field)}
+    if isinstance(field, fo.EmbeddedDocumentField):
+        kind["embedded_doc_type"] = field.document_type
+    dataset.add_sample_field(name, description=field.description, info=field.info, **kind)
+
+
+def _say_density(dataset: fo.Dataset, config: DropConfig, density: float) -> None:
+    field = dataset.get_field(config.kept_field)
+    field.info = {**(field.info or {}), "density": density}
+    field.save()
+
+
+_ENDS: dict[str, Callable[[fo.Dataset, str, DropConfig], None]] = {
+    "writing": undo,
+    "moving": finish_moving,
+    "replacing": finish_replacing,
+    "deleting": finish_deleting,
+}

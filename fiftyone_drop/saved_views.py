@@ -1,0 +1,112 @@
+"""The saved views of runs: flat matches on the whole dataset, each with the token of its run.
+
+A saved view belongs to a run if its document carries the run's token, and not by its name. FiftyOne
+ignores what it does not know in these documents, and keeps it when the view is renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+import fiftyone.core.utils as fou
+from bson import json_util
+from pymongo import ReturnDocument
+
+from fiftyone_drop.errors import DropError
+
+TOKEN = "drop_token"  # in the document of a saved view
+
+
+def save_view(
+    dataset: fo.Dataset, name: str, token: str | None, view: fo.DatasetView, words: str, colour: str
+) -> None:
+    """Save a view of a run, or make the one that the run has show something else.
+
+    Args:
+        dataset: the dataset
+        name: the name of the saved view
+        token: the token of the run
+        view: what it shows
+        words: a line for the App
+        colour: its colour in the App
+    """
+    stages = [json_util.dumps(stage) for stage in view._serialize(include_uuids=False)]
+    now = datetime.now(timezone.utc)
+    shown = {"view_stages": stages, "last_modified_at": now}
+    about = {"description": words, "color": colour, "slug": fou.to_slug(name), "created_at": now}
+    owner = {"_dataset_id": dataset._doc.id, "name": name, TOKEN: token or {"$exists": False}}
+    # With its mark from the first moment, and in the list of the dataset afterwards
+    document = _views().find_one_and_update(
+        owner,
+        {"$set": shown, "$setOnInsert": about},
+        upsert=True,
+        return_document=ReturnDocument.AFTER,
+    )
+    _update_list(dataset, {"$addToSet": {"saved_views": document["_id"]}})
+
+
+def delete_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) -> None:
+    """Delete those of the saved views that exist and belong to a run."""
+    for document in _documents(dataset, names, token):
+        _update_list(dataset, {"$pull": {"saved_views": document["_id"]}})
+        _views().delete_one({"_id": document["_id"]})
+
+
+def missing_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) -> list[str]:
+    """Those of the saved views of a run that the server does not have, or does not list."""
+    listed = foo.get_db_conn().datasets.find_one({"_id": dataset._doc.id}, {"saved_views": 1})
+    ids = [getattr(view, "id", view) for view in (listed or {}).get("saved_views", [])]
+    there = {view["name"] for view in _documents(dataset, names, token) if view["_id"] in ids}
+    return [name for name in names if name not in there]
+
+
+def check_views_free(
+    dataset: fo.Dataset, names: Sequence[str], own: Sequence[str], token: str | None
+) -> None:
+    """Check that saved views of these names would replace no other.
+
+    Args:
+        dataset: the dataset
+        names: names to be saved
+        own: names of views that the run to be replaced has written
+        token: the token of that run
+
+    Raises:
+        DropError: if a name is taken, or shares its slug with another (``-``, ``_`` and case are
+            one in a slug)
+    """
+    mine = {document["name"] for document in _documents(dataset, own, token)}
+    slugs = {fou.to_slug(other): other for other in dataset.list_saved_views() if other not in mine}
+    for name in names:
+        taken = slugs.get(fou.to_slug(name))
+        if taken is not None:
+            raise DropError(
+                "key",
+                f"the saved view '{name}' cannot be made, since the name of the saved view "
+                f"'{taken}' is the same or differs in case, '-' or '_' only; choose another key, "
+                "or rename that view",
+            )
+
+
+def _documents(
+    dataset: fo.Dataset, names: Sequence[str], token: str | None
+) -> list[dict[str, Any]]:
+    """The saved views of these names that belong to a run."""
+    # Runs from before there were tokens own the views of their names that have none
+    mark = token or {"$exists": False}
+    wanted = {"_dataset_id": dataset._doc.id, "name": {"$in": list(names)}, TOKEN: mark}
+    return list(_views().find(wanted))
+
+
+def _update_list(dataset: fo.Dataset, update: dict[str, Any]) -> None:
+    """Change the dataset's list of views by one view, where FiftyOne would save it whole."""
+    foo.get_db_conn().datasets.update_one({"_id": dataset._doc.id}, update)
+    dataset._doc.reload("saved_views")
+
+
+def _views() -> Any:
+    return foo.get_db_conn().views

@@ -1,0 +1,88 @@
+"""One writer at a time per dataset, and a dead one blocks nobody for long."""
+
+import logging
+import threading
+import time
+
+import fiftyone.core.odm as foo
+import pytest
+
+from fiftyone_drop import DropError, lease
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Leases that expire soon, and writers without patience."""
+    monkeypatch.setattr(lease, "SECONDS", 0.4)
+    monkeypatch.setattr(lease, "PATIENCE", 0.3)
+
+
+def documents(dataset):
+    return list(foo.get_db_conn()[lease.COLLECTION].find({"_id": dataset._doc.id}))
+
+
+def test_a_lease_is_there_while_it_is_held_and_gone_afterwards(dataset):
+    with lease.writing(dataset):
+        (held,) = documents(dataset)
+        assert "process" in held["holder"]
+        assert held["expires"] > held["since"]
+    assert documents(dataset) == []
+
+
+def test_a_second_writer_is_told_who_writes_since_when(dataset, hasty):
+    with (
+        lease.writing(dataset),
+        pytest.raises(DropError, match=r"^dataset: .* written by .*process.* since .*UTC"),
+        lease.writing(dataset),
+    ):
+        pass
+
+
+def test_a_second_writer_waits_for_the_first(dataset, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("fiftyone.drop"), "propagate", True)
+    caplog.set_level(logging.INFO, "fiftyone.drop")
+    begun, order = threading.Event(), []
+
+    def first():
+        with lease.writing(dataset):
+            begun.set()
+            time.sleep(0.3)
+            order.append("first")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    begun.wait()
+    with lease.writing(dataset):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_lease_is_renewed_for_as_long_as_it_is_held(dataset, hasty):
+    with lease.writing(dataset) as held:
+        time.sleep(1.2)
+        held.check()
+        with pytest.raises(DropError):
+            lease.Lease(dataset).acquire()
+
+
+def test_the_lease_of_a_dead_writer_expires(dataset, hasty, monkeypatch):
+    monkeypatch.setattr(lease, "PATIENCE", 5)
+    dead = lease.Lease(dataset)
+    dead.acquire()
+    dead._done.set()  # it is not renewed any more
+    with lease.writing(dataset):
+        pass
+
+
+def test_a_writer_that_was_suspended_for_too_long_stops(dataset, hasty):
+    with lease.writing(dataset) as held:
+        foo.get_db_conn()[lease.COLLECTION].delete_many({"_id": dataset._doc.id})
+        time.sleep(0.4)
+        with pytest.raises(DropError, match=r"^dataset: another process may have begun"):
+            held.check()
+
+
+def test_datasets_do_not_wait_for_each_other(dataset, make_dataset):
+    with lease.writing(dataset), lease.writing(make_dataset(5)):
+        pass

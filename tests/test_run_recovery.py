@@ -1,0 +1,83 @@
+"""A change that was cut off is ended, or undone, by whoever writes next."""
+
+import pytest
+from whole_runs import assert_whole
+
+import fiftyone_drop as fod
+from fiftyone_drop import DropError, run_recovery
+
+
+def cut_off(dataset, key, **changes):
+    """Leave the record of a run as a writer does that dies."""
+    config = fod.load_drop(dataset, key).config
+    for name, value in changes.items():
+        setattr(config, name, value)
+    dataset.update_run_config(key, config)
+
+
+@pytest.fixture
+def runs(dataset, recalls):
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    dataset.apply_drop(density=0.5, recalls=recalls, key="other")
+    return dataset
+
+
+def test_a_move_that_was_cut_off_is_ended(runs):
+    cut_off(runs, "drop", state="moving", intent={"density": 0.2, "quotas": None})
+    assert fod.list_drops(runs) == ["drop", "other"]
+    fod.set_density(runs, "other", 0.3)
+    assert fod.load_drop(runs, "drop").density == 0.2
+    assert_whole(runs, ["drop", "other"])
+
+
+def test_a_deletion_that_was_cut_off_is_invisible_and_ended(runs):
+    cut_off(runs, "drop", state="deleting")
+    assert fod.list_drops(runs) == ["other"]
+    with pytest.raises(DropError, match=r"'drop' .* is being deleted"):
+        fod.load_drop(runs, "drop")
+    fod.set_density(runs, "other", 0.3)
+    assert not runs.has_field("drop_kept")
+    assert_whole(runs, ["other"])
+
+
+def test_fields_that_another_session_swept_away_are_put_back(runs, recalls, monkeypatch):
+    """FiftyOne saves its lists whole, so that a session with an older list takes ours away."""
+    original = run_recovery.save_views
+
+    def sweep(dataset, key, config, density):
+        original(dataset, key, config, density)
+        names = [field.name for field in dataset._doc.sample_fields]
+        if sweep.times and "third_kept" in names:
+            sweep.times -= 1
+            left = [f for f in dataset._doc.sample_fields if not f.name.startswith("third")]
+            dataset._doc.sample_fields = left
+            dataset._doc.save()
+
+    sweep.times = 1
+    monkeypatch.setattr(run_recovery, "save_views", sweep)
+    runs.apply_drop(density=0.5, recalls=recalls, key="third")
+    assert_whole(runs, ["drop", "other", "third"])
+
+
+def test_samples_that_are_gone_since_the_plan_are_said(runs, recalls):
+    plan = fod.plan_drop(runs, 0.5, recalls=recalls)
+    runs.delete_samples(runs.values("id")[:30])
+    with pytest.raises(DropError, match="samples: 30 of the 300 samples of the run were deleted"):
+        plan.apply(key="late")
+    assert "late" not in fod.list_drops(runs)
+    assert not runs.has_field("late_kept")
+
+
+def test_a_session_that_holds_the_dataset_since_before_sees_what_others_wrote(runs, recalls):
+    """As two notebooks: the second changed the database behind the back of the first."""
+    import fiftyone.core.odm as foo
+
+    old = foo.get_db_conn().datasets.find_one({"_id": runs._doc.id})
+    runs.apply_drop(density=0.4, recalls=recalls, key="third")
+    now = foo.get_db_conn().datasets.find_one({"_id": runs._doc.id})
+    # The first session's memory: the dataset as it was
+    runs._doc.runs = {k: v for k, v in runs._doc.runs.items() if k != "third"}
+    with pytest.raises(DropError, match="there is a drop run 'third' already"):
+        runs.apply_drop(density=0.4, recalls=recalls, key="third")
+    assert old["runs"].keys() < now["runs"].keys()
+    assert_whole(runs, ["drop", "other", "third"])
