@@ -27,7 +27,7 @@ FORMATS = (
     *("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF", "HEIF", "JXL", "JPEG2000"),
     *("DIB", "ICO", "PCX", "QOI", "SGI", "TGA"),
 )
-MIN_SIZE = 8
+MIN_SIZE, MAX_SIZE = 8, 4096  # pixels a side of the inputs of query models
 PROBED_FILES = 64
 
 Indices = npt.NDArray[np.int64]

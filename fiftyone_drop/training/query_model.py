@@ -15,9 +15,9 @@ from torch import nn
 
 from fiftyone_drop import checks
 from fiftyone_drop.engine.batches import Halving, evaluating
-from fiftyone_drop.engine.devices import choose_device, default_workers
+from fiftyone_drop.engine.devices import check_workers, choose_device, default_workers
 from fiftyone_drop.engine.files import write_atomically
-from fiftyone_drop.engine.images import MIN_SIZE, Indices
+from fiftyone_drop.engine.images import MAX_SIZE, MIN_SIZE, Indices
 from fiftyone_drop.engine.reader import RGB, Images
 from fiftyone_drop.engine.weights import BadWeightsError, load_file, load_into
 from fiftyone_drop.errors import DropError
@@ -29,7 +29,6 @@ Floats = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.floating[Any]]
 
 _FORMAT = "fiftyone-drop query model 1"
-_MOST_PIXELS = 4096  # a side: the size of a model in a file must not be an attack on the memory
 
 
 @dataclass(eq=False)
@@ -169,7 +168,7 @@ class QueryModel:
 
     def _images(self, paths: Sequence[str], workers: int | None) -> tuple[Images, Indices]:
         """Image files for one pass, and their positions."""
-        workers = checks.whole("workers", workers, least=1, optional=True) or default_workers()
+        workers = check_workers(workers) or default_workers()
         images = Images(paths, self.image_size, workers=workers, cached=False)
         return images, np.arange(len(paths), dtype=np.int64)
 
@@ -252,7 +251,7 @@ class QueryModel:
             raise BadWeightsError("it has another format")
         classes = checks.texts("classes", content.get("classes"), empty=True)
         size = content.get("image_size")
-        size = checks.whole("image_size", size, least=MIN_SIZE, most=_MOST_PIXELS)
+        size = checks.whole("image_size", size, least=MIN_SIZE, most=MAX_SIZE)
         names = architecture_names()
         architecture = checks.choice("architecture", content.get("architecture"), names)
         weights = content.get("weights")

@@ -49,6 +49,7 @@ class TargetForm(Form):
 
     def target(self, verb: str) -> bool:
         """The choice of the target view; where it cannot be used, says why and returns False."""
+        self.samples = self.target_view
         self.inputs.view_target(
             self.ctx,
             action_description=verb,
@@ -57,7 +58,6 @@ class TargetForm(Form):
             if self.ctx.has_custom_view
             else ViewTarget.DATASET,
         )
-        self.samples = self.target_view
         try:
             self.size = self.recently("size", lambda: precheck.target_size(self.samples))
         except fod.DropError as error:
