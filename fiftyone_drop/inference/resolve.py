@@ -201,9 +201,9 @@ def _torchvision(name: str, extras: Extras) -> ImageModel:
     if extras.classes is None:
         raise DropError("classes", "must be given with checkpoint=: its outputs, in their order")
     classes = extras.classes
-    module = torchvision.models.get_model(name, weights=None, num_classes=len(classes))
     assert extras.checkpoint is not None
     weights = _weights(extras.checkpoint)
+    module = torchvision.models.get_model(name, weights=None, num_classes=len(classes))
     try:
         load_into(module, weights)
     except BadWeightsError as error:

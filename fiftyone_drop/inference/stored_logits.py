@@ -188,6 +188,6 @@ def _unpacked(value: bytes, most: int) -> Any:
     """An array as FiftyOne packs it; no more than ``most`` bytes are unpacked."""
     unpacker = zlib.decompressobj()
     content = unpacker.decompress(value, most)
-    if not unpacker.eof:
+    if not unpacker.eof or unpacker.unused_data:
         raise ValueError("it is damaged, or holds far more numbers than there are classes")
     return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)

@@ -80,8 +80,8 @@ def _content(arrays: Mapping[str, Any], facts: Any) -> ScoreFile:
     if ids is not None and (ids.ndim != 1 or ids.dtype.kind not in "SU"):
         raise ValueError("its ids are no texts")
     columns = {key: value for key, value in arrays.items() if key not in OTHER_ARRAYS}
-    if not all(isinstance(value, np.ndarray) for value in columns.values()):
-        raise ValueError("it holds more than arrays")
+    if not columns or not all(isinstance(value, np.ndarray) for value in columns.values()):
+        raise ValueError("it holds no scores, or more than arrays")
     if not isinstance(facts, dict):
         raise ValueError("its conventions are no mapping")
     return ScoreFile(
