@@ -16,7 +16,6 @@ from fiftyone_drop import checks
 
 MOST_LETTERS = 2_000
 MOST_WORDS = 1_000
-LARGEST = 2**64
 
 Kind = Callable[[str, object], Any]
 
@@ -41,17 +40,18 @@ def words(name: str, value: object) -> list[str]:
     raise fod.DropError(name, f"must be a list of texts, but got {checks.shown(value)}")
 
 
-def scalar(name: str, value: object) -> Any:
-    """A text, a number or a switch, as it is.
+def scalar(name: str, value: object) -> str | int | float:
+    """A finite number, or a text, since some fields take both.
 
     Raises:
         fiftyone_drop.DropError: if it is something else, or too long
     """
     if isinstance(value, str):
         return word(name, value)
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) < LARGEST):
-        return value
-    raise fod.DropError(name, f"must be a text or a number, but got {checks.shown(value)}")
+    try:
+        return checks.whole(name, value)
+    except fod.DropError:
+        return checks.number(name, value)
 
 
 def one_of(choices: Collection[str]) -> Kind:

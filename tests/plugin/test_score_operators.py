@@ -17,7 +17,7 @@ PLUGIN = "@fiftyone-drop/drop"
 @pytest.fixture(autouse=True)
 def nothing_read_lately(module_of_plugin):
     """What forms have read lately is forgotten."""
-    module_of_plugin("forms.base")._recent.clear()
+    module_of_plugin("forms.recent")._recent.clear()
 
 
 @pytest.fixture

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -25,9 +22,6 @@ from ..plain_text import as_it_is
 
 Choices = Iterable[str] | Mapping[str, str]
 Kinds = Mapping[str, door.Kind]
-
-RECENT_SECONDS = 20
-_recent: dict[str, tuple[float, Any]] = {}
 
 
 class Form:
@@ -272,25 +266,6 @@ class Form:
             view=None if exact else view,
         )
         return self.entries.get("density", default)
-
-
-def recently(what: object, read: Callable[[], Any]) -> Any:
-    """The answer of ``read()``, remembered for a while: a slow answer longer than a quick one.
-
-    Args:
-        what: the question, as values that JSON can hold
-        read: finds the answer
-    """
-    key, now = json.dumps(what, default=str, sort_keys=True), time.monotonic()
-    until, value = _recent.get(key, (-math.inf, None))
-    if now > until:
-        value = read()
-        done = time.monotonic()
-        _recent[key] = done + max(RECENT_SECONDS, 20 * (done - now)), value
-    # Several forms may be drawn at once, each in a thread of its own
-    for old in [old for old, (end, _) in list(_recent.items()) if now > end]:
-        _recent.pop(old, None)
-    return value
 
 
 def _problem(check: Callable[[bool], Any], overwrite: bool) -> fod.DropError | None:

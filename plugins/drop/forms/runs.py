@@ -10,7 +10,8 @@ import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
 from .. import door
-from .base import Form, Kinds, recently
+from .base import Form, Kinds
+from .recent import recently
 
 NO_RUN = "There is no drop run here yet; make one with 'DRoP: prune to a density'"
 ONE_RUN = "There is one drop run only; make another under another key"

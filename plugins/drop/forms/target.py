@@ -13,7 +13,8 @@ import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
 from .. import door
-from .base import Form, recently
+from .base import Form
+from .recent import recently
 
 NO_LABELS = (
     "this dataset has no class labels; add a Classification or string field that holds the class "
