@@ -353,6 +353,12 @@ def test_a_parameter_that_no_form_shows_is_refused_by_name(operator, execute, dr
         assert "is no field of this form" in draw(operator, fields | {name: value})
 
 
+@pytest.mark.parametrize("odd", ODD)
+def test_what_fiftyone_adds_to_a_form_that_a_panel_opens_is_not_read(odd, draw, unchanged):
+    added = {"panel_id": "panel", "panel_state": ODD[odd]}
+    assert draw("set_density", {"key": "drop", "density": 0.4, **added}) == ""
+
+
 def test_what_is_hidden_again_does_not_count(execute, draw, unchanged):
     hidden = {"device": "no such device", "batch_size": -1, "workers": -1, "more": False}
     params = SCORING | {"model_from": "logits", "logits_field": "predictions", "scores": ["x"]}

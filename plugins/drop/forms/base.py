@@ -23,6 +23,9 @@ from ..plain_text import as_it_is
 Choices = Iterable[str] | Mapping[str, str]
 Kinds = Mapping[str, door.Kind]
 
+# What FiftyOne adds where a panel has opened the form; nothing reads it
+FROM_PANELS = ("panel_id", "panel_state")
+
 
 class Form:
     """A form over the parameters of one function of the package.
@@ -44,7 +47,8 @@ class Form:
         self._refused: list[fod.DropError] = []
         self._problems: list[tuple[str, str, str]] = []
         for name, value in ctx.params.items():
-            if value is None or (isinstance(value, str) and not value):
+            blank = value is None or (isinstance(value, str) and not value)
+            if blank or name in FROM_PANELS:
                 continue
             try:
                 self.entries[name] = self.parse(name, value)
