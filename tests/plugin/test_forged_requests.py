@@ -3,6 +3,7 @@
 Anybody who can open the App can send them.
 """
 
+import asyncio
 import itertools
 import json
 import time
@@ -11,7 +12,12 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
-from fiftyone.operators.executor import ExecutionContext, Executor
+from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.executor import (
+    ExecutionContext,
+    Executor,
+    execute_or_delegate_operator,
+)
 from reading import problems, texts
 from temporary import deleting_datasets
 
@@ -351,6 +357,20 @@ def test_a_parameter_that_no_form_shows_is_refused_by_name(operator, execute, dr
     for name, value in itertools.product(HIDDEN[operator], ("cpu", {"$gt": ""})):
         assert f"{name}: is no field of this form" in execute(operator, fields | {name: value})
         assert "is no field of this form" in draw(operator, fields | {name: value})
+
+
+def test_an_operation_that_the_app_has_queued_takes_no_more(request_of, labelled, unchanged):
+    service = DelegatedOperationService()
+    params = {"key": "drop", "density": 0.4, "checkpoint_dir": "/tmp"}
+    request = request_of(labelled, params, operator="set_density", request_delegation=True)
+    queued = asyncio.run(execute_or_delegate_operator(request["operator_uri"], request))
+    operation = queued.result["id"]
+    try:
+        service.execute_queued_operations(limit=1, operator=request["operator_uri"])
+        words = service.get(operation).result.error
+    finally:
+        service.delete_operation(operation)
+    assert "checkpoint_dir: is no field of this form; leave it out" in words
 
 
 @pytest.mark.parametrize("odd", ODD)
