@@ -31,6 +31,7 @@ from torchvision.transforms import v2
 from training import Images, Training, autocast, channel_statistics, predict, recalls
 
 from fiftyone_drop import suggested_epochs
+from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
 from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, k_center
 
 SCORED_AT_ONCE = 250
@@ -225,18 +226,50 @@ class Cell:
 
         with work.seconds.time("train"):
             module = training.run(class_errors if method.weighted_loss else None)
-        accuracy = recalls(module, work.images(work.data.test), work.recipe, work.k)
+        logits = {
+            "validation": predict(module, validation, work.recipe)[0],
+            "test": predict(module, work.images(work.data.test), work.recipe)[0],
+        }
+        self._keep(place, logits)
+        sizes = np.bincount(kept.labels, minlength=work.k)
+        accuracies = _with_offsets(work.data, logits, sizes)
         return {
             "dataset": self.dataset,
             "method": self.method,
             "density": self.density,
             "seed": self.seed,
             "epochs": epochs,
-            "accuracy": accuracy.round(4).tolist(),
+            "accuracy": accuracies.pop("none"),
+            "offsets": accuracies,
             "sizes": work.data.sizes.tolist(),
-            "quotas": np.bincount(kept.labels, minlength=work.k).tolist(),
+            "quotas": sizes.tolist(),
             "seconds": work.seconds,
         }
+
+    def _keep(self, place: Place, logits: dict[str, npt.NDArray[np.float32]]) -> None:
+        """Keep the logits of the two halves, for what somebody asks later."""
+        path = place.folder / "logits" / f"{self.name.replace('/', ' ')}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **{half: z.astype(np.float16) for half, z in logits.items()})
+
+
+def _with_offsets(
+    data: Data, logits: dict[str, npt.NDArray[np.float32]], sizes: npt.NDArray[np.int64]
+) -> dict[str, list[float]]:
+    """The accuracy of each class on the test half: as it is, and with offsets on the logits.
+
+    The log-prior offsets know the training samples only, the tuned ones the validation half.
+    """
+    table = {half: values.astype(np.float64) for half, values in logits.items()}
+    offsets = {
+        "none": np.zeros(len(sizes)),
+        "log-prior": log_prior_offsets(sizes),
+        "tuned": tuned_offsets(table["validation"], data.validation.labels),
+    }
+    return {
+        name: recalls_under(values, table["test"], data.test.labels).round(4).tolist()
+        for name, values in offsets.items()
+    }
 
 
 @dataclass(frozen=True)
