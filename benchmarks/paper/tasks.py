@@ -32,7 +32,7 @@ from training import Images, Training, autocast, channel_statistics, predict, re
 
 from fiftyone_drop import suggested_epochs
 from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
-from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, k_center
+from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, herding, k_center
 
 SCORED_AT_ONCE = 250
 PUBLISHED_IMAGES, PUBLISHED_GRADIENTS = 1000, 200
@@ -106,7 +106,7 @@ class Query:
 
     "short": query models trained for a tenth of the epochs; recalls are those of the epoch with
     the best validation accuracy, EL2N, GraNd and loss those of the end, all averaged over the
-    models. "long": one full training, for training dynamics and embeddings.
+    models; herding is on the embeddings of all of them. "long": one full training, for training dynamics and embeddings.
     """
 
     dataset: str
@@ -141,6 +141,7 @@ class Query:
 def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
     train, validation = work.images(work.data.train), work.images(work.data.validation)
     sums: dict[str, Any] = dict.fromkeys(("recalls", "el2n", "loss", "grand"), 0.0)
+    embeddings = []
     for model in range(work.preset.query_models):
         by_epoch = []
         with work.seconds.time("train"):
@@ -149,7 +150,8 @@ def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
             ).run(lambda m, seen=by_epoch: seen.append(recalls(m, validation, work.recipe, work.k)))
         sums["recalls"] += max(by_epoch, key=np.mean)
         with work.seconds.time("el2n"):
-            logits, _ = predict(module, train, work.recipe)
+            logits, embedding = predict(module, train, work.recipe)
+            embeddings.append(embedding)
             scores = forward_scores(("el2n", "loss"), torch.from_numpy(logits), train.labels.cpu())
         sums["el2n"] += scores["el2n"]
         sums["loss"] += scores["loss"]
@@ -159,7 +161,10 @@ def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
             sums["grand"] += np.concatenate(
                 [norms(train.batch(part), train.labels[part]).cpu().numpy() for part in parts]
             )
-    return {name: values / work.preset.query_models for name, values in sums.items()}
+    means = {name: values / work.preset.query_models for name, values in sums.items()}
+    with work.seconds.time("herding"):
+        table = torch.from_numpy(np.concatenate(embeddings, axis=1)).to(work.device)
+        return means | {"herding": herding(table, train.labels)}
 
 
 def _long_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
@@ -215,9 +220,10 @@ class Cell:
         with work.seconds.time("select"):
             kept = work.data.train.take(select(work.data, method, self.density, self.seed, found))
         epochs = suggested_epochs(work.recipe.epochs, self.density)
-        training = work.training(
-            kept, epochs, 0, augment=True, checkpoint_dir=str(place.folder / "checkpoints")
-        )
+        sizes = np.bincount(kept.labels, minlength=work.k)
+        prior = tuple((-log_prior_offsets(sizes)).tolist()) if method.adjusted_loss else ()
+        folder = str(place.folder / "checkpoints")
+        training = work.training(kept, epochs, 0, augment=True, checkpoint_dir=folder, prior=prior)
         validation = work.images(work.data.validation)
 
         def class_errors(module: nn.Module) -> torch.Tensor:
@@ -231,7 +237,6 @@ class Cell:
             "test": predict(module, work.images(work.data.test), work.recipe)[0],
         }
         self._keep(place, logits)
-        sizes = np.bincount(kept.labels, minlength=work.k)
         accuracies = _with_offsets(work.data, logits, sizes)
         return {
             "dataset": self.dataset,

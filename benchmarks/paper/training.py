@@ -124,6 +124,8 @@ class Training:
         augment: shift and flip
         query: whether this is a query model, whose learning rate never drops in the paper
         checkpoint_dir: where checkpoints go while it lasts
+        prior: what is added to the logits in the loss, (K,) float, so that the network itself
+            need not learn it
     """
 
     recipe: Recipe
@@ -134,6 +136,7 @@ class Training:
     augment: bool = False
     query: bool = False
     checkpoint_dir: str | None = None
+    prior: tuple[float, ...] = ()
 
     def run(
         self,
@@ -202,6 +205,8 @@ class Training:
         recorder: DynamicsRecorder | None,
     ) -> None:
         images, recipe = self.images, self.recipe
+        device = images.padded.device
+        prior = torch.tensor(self.prior or (0.0,) * self.classes, device=device)
         # A generator of its own for every epoch: there is no random state to be stored
         random = np.random.default_rng((self.seed, epoch))
         steps = -(-len(images) // recipe.batch_size)
@@ -209,9 +214,9 @@ class Training:
         for i, rows in enumerate(batches):
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(epoch * steps + i, self.epochs * steps, self.query)
-            with autocast(images.padded.device, recipe):
+            with autocast(device, recipe):
                 logits = module(images.batch(rows, random if self.augment else None))
-            loss = cross_entropy(logits, images.labels[rows], weight=weights)
+            loss = cross_entropy(logits + prior, images.labels[rows], weight=weights)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -226,7 +231,7 @@ class Training:
             "recipe": repr(self.recipe),
             "labels": self.images.labels,
             "pixels": self.images.padded[:: max(1, len(self.images) // 1000)],
-            "call": (self.epochs, self.seed, self.classes, self.augment, self.query),
+            "call": (self.epochs, self.seed, self.classes, self.augment, self.query, self.prior),
             "recorder": None if recorder is None else recorder.state_dict(),
         }
 
