@@ -33,8 +33,8 @@ def log_prior_offsets(sizes: npt.ArrayLike) -> FloatArray:
 
     Source: Menon et al., ICLR 2021, arXiv 2007.07314, with temperature 1.
     """
-    logs = np.log(np.maximum(np.asarray(sizes, dtype=np.float64), 1))
-    return logs.mean() - logs
+    logs: FloatArray = np.log(np.maximum(np.asarray(sizes, dtype=np.float64), 1))
+    return np.asarray(logs.mean() - logs)
 
 
 def tuned_offsets(logits: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:
@@ -63,7 +63,7 @@ def tuned_offsets(logits: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:
     best, highest = offsets, (-1.0, -1.0)
     for step in np.geomspace(FIRST_STEP, LAST_STEP, ROUNDS):
         recalls = recalls_under(offsets, table, targets)
-        found = (np.nanmin(recalls), np.nanmean(recalls))
+        found = (float(np.nanmin(recalls)), float(np.nanmean(recalls)))
         if found > highest:
             best, highest = offsets, found
         offsets = offsets + step * np.nan_to_num(found[1] - recalls)

@@ -106,7 +106,8 @@ class Query:
 
     "short": query models trained for a tenth of the epochs; recalls are those of the epoch with
     the best validation accuracy, EL2N, GraNd and loss those of the end, all averaged over the
-    models; herding is on the embeddings of all of them. "long": one full training, for training dynamics and embeddings.
+    models; herding is on the embeddings of all of them. "long": one full training, for training
+    dynamics and embeddings.
     """
 
     dataset: str
