@@ -38,6 +38,7 @@ class Method:
             the epoch before (Sinha et al., IJCV 2022, as the authors' code has it)
         adjusted_loss: the log of the kept share of each class is added to its logits in the loss
             (Menon et al., ICLR 2021)
+        closed_form: recalls are those of ridge regression on random patches, without training
     """
 
     title: str
@@ -45,10 +46,13 @@ class Method:
     rule: str = "none"
     weighted_loss: bool = False
     adjusted_loss: bool = False
+    closed_form: bool = False
 
     @property
     def queries(self) -> tuple[str, ...]:
         """The kinds of query that it needs."""
+        if self.closed_form:
+            return ("closed",)
         short = self.rule not in ("none", "proportional", "balanced") or self.score in SHORT
         return ("short",) * short + ("long",) * (self.score in LONG)
 
@@ -66,6 +70,7 @@ METHODS = {
     "random+drop": Method("Random + DRoP", rule="drop"),
     **{name: Method(title, name) for name, title in TITLES.items()},
     **{f"{name}+drop": Method(f"{title} + DRoP", name, "drop") for name, title in TITLES.items()},
+    "random+drop-closed": Method("Random + DRoP, closed form", rule="drop", closed_form=True),
     "random+drop-unweighted": Method("Random + DRoP, unweighted", rule="drop-unweighted"),
     "random+proportional": Method("Random, proportional", rule="proportional"),
     "random+balanced": Method("Random, balanced", rule="balanced"),

@@ -28,11 +28,20 @@ from presets import Preset
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torchvision.transforms import v2
-from training import Images, Training, autocast, channel_statistics, predict, recalls
+from training import (
+    PREDICTED_AT_ONCE,
+    Images,
+    Training,
+    autocast,
+    channel_statistics,
+    predict,
+    recalls,
+)
 
 from fiftyone_drop import suggested_epochs
 from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
 from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, herding, k_center
+from fiftyone_drop.training.closed_form import PatchFeatures, leave_one_out
 
 SCORED_AT_ONCE = 250
 PUBLISHED_IMAGES, PUBLISHED_GRADIENTS = 1000, 200
@@ -106,7 +115,8 @@ class Query:
 
     "short": query models trained for a tenth of the epochs; recalls are those of the epoch with
     the best validation accuracy, EL2N, GraNd and loss those of the end, all averaged over the
-    models; herding is on the embeddings of all of them. "long": one full training, for training
+    models; herding is on the embeddings of all of them. "closed": ridge regression on patches, of
+    which each training sample is left out once, in place of query models. "long": one full training, for training
     dynamics and embeddings.
     """
 
@@ -127,7 +137,8 @@ class Query:
     def run(self, place: Place) -> dict[str, Any]:
         """Train, score, and keep the arrays."""
         work = Work(place, self.dataset, self.seed)
-        found = {"short": _short_query, "long": _long_query}[self.kind](work)
+        kinds = {"short": _short_query, "long": _long_query, "closed": _closed_query}
+        found = kinds[self.kind](work)
         path = self.path(place)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npz")
@@ -166,6 +177,19 @@ def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
     with work.seconds.time("herding"):
         table = torch.from_numpy(np.concatenate(embeddings, axis=1)).to(work.device)
         return means | {"herding": herding(table, train.labels)}
+
+
+def _closed_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
+    labels = work.data.train.labels
+    pixels = torch.from_numpy(work.data.train.pixels).permute(0, 3, 1, 2).to(work.device)
+    with work.seconds.time("features"):
+        features_of = PatchFeatures(pixels, work.seed)
+        parts = pixels.split(PREDICTED_AT_ONCE)
+        features = torch.cat([features_of(part) for part in parts])
+    with work.seconds.time("algebra"):
+        outputs = leave_one_out(features, torch.from_numpy(labels).to(work.device), work.k)
+    correct = outputs.argmax(1) == labels
+    return {"recalls": np.bincount(labels, correct, minlength=work.k) / work.data.sizes}
 
 
 def _long_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
