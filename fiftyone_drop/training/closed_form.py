@@ -11,7 +11,6 @@ leave-one-out predictions of ridge regression follow from the hat matrix (Allen'
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, relu
