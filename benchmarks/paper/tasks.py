@@ -39,12 +39,16 @@ PUBLISHED_IMAGES, PUBLISHED_GRADIENTS = 1000, 200
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run reads and writes, and what it computes on."""
+    """Where a run reads and writes, and what it computes on.
+
+    ``brief``: queries leave out the scores that cost more than their trainings, such as GraNd.
+    """
 
     preset: Preset
     archive: Path
     cache: Path
     device: str
+    brief: bool = False
 
     @property
     def folder(self) -> Path:
@@ -120,7 +124,8 @@ class Query:
 
     def path(self, place: Place) -> Path:
         """Where its arrays are."""
-        return place.folder / f"{self.dataset}-{self.kind}-{self.seed}.npz"
+        brief = "-brief" if place.brief else ""
+        return place.folder / f"{self.dataset}-{self.kind}{brief}-{self.seed}.npz"
 
     def run(self, place: Place) -> dict[str, Any]:
         """Train, score, and keep the arrays."""
@@ -139,7 +144,8 @@ class Query:
 
 def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
     train, validation = work.images(work.data.train), work.images(work.data.validation)
-    sums: dict[str, Any] = dict.fromkeys(("recalls", "el2n", "loss", "grand"), 0.0)
+    names = ("recalls", "el2n", "loss") + ("grand",) * (not work.place.brief)
+    sums: dict[str, Any] = dict.fromkeys(names, 0.0)
     for model in range(work.preset.query_models):
         by_epoch = []
         with work.seconds.time("train"):
@@ -152,6 +158,8 @@ def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
             scores = forward_scores(("el2n", "loss"), torch.from_numpy(logits), train.labels.cpu())
         sums["el2n"] += scores["el2n"]
         sums["loss"] += scores["loss"]
+        if work.place.brief:
+            continue
         with work.seconds.time("grand"):
             norms = GradientNorms(module)
             parts = np.array_split(np.arange(len(train)), -(-len(train) // SCORED_AT_ONCE))
