@@ -79,9 +79,9 @@ def cells(
                 yield Cell(dataset, method, 1.0 if method.startswith("full") else density, seed)
 
 
-def tasks_for(wanted: Iterable[Cell]) -> list[Task]:
+def tasks_for(wanted: Iterable[Cell], brief: bool = False) -> list[Task]:
     """Each cell once, after the queries that it needs; the published way's cost first."""
-    tasks: dict[Task, None] = {Published(): None}
+    tasks: dict[Task, None] = {} if brief else {Published(): None}
     for cell in wanted:
         tasks |= dict.fromkeys(cell.needs)
         tasks[cell] = None
@@ -224,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--per-class", type=int, help="training images, instead of the preset's")
     parser.add_argument("--jobs", type=int, help="trainings at once; one per core, 2 on a GPU")
     parser.add_argument("--minutes", type=float, default=math.inf, help="several jobs: stop then")
-    parser.add_argument("--brief", action="store_true", help="queries without GraNd")
+    parser.add_argument("--brief", action="store_true", help="accuracies only: no prices, no GraNd")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args(arguments)
@@ -240,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     load(place.archive, place.cache)  # decoded once, before several workers want it
     wanted = (cell for block in blocks for cell in cells(*block))
     with closing(Results(args.results / f"{preset.name}.jsonl")) as results:
-        failed = run(tasks_for(wanted), place, results, jobs, end)
+        failed = run(tasks_for(wanted, args.brief), place, results, jobs, end)
     if failed:
         sys.exit(f"{len(failed)} tasks failed or could not run: {', '.join(failed)}")
 
