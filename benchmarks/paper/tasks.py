@@ -49,12 +49,16 @@ PUBLISHED_IMAGES, PUBLISHED_GRADIENTS = 1000, 200
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run reads and writes, and what it computes on."""
+    """Where a run reads and writes, and what it computes on.
+
+    ``brief``: queries leave out the scores that cost more than their trainings, such as GraNd.
+    """
 
     preset: Preset
     archive: Path
     cache: Path
     device: str
+    brief: bool = False
 
     @property
     def folder(self) -> Path:
@@ -116,8 +120,8 @@ class Query:
     "short": query models trained for a tenth of the epochs; recalls are those of the epoch with
     the best validation accuracy, EL2N, GraNd and loss those of the end, all averaged over the
     models; herding is on the embeddings of all of them. "closed": ridge regression on patches, of
-    which each training sample is left out once, in place of query models. "long": one full training, for training
-    dynamics and embeddings.
+    which each training sample is left out once, in place of query models. "long": one full
+    training, for training dynamics and embeddings.
     """
 
     dataset: str
@@ -132,7 +136,8 @@ class Query:
 
     def path(self, place: Place) -> Path:
         """Where its arrays are."""
-        return place.folder / f"{self.dataset}-{self.kind}-{self.seed}.npz"
+        brief = "-brief" if place.brief else ""
+        return place.folder / f"{self.dataset}-{self.kind}{brief}-{self.seed}.npz"
 
     def run(self, place: Place) -> dict[str, Any]:
         """Train, score, and keep the arrays."""
@@ -152,7 +157,8 @@ class Query:
 
 def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
     train, validation = work.images(work.data.train), work.images(work.data.validation)
-    sums: dict[str, Any] = dict.fromkeys(("recalls", "el2n", "loss", "grand"), 0.0)
+    names = ("recalls", "el2n", "loss") + ("grand",) * (not work.place.brief)
+    sums: dict[str, Any] = dict.fromkeys(names, 0.0)
     embeddings = []
     for model in range(work.preset.query_models):
         by_epoch = []
@@ -167,6 +173,8 @@ def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
             scores = forward_scores(("el2n", "loss"), torch.from_numpy(logits), train.labels.cpu())
         sums["el2n"] += scores["el2n"]
         sums["loss"] += scores["loss"]
+        if work.place.brief:
+            continue
         with work.seconds.time("grand"):
             norms = GradientNorms(module)
             parts = np.array_split(np.arange(len(train)), -(-len(train) // SCORED_AT_ONCE))
@@ -174,6 +182,8 @@ def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
                 [norms(train.batch(part), train.labels[part]).cpu().numpy() for part in parts]
             )
     means = {name: values / work.preset.query_models for name, values in sums.items()}
+    if work.place.brief:
+        return means
     with work.seconds.time("herding"):
         table = torch.from_numpy(np.concatenate(embeddings, axis=1)).to(work.device)
         return means | {"herding": herding(table, train.labels)}
