@@ -13,8 +13,9 @@ Needs PyTorch, pytest and this repository; no FiftyOne, no database, no network.
 Each part is a process of its own, which is ended at its limit with all of its children; what fails
 is recorded, and the rest goes on. Results are small files in ``--out``, written as they come:
 ``log.jsonl`` (parts), ``prices.jsonl`` (as in benchmarks/results), ``fast.jsonl`` and
-``paper.jsonl`` (as in benchmarks/results/paper), ``arrays.zip`` and ``logits.zip``. The same command again goes on
-from there; ``--resume`` names a folder with the files of an earlier run. ``--cpu`` is a dry run.
+``paper.jsonl`` (as in benchmarks/results/paper), ``arrays.zip`` and ``logits.zip``. The same
+command again goes on from there; ``--resume`` names a folder with the files of an earlier run.
+``--cpu`` is a dry run.
 """
 
 from __future__ import annotations
