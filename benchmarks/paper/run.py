@@ -177,13 +177,13 @@ def run(
                 left.remove(task)
                 begun[task] = time.monotonic()
                 running[pool.submit(run_task, task, place)] = task
-            if not running:
-                return failed + [task.name for task in left] * in_time
+            if not running and in_time:
+                return failed + [task.name for task in left]
             timeout = None if math.isinf(end) else max(0.0, end - time.monotonic())
             done = wait(running, timeout, FIRST_COMPLETED).done
             if not done:
-                names = ", ".join(task.name for task in running.values())
-                print(f"out of time: {names} dropped, {len(left)} not begun", flush=True)
+                names = ", ".join(task.name for task in running.values()) or "nothing"
+                print(f"out of time: dropped {names}; {len(left)} not begun", flush=True)
                 stop(pool)
                 return failed
             for future in done:

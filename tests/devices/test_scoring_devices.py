@@ -105,8 +105,7 @@ def test_one_batch_in_the_device_s_own_precision_is_close_to_double_precision(fe
     found, _, _ = scored(module, few, device)
     for row, name in zip(found, FORWARD, strict=True):
         np.testing.assert_allclose(row, expected[name], rtol=2e-2, atol=3e-2, err_msg=name)
-        # half precision makes no ties
-        assert len(np.unique(row)) >= len(np.unique(expected[name])) - 1, name
+        assert len(np.unique(row)) >= 100, f"{name}: half precision makes ties"
 
 
 def test_mixed_precision_of_a_resnet_orders_samples_as_double_precision_does(device):
@@ -187,17 +186,22 @@ def test_recorded_dynamics_do_not_depend_on_the_device(device, dtype):
 
 
 def test_a_pass_over_files_gives_every_score_on_the_device(few, device):
-    with whole_float32():
-        found, missing = whole_pass(network(), few, device, deterministic=True)
-        again, _ = whole_pass(network(), few, device, deterministic=True)
+    found, missing = whole_pass(network(), few, device)
     expected = on_cpu(network(), few[0], few[1])
     assert missing == []
     assert set(found) == set(FROM_IMAGES)
     for name, values in found.items():
-        assert np.isfinite(values).all()
-        np.testing.assert_array_equal(values, again[name])
+        assert np.isfinite(values).all(), name
     for name in FORWARD:
         np.testing.assert_allclose(found[name], expected[name], rtol=2e-2, atol=3e-2, err_msg=name)
+
+
+def test_a_deterministic_pass_gives_the_same_bits_twice(few, device):
+    one, other = (
+        whole_pass(network(), few, device, FORWARD, deterministic=True)[0] for _ in range(2)
+    )
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
 
 
 def test_a_pass_halves_its_batches_when_the_gpu_is_out_of_memory(few, hungry, cuda):
