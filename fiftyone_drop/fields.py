@@ -12,6 +12,7 @@ import fiftyone.core.collections as foc
 
 from fiftyone_drop import checks, run_lookup
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.field_writes import check_whole, unfinished
 
 NUMBER_FIELDS = (fo.FloatField, fo.IntField)
 
@@ -82,6 +83,7 @@ def label_path(samples: foc.SampleCollection, label_field: object, argument: str
     if isinstance(field, fo.StringField):
         return label_field
     if is_classification(field):
+        check_whole(field, label_field, argument)
         return f"{label_field}.label"
     raise DropError(
         argument,
@@ -177,10 +179,12 @@ def number_field(samples: foc.SampleCollection, name: object, argument: str, rem
         remedy: what an error says in the end
 
     Raises:
-        DropError: if there is no such field, or it holds something else
+        DropError: if there is no such field, it holds something else, or it is not whole
     """
     name = checks.text(argument, name, remedy)
-    if isinstance(samples.get_field(name), NUMBER_FIELDS):
+    field = samples.get_field(name)
+    if isinstance(field, NUMBER_FIELDS):
+        check_whole(field, name, argument)
         return name
     raise DropError(
         argument,
@@ -195,9 +199,9 @@ def number_fields(samples: foc.SampleCollection) -> list[str]:
 
 
 def score_fields(samples: foc.SampleCollection) -> list[str]:
-    """The number fields that say which end is kept first."""
+    """The number fields that say which end is kept first, and are whole."""
     schema = samples.get_field_schema(ftype=NUMBER_FIELDS)
-    return [name for name, field in schema.items() if first_end(field)]
+    return [name for name, f in schema.items() if first_end(f) and not unfinished(f)]
 
 
 def first_end(field: fo.Field) -> str | None:
