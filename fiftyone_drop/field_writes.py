@@ -304,9 +304,14 @@ def _evaluate(dataset: fo.Dataset, name: str, info: Mapping[str, Any]) -> None:
 
 
 def _undo(dataset: fo.Dataset, names: Iterable[str]) -> None:
-    """Remove fields that are not whole, and the evaluation of predictions in them."""
+    """Remove fields that are not whole, and the evaluation of predictions in them.
+
+    What is staged for a field that is being replaced is whole.
+    """
     schema = dataset.get_field_schema()
-    partial = [name for name in names if mark_of(schema.get(name)).get("state") == "writing"]
+    states = {name: mark_of(field).get("state") for name, field in schema.items()}
+    moving = {staged_name(name) for name, state in states.items() if state == "replacing"}
+    partial = [name for name in names if states.get(name) == "writing" and name not in moving]
     for name in partial:
         evaluation = (schema[name].info or {}).get(EVALUATION)
         if evaluation and evaluated_by(dataset, evaluation["key"]) == name:

@@ -62,8 +62,8 @@ class Lease:
             if time.monotonic() >= until:
                 raise DropError(
                     "dataset",
-                    f"runs or scores of '{self._name}' are being written by {words}; try again when "
-                    "that is done",
+                    f"runs or scores of '{self._name}' are being written by {words}; try again "
+                    "when that is done",
                 )
             if not told:
                 logger.info("Waiting for %s, who writes runs or scores of '%s'", words, self._name)

@@ -94,14 +94,20 @@ def test_unknown_scores_are_refused(dataset, scores):
 
 def test_names_that_are_taken_are_refused_without_overwrite(dataset, predict):
     assert check_predictions_free(dataset, "query", False) == ("query_pred", "query_eval")
-    predict(dataset, "query_pred")
-    predict(dataset, "other", eval_key="late_eval")
-    for key in ("query", "late"):
-        with pytest.raises(DropError, match=r"^key: .* exists; pass overwrite=True"):
-            check_predictions_free(dataset, key, False)
-        assert check_predictions_free(dataset, key, True) == (f"{key}_pred", f"{key}_eval")
+    predict(dataset, "query_pred", eval_key="query_eval")
+    with pytest.raises(DropError, match=r"^key: .* exists; pass overwrite=True"):
+        check_predictions_free(dataset, "query", False)
     with pytest.raises(DropError, match=r"^key: must be a valid field name"):
         check_predictions_free(dataset, "a b", True)
+
+
+def test_predictions_and_evaluations_of_others_are_never_replaced(dataset, predict):
+    predict(dataset, "query_pred")
+    with pytest.raises(DropError, match=r"^key: the field 'query_pred' holds no predictions that"):
+        check_predictions_free(dataset, "query", True)
+    predict(dataset, "other", eval_key="late_eval")
+    with pytest.raises(DropError, match=r"^key: the evaluation run 'late_eval' is of other pred"):
+        check_predictions_free(dataset, "late", True)
 
 
 @pytest.mark.usefixtures("few_steps")
