@@ -18,7 +18,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import Any
 
 import fiftyone as fo
@@ -235,33 +234,19 @@ def _finish(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
     if not staged:
         return
     final = {name: mark_of(dataset.get_field(name))["intent"] for name in staged}
-    moved: dict[str, Any] = {to: _unless_missing(source, to) for to, source in staged.items()}
-    moved["last_modified_at"] = datetime.now(timezone.utc)
-    some = [{source: {"$exists": True}} for source in staged.values()]
-    dataset._sample_collection.update_many(
-        {"$or": some}, [{"$set": moved}, {"$unset": list(staged.values())}]
-    )
+    store.move_values(dataset, staged)
     for name in staged:
         _evaluate(dataset, name, final[name]["info"])
     _forget(dataset, staged.values(), final)
 
 
-def _unless_missing(source: str, to: str) -> dict[str, Any]:
-    """The value of a field; where it is missing, that of another one. None is no missing value."""
-    return {"$cond": [{"$eq": [{"$type": f"${source}"}, "missing"]}, f"${to}", f"${source}"]}
-
-
 def _clear_rest(dataset: fo.Dataset, staged: Mapping[str, str], clears: bool) -> None:
     """Stage no value where a field has one, but nothing has been staged for the sample."""
-    samples = dataset._sample_collection
     for name, source in staged.items():
-        rest = {name: {"$ne": None}, source: {"$exists": False}}
-        if not clears:
-            n = samples.count_documents(rest)
-            if n:
-                raise part_error(dataset, name, n)
-        else:
-            samples.update_many(rest, {"$set": {source: None}})
+        n = 0 if clears else store.count_rest(dataset, name, source)
+        if n:
+            raise part_error(dataset, name, n)
+        store.stage_nothing(dataset, name, source)
 
 
 def outside(dataset: fo.Dataset, name: str, ids: Ids) -> int:
@@ -299,7 +284,7 @@ def _evaluate(dataset: fo.Dataset, name: str, info: Mapping[str, Any]) -> None:
     if EVALUATION in info:
         key, label_field = info[EVALUATION]["key"], info[EVALUATION]["label_field"]
         store.delete_evaluation(dataset, key)
-        if label_field is not None:
+        if label_field is not None and dataset.has_field(label_field):
             store.evaluate(dataset, name, label_field, key)
 
 
@@ -314,7 +299,8 @@ def _undo(dataset: fo.Dataset, names: Iterable[str]) -> None:
     partial = [name for name in names if states.get(name) == "writing" and name not in moving]
     for name in partial:
         evaluation = (schema[name].info or {}).get(EVALUATION)
-        if evaluation and evaluated_by(dataset, evaluation["key"]) == name:
+        # Without a run there may be a field, which FiftyOne makes first
+        if evaluation and evaluated_by(dataset, evaluation["key"]) in (None, name):
             store.delete_evaluation(dataset, evaluation["key"])
     if partial:
         store.unset(dataset, partial)

@@ -158,7 +158,9 @@ def _describe(field: fo.Field) -> str:
 
 
 def _classification_fields(samples: foc.SampleCollection) -> list[str]:
-    return [name for name, field in samples.get_field_schema().items() if is_classification(field)]
+    schema = samples.get_field_schema()
+    # Predictions that are being written are known to nobody yet
+    return [name for name, f in schema.items() if is_classification(f) and not unfinished(f)]
 
 
 def _string_fields(samples: foc.SampleCollection) -> list[str]:

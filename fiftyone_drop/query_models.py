@@ -152,11 +152,12 @@ def check_predictions_free(dataset: fo.Dataset, key: object, overwrite: bool) ->
             f"the field '{pred_field}' holds no predictions that train_query_model has written and "
             "may change; pass another key, or rename or delete the field",
         )
-    if evaluated_by(dataset, eval_key) not in (None, pred_field):
+    evaluated = evaluated_by(dataset, eval_key)
+    if evaluated not in (None, pred_field) or (evaluated is None and dataset.has_field(eval_key)):
         raise DropError(
             "key",
-            f"the evaluation run '{eval_key}' is of other predictions than '{pred_field}'; pass "
-            "another key, or rename or delete it",
+            f"'{eval_key}' is no evaluation of '{pred_field}', but of other predictions, or a "
+            "field of somebody else; pass another key, or rename or delete it",
         )
     return pred_field, eval_key
 

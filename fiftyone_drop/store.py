@@ -182,6 +182,41 @@ def copy_fields(dataset: fo.Dataset, copies: Mapping[str, str]) -> None:
     dataset._reload_docs()
 
 
+def move_values(dataset: fo.Dataset, moves: Mapping[str, str]) -> None:
+    """Move the values of fields into other fields, server-side, in one pass that may be repeated.
+
+    A pipeline, since that takes the server less time than ``$rename``.
+
+    Args:
+        dataset: the dataset
+        moves: field -> the field whose values it gets, where these exist; None is a value too
+    """
+    moved: dict[str, Any] = {
+        to: {"$cond": [{"$eq": [{"$type": f"${source}"}, "missing"]}, f"${to}", f"${source}"]}
+        for to, source in moves.items()
+    }
+    moved["last_modified_at"] = datetime.now(timezone.utc)
+    sources = list(moves.values())
+    dataset._sample_collection.update_many(
+        {"$or": [{source: {"$exists": True}} for source in sources]},
+        [{"$set": moved}, {"$unset": sources}],
+    )
+
+
+def count_rest(dataset: fo.Dataset, name: str, staged: str) -> int:
+    """How many samples have a value in a field, and nothing in the one that is staged for it."""
+    return int(dataset._sample_collection.count_documents(_rest(name, staged)))
+
+
+def stage_nothing(dataset: fo.Dataset, name: str, staged: str) -> None:
+    """Stage None for the samples that :func:`count_rest` counts."""
+    dataset._sample_collection.update_many(_rest(name, staged), {"$set": {staged: None}})
+
+
+def _rest(name: str, staged: str) -> dict[str, Any]:
+    return {name: {"$ne": None}, staged: {"$exists": False}}
+
+
 def delete_fields(dataset: fo.Dataset, names: Iterable[str]) -> None:
     """Delete those of the fields that exist: their values first.
 
