@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, Codes, Ids
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.field_writes import check_whole
+from fiftyone_drop.field_marks import check_whole
 from fiftyone_drop.population import read_outcomes
 
 CORRECT = (True, "TP", "TN")  # what FiftyOne's evaluation methods write for a right prediction

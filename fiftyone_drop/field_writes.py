@@ -9,8 +9,8 @@ its values are from, and a state while it is not whole. Three ways lead to a who
     gets the state "replacing" and the intent, each sample's value moves, and the staged field goes.
 
 A write that fails removes what it has made. After a crash the next call of anybody that writes does
-that, or ends the move; until then :func:`check_whole` refuses the field. Callers hold the lease of
-the dataset.
+that, or ends the move; until then readers refuse the field (:mod:`fiftyone_drop.field_marks`).
+Callers hold the lease of the dataset.
 """
 
 from __future__ import annotations
@@ -21,87 +21,26 @@ from dataclasses import replace
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.odm as foo
-import numpy as np
-from pymongo import WriteConcern
 
 from fiftyone_drop import store
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.field_marks import (
+    MARK,
+    datasets_on_disk,
+    mark_of,
+    part_error,
+    same_kind,
+    staged_name,
+)
 from fiftyone_drop.lease import Lease
-from fiftyone_drop.reader import read_ids
 
-MARK = "drop_write"  # in the ``info`` of a field: token, fingerprint and, until it is whole, state
 EVALUATION = "evaluation"  # in the ``info`` of predictions: evaluation key; label field or None
 
 Fields = Mapping[str, store.FieldValues]
 Groups = Sequence[tuple[Ids, Fields]]
 """Sample ids, and the fields of these samples, in their order."""
-
-
-def staged_name(name: str) -> str:
-    """The field that takes the values that are about to replace those of a field."""
-    return f"{name}__next"
-
-
-def mark_of(field: fo.Field | None) -> dict[str, Any]:
-    """The mark of a field; empty where there is none."""
-    mark = (getattr(field, "info", None) or {}).get(MARK)
-    return dict(mark) if isinstance(mark, Mapping) else {}
-
-
-def unfinished(field: fo.Field | None) -> bool:
-    """Whether the values of a field are being written, or a write was cut off."""
-    return "state" in mark_of(field)
-
-
-def check_whole(field: fo.Field | None, name: str, argument: str) -> None:
-    """Check that the values of a field are whole, as far as its mark tells.
-
-    Args:
-        field: the field
-        name: its name
-        argument: the argument that named it, for errors
-
-    Raises:
-        DropError: if it is being written or replaced, or that was cut off
-    """
-    state = mark_of(field).get("state")
-    if state == "replacing":
-        raise DropError(
-            argument,
-            f"the values of '{name}' are being replaced; if that was cut off, make the call that "
-            "wrote them again, which ends it, as any other call that writes does",
-        )
-    if state is not None:
-        raise DropError(
-            argument,
-            f"the values of '{name}' are not whole: they are being written, or that was cut off; "
-            f"make the call that wrote them again, or dataset.delete_sample_field('{name}')",
-        )
-
-
-def tokens(dataset: fo.Dataset, names: Iterable[str]) -> dict[str, Any]:
-    """The marks of some fields as the server has them now; those that are not there are left out.
-
-    Two equal answers say that nobody wrote these fields between them.
-    """
-    wanted = set(names)
-    documents = _datasets().find_one({"_id": dataset._doc.id}, {"sample_fields": 1}) or {}
-    return {
-        field["name"]: (field.get("info") or {}).get(MARK)
-        for field in documents.get("sample_fields", [])
-        if field["name"] in wanted
-    }
-
-
-def same_kind(dataset: fo.Dataset, name: str, fingerprint: str | None) -> bool:
-    """Whether a field is whole and its values have this fingerprint."""
-    mark = mark_of(dataset.get_field(name))
-    return (
-        "state" not in mark and fingerprint is not None and mark.get("fingerprint") == fingerprint
-    )
 
 
 def write(
@@ -212,7 +151,7 @@ def save_fields(
             "in": {"$mergeObjects": ["$$field", changed]},
         }
     }
-    _datasets().update_one(
+    datasets_on_disk().update_one(
         {"_id": dataset._doc.id},
         [{"$set": {"sample_fields": listed, "last_modified_at": "$$NOW"}}],
     )
@@ -249,34 +188,11 @@ def _clear_rest(dataset: fo.Dataset, staged: Mapping[str, str], clears: bool) ->
         store.stage_nothing(dataset, name, source)
 
 
-def outside(dataset: fo.Dataset, name: str, ids: Ids) -> int:
-    """How many samples besides those with some ids (N,) have a value in a field."""
-    samples = dataset._sample_collection
-    filled = samples.count_documents({name: {"$ne": None}})
-    if not filled or samples.count_documents({}) == len(ids):
-        return 0
-    return int((~np.isin(read_ids(dataset.exists(name)), ids)).sum())
-
-
 def evaluated_by(dataset: fo.Dataset, key: str) -> str | None:
     """The predictions that an evaluation run is about; None if there is no such run."""
     if not dataset.has_evaluation(key):
         return None
     return getattr(dataset.get_evaluation_info(key).config, "pred_field", None)
-
-
-def part_error(dataset: fo.Dataset, name: str, n: int) -> DropError:
-    """The error of a call that covers a part of a field that something else has filled."""
-    info = dataset.get_field(name).info or {}
-    whose = info.get("model", "nobody knows which")
-    if info.get("convention"):
-        whose += f", {info['convention']}"
-    return DropError(
-        "overwrite",
-        f"{n:,} samples that this call does not cover have values in '{name}' of another model or "
-        f"convention ({whose}), and a score field is of one; pass overwrite=True, which clears "
-        "these, or another prefix, or the samples of all of them",
-    )
 
 
 def _evaluate(dataset: fo.Dataset, name: str, info: Mapping[str, Any]) -> None:
@@ -338,7 +254,3 @@ def _replacing(field: fo.Field, final: Mapping[str, Any]) -> dict[str, Any]:
     """The document of a field whose values are about to be replaced."""
     mark = mark_of(field) | {"state": "replacing", "intent": dict(final)}
     return {"info": {**(field.info or {}), MARK: mark}}
-
-
-def _datasets() -> Any:
-    return foo.get_db_conn().datasets.with_options(write_concern=WriteConcern(w=1, j=True))

@@ -12,7 +12,7 @@ import fiftyone.core.collections as foc
 
 from fiftyone_drop import checks, run_lookup
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.field_writes import check_whole, unfinished
+from fiftyone_drop.field_marks import check_whole, unfinished
 
 NUMBER_FIELDS = (fo.FloatField, fo.IntField)
 

@@ -15,7 +15,7 @@ from fiftyone_drop._types import FloatArray
 from fiftyone_drop.checks import flag
 from fiftyone_drop.density import checked_size, floor_size
 from fiftyone_drop.errors import DropError, Warner
-from fiftyone_drop.field_writes import tokens
+from fiftyone_drop.field_marks import tokens
 from fiftyone_drop.fields import (
     check_collection,
     default_label_field,

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from fiftyone_drop import checks, field_writes, lease
 from fiftyone_drop.cross_validation import cross_predict, train_and_predict
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.field_writes import evaluated_by, unfinished
+from fiftyone_drop.field_marks import unfinished
+from fiftyone_drop.field_writes import evaluated_by
 from fiftyone_drop.fields import (
     check_collection,
     check_validation,
@@ -110,14 +111,7 @@ def train_query_model(
     model = predictions.models[0]
     correct, support = class_counts(codes, predictions.correct, len(population.classes))
     values = _scores(model, population.select(rows), rows, scores, recorder, progress)
-    _write(
-        dataset,
-        predictions,
-        key,
-        label_field,
-        evaluates,
-        overwrite,
-    )
+    _write(dataset, predictions, key, label_field, evaluates, overwrite)
     recalls = class_recalls(correct, support)
     model.recalls = dict(zip(population.label_names, recalls.tolist(), strict=True))
     model.eval_key = eval_key if evaluates else None

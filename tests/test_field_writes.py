@@ -4,7 +4,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from fiftyone_drop import DropError, field_writes, lease, store
+from fiftyone_drop import DropError, field_marks, field_writes, lease, store
 from fiftyone_drop.fields import number_field, score_fields
 from fiftyone_drop.reader import read_ids
 
@@ -56,18 +56,18 @@ def interrupt(monkeypatch, module, name):
 def test_a_new_field_is_whole_and_marked(small):
     write(small, small[:30], 1, "a")
     assert stored(small) == [1.0] * 30 + [None] * 10
-    mark = field_writes.mark_of(small.get_field("x"))
+    mark = field_marks.mark_of(small.get_field("x"))
     assert mark["fingerprint"] == "a"
     assert set(mark) == {"token", "fingerprint"}
-    assert not field_writes.unfinished(small.get_field("x"))
+    assert not field_marks.unfinished(small.get_field("x"))
 
 
 def test_values_of_one_kind_fill_a_field_together_and_every_write_has_a_token(small):
     write(small, small[:30], 1, "a")
-    before = field_writes.tokens(small, ["x", "absent"])
+    before = field_marks.tokens(small, ["x", "absent"])
     write(small, small[20:], 1, "a")
     assert stored(small) == [1.0] * 40
-    after = field_writes.tokens(small, ["x", "absent"])
+    after = field_marks.tokens(small, ["x", "absent"])
     assert set(after) == {"x"}
     assert before != after
 
@@ -153,7 +153,7 @@ def test_somebody_elses_field_is_never_taken_for_a_staged_one(small):
 
 def test_a_field_that_another_session_has_made_meanwhile_stays(small):
     write(small, small, 1, "a")
-    datasets, chosen = field_writes._datasets(), {"_id": small._doc.id}
+    datasets, chosen = field_marks.datasets_on_disk(), {"_id": small._doc.id}
     listed = datasets.find_one(chosen)["sample_fields"]
     other = next(field for field in listed if field["name"] == "x") | {"name": "y", "db_field": "y"}
     datasets.update_one(chosen, {"$push": {"sample_fields": other}})

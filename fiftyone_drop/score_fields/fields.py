@@ -17,7 +17,8 @@ from fiftyone_drop import checks, field_writes, lease, store
 from fiftyone_drop._types import FloatArray, Ids
 from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.field_writes import outside, part_error, recover, same_kind, unfinished
+from fiftyone_drop.field_marks import outside, part_error, same_kind, unfinished
+from fiftyone_drop.field_writes import recover
 from fiftyone_drop.fields import default_label_field, label_path
 from fiftyone_drop.options import RANDOM
 from fiftyone_drop.population import Population, read_population

@@ -13,7 +13,7 @@ from test_faults import EVERY, WAYS, Faults
 from torchvision.transforms import v2
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, field_writes, lease, pruning
+from fiftyone_drop import DropError, field_marks, lease, pruning
 from fiftyone_drop.engine.checkpoint import Checkpoint
 from fiftyone_drop.score_fields import compute
 
@@ -202,7 +202,7 @@ def test_a_write_that_fails_leaves_old_scores_or_new_ones_or_a_field_that_says_s
         faults.at = None
         where = f"{call}, {way} write {at} of {writes}"
         for name, values in fields_of(dataset).items():
-            if field_writes.unfinished(dataset.get_field(name)):
+            if field_marks.unfinished(dataset.get_field(name)):
                 with pytest.raises(DropError, match="make the call that wrote them again"):
                     dataset.apply_drop(0.5, rule="none", select=name)
             elif call == "the same model, more samples":
@@ -226,16 +226,16 @@ def test_the_checkpoint_goes_after_the_scores_are_on_disk(small, score, monkeypa
     seen, remove = [], Checkpoint.remove
 
     def removed(checkpoint):
-        (mark,) = field_writes.tokens(small, ["el2n"]).values()
+        (mark,) = field_marks.tokens(small, ["el2n"]).values()
         seen.append(mark)
         remove(checkpoint)
 
     monkeypatch.setattr(Checkpoint, "remove", removed)
     score(small, ["el2n"], network(1), checkpoint_dir=tmp_path)
-    assert seen[-1] == field_writes.tokens(small, ["el2n"])["el2n"]
+    assert seen[-1] == field_marks.tokens(small, ["el2n"])["el2n"]
     assert "state" not in seen[-1]
     # The last write waits for the journal, and with it for all before it
-    assert field_writes._datasets().write_concern.document == {"w": 1, "j": True}
+    assert field_marks.datasets_on_disk().write_concern.document == {"w": 1, "j": True}
 
 
 # -- readers and other writers --------------------------------------------------------------------
