@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, Codes, Ids
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.field_marks import check_whole
 from fiftyone_drop.population import read_outcomes
 
 CORRECT = (True, "TP", "TN")  # what FiftyOne's evaluation methods write for a right prediction
@@ -21,7 +22,7 @@ def check_evaluation(samples: foc.SampleCollection, eval_key: object, label_fiel
     """The key of an evaluation of classifications that compares with the right labels.
 
     Raises:
-        DropError: if there is no such evaluation
+        DropError: if there is no such evaluation, or its predictions are not whole
     """
     dataset = samples._root_dataset
     eval_key = checks.text("eval_key", eval_key)
@@ -33,7 +34,9 @@ def check_evaluation(samples: foc.SampleCollection, eval_key: object, label_fiel
             "eval_key",
             f"the evaluation {eval_key!r} {what}; evaluations of classifications are {known}",
         )
-    gt_field = dataset.get_evaluation_info(eval_key).config.gt_field
+    config = dataset.get_evaluation_info(eval_key).config
+    check_whole(dataset.get_field(config.pred_field), config.pred_field, "eval_key")
+    gt_field = config.gt_field
     if gt_field != label_field:
         raise DropError(
             "eval_key",

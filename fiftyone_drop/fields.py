@@ -12,6 +12,7 @@ import fiftyone.core.collections as foc
 
 from fiftyone_drop import checks, run_lookup
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.field_marks import check_whole, unfinished
 
 NUMBER_FIELDS = (fo.FloatField, fo.IntField)
 
@@ -82,6 +83,7 @@ def label_path(samples: foc.SampleCollection, label_field: object, argument: str
     if isinstance(field, fo.StringField):
         return label_field
     if is_classification(field):
+        check_whole(field, label_field, argument)
         return f"{label_field}.label"
     raise DropError(
         argument,
@@ -156,7 +158,9 @@ def _describe(field: fo.Field) -> str:
 
 
 def _classification_fields(samples: foc.SampleCollection) -> list[str]:
-    return [name for name, field in samples.get_field_schema().items() if is_classification(field)]
+    schema = samples.get_field_schema()
+    # Predictions that are being written are known to nobody yet
+    return [name for name, f in schema.items() if is_classification(f) and not unfinished(f)]
 
 
 def _string_fields(samples: foc.SampleCollection) -> list[str]:
@@ -177,10 +181,12 @@ def number_field(samples: foc.SampleCollection, name: object, argument: str, rem
         remedy: what an error says in the end
 
     Raises:
-        DropError: if there is no such field, or it holds something else
+        DropError: if there is no such field, it holds something else, or it is not whole
     """
     name = checks.text(argument, name, remedy)
-    if isinstance(samples.get_field(name), NUMBER_FIELDS):
+    field = samples.get_field(name)
+    if isinstance(field, NUMBER_FIELDS):
+        check_whole(field, name, argument)
         return name
     raise DropError(
         argument,
@@ -195,9 +201,9 @@ def number_fields(samples: foc.SampleCollection) -> list[str]:
 
 
 def score_fields(samples: foc.SampleCollection) -> list[str]:
-    """The number fields that say which end is kept first."""
+    """The number fields that say which end is kept first, and are whole."""
     schema = samples.get_field_schema(ftype=NUMBER_FIELDS)
-    return [name for name, field in schema.items() if first_end(field)]
+    return [name for name, f in schema.items() if first_end(f) and not unfinished(f)]
 
 
 def first_end(field: fo.Field) -> str | None:

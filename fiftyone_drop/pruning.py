@@ -15,6 +15,7 @@ from fiftyone_drop._types import FloatArray
 from fiftyone_drop.checks import flag
 from fiftyone_drop.density import checked_size, floor_size
 from fiftyone_drop.errors import DropError, Warner
+from fiftyone_drop.field_marks import tokens
 from fiftyone_drop.fields import (
     check_collection,
     default_label_field,
@@ -189,16 +190,18 @@ def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) ->
     check_source(samples, options)
     warn = Warner()
     warn_about_splits(samples, warn)
-    means = options.the_rule.of_kind("mean")
+    scores = sorted({*options.the_rule.of_kind("mean"), options.select} - {RANDOM})
+    before = tokens(samples._root_dataset, scores)
     population = read_population(
         samples,
         label_field,
         group_by=options.group_by,
-        values_of=sorted({*means, options.select} - {RANDOM}),
+        values_of=scores,
         filepaths=options.needs_recalls and options.trains,
         skip_unlabeled=options.skip_unlabeled,
         progress=progress,
     )
+    _check_unwritten(samples._root_dataset, before, options)
     for name in population.values:
         population.check_complete(name, "select" if name == options.select else "rule")
     # Refuse a density that is too small before an hour of training, not after it
@@ -242,6 +245,28 @@ def _check_fields(samples: foc.SampleCollection, options: DropOptions) -> bool:
     if options.select == RANDOM:
         return True
     return highest_first(samples, options.select, options.keep)
+
+
+def _check_unwritten(dataset: fo.Dataset, before: Mapping[str, Any], options: DropOptions) -> None:
+    """Check that nobody wrote the scores that have been read, while they were read.
+
+    Args:
+        dataset: the dataset
+        before: the marks of their fields, from before they were read
+        options: the arguments
+
+    Raises:
+        DropError: if somebody did, so that they may be old ones and new ones
+    """
+    now = tokens(dataset, before)
+    for name, mark in before.items():
+        argument = "select" if name == options.select else "rule"
+        if now.get(name) != mark or "state" in (mark or {}):
+            raise DropError(
+                argument,
+                f"the scores in '{name}' are being written, or were written while they were read; "
+                "make the call again, or first the one that writes them if that was cut off",
+            )
 
 
 def _columns(

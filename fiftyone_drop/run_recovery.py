@@ -15,7 +15,7 @@ import fiftyone.core.odm as foo
 from fiftyone.core.odm.runs import RunDocument
 from pymongo import WriteConcern
 
-from fiftyone_drop import saved_views, store
+from fiftyone_drop import field_writes, saved_views, store
 from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.reader import aggregate
@@ -35,7 +35,8 @@ COLOURS = {"kept": "#FF6D04", "pruned": "#9E9E9E"}
 
 
 def recover(dataset: fo.Dataset) -> None:
-    """End the changes of writers that have died."""
+    """End the changes of writers that have died, of runs and of fields."""
+    field_writes.recover(dataset)
     for key, config in find_configs(dataset).items():
         end = _ENDS.get(config.state)
         if end is not None:

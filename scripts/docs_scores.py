@@ -24,6 +24,27 @@ is hard, and so what `apply_drop(select=..., keep="hardest")` keeps first. A swi
 `compute_scores` computes all of its scores in one pass over the images. `DynamicsRecorder` records
 all of its scores from the logits of one training run. For a score of your own see
 [Your own score, your own rule](extending.md).
+
+## One model and one convention per field
+
+Scores of two models do not compare, and neither do those of two conventions. So a field holds the
+scores of one: its `info` says which (`score`, `convention`, `model`), and has a fingerprint of the
+model's weights, its classes and its transform, or of the field with stored logits; of the switches;
+and of the label field, where the score uses labels.
+
+- **More samples.** A call with the same model and convention adds to the field.
+- **Another model or convention.** The new scores replace all of the old ones. If the call does not
+  cover all samples that have a score, it is refused before anything is computed; `overwrite=True`
+  clears the rest, and `prefix=` makes another field.
+- **Scores that compare with those of the same call only.** Query models are trained for the
+  samples of a call, and scores of embeddings (Geometry) depend on which samples these are. A later
+  call cannot add to them. The same goes for a training that `DynamicsRecorder` records.
+- **Scores from elsewhere.** `import_scores(..., model="resnet-50, run 7")` says which model they
+  are from. Calls with the same words add to each other; without any, a call must cover all.
+
+A field holds the old scores until the new ones are whole, and then the new ones. A call that fails
+leaves the old ones. After a crash the field may say that it is not whole: `apply_drop(select=...)`
+and all others that read scores refuse it until the same call is made again.
 """
 
 

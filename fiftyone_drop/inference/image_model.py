@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.engine.batches import Halving
 from fiftyone_drop.engine.cache import new_checkpoint
 from fiftyone_drop.engine.devices import default_workers
-from fiftyone_drop.engine.fingerprints import file_states
+from fiftyone_drop.engine.fingerprints import file_states, fingerprint
 from fiftyone_drop.engine.images import Read, UnreadableImageError
 from fiftyone_drop.engine.reader import ImageReader, positions
 from fiftyone_drop.errors import DropError
@@ -23,6 +28,7 @@ from fiftyone_drop.inference.image_pass import ImagePass, start_batch_size
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source
 
 READ_TWICE = 8  # images by which a checkpoint knows a transform
+KNOWN_IMAGE = (320, 288, 3)  # by which a fingerprint knows one
 
 
 @dataclass(eq=False)
@@ -43,6 +49,19 @@ class ImageModel(Source):
     device: torch.device | None = None
 
     gives = frozenset({"logits", "features", "model", "embeddings"})
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of structure, weights, classes, and what one known image becomes as an input."""
+        with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            path = Path(folder) / "known.png"
+            pixels = np.random.default_rng(0).integers(0, 256, KNOWN_IMAGE, np.uint8)
+            Image.fromarray(pixels).save(path)
+            reading = b""
+            with suppress(Exception):  # of a transform, which the pass will name
+                reading = self.reading([str(path)])
+        return fingerprint([self.module, self.classes, reading])
 
     def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:
         """The logits of images, batch by batch. All must be readable."""

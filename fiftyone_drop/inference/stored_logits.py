@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
+from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import is_classification
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
@@ -38,6 +39,11 @@ class StoredLogits(Source):
     field: str
 
     gives = frozenset({"logits"})
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of field and classes: nobody can tell which model has filled the field."""
+        return fingerprint(["stored logits", self.field, self.classes])
 
     def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:
         """The logits of samples, batch by batch. All must have some."""

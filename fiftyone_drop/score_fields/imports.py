@@ -12,12 +12,18 @@ import fiftyone.core.storage as fos
 import numpy as np
 from bson import ObjectId
 
-from fiftyone_drop import checks, store
+from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.reader import read_ids, stream
-from fiftyone_drop.score_fields.fields import check_field_free, field_values, float_field, write
+from fiftyone_drop.score_fields.fields import (
+    ScoreValues,
+    check_field_free,
+    field_values,
+    float_field,
+    write,
+)
 from fiftyone_drop.score_fields.score_file import read_score_file
 from fiftyone_drop.scoring import SCORES
 from fiftyone_drop.training import QueryModel
@@ -29,6 +35,7 @@ def import_scores(
     *,
     name: str | None = None,
     hard: str | Mapping[str, str] | None = None,
+    model: str | None = None,
     prefix: str = "",
     overwrite: bool = False,
     progress: Any = None,
@@ -41,7 +48,9 @@ def import_scores(
         fod.import_scores(dataset, {"/data/1.jpg": 0.3, ...}, name="el2n")
         fod.import_scores(dataset, {"mine": {"64f...": 0.3, ...}}, hard="high")
 
-    Samples without a score are left as they are.
+    A field holds the scores of one model. Samples without a score are left as they are where both
+    calls say that their scores are from the same ``model``; where a call does not say it, it must
+    cover all samples that have a score in the field.
 
     Args:
         samples: a :class:`fiftyone.core.dataset.Dataset` or view
@@ -55,34 +64,38 @@ def import_scores(
         name (None): the name of the score, with a mapping from id or filepath
         hard (None): which end is hard, ``"high"`` or ``"low"``, for scores that are not
             registered; or a mapping from score to that
+        model (None): a name for the model that the scores are from. Calls with the same one add to
+            each other's fields, such as for the parts of a cluster's work
         prefix (""): the fields are named ``prefix`` + score
-        overwrite (False): whether to replace fields that exist and are no scores of that name
+        overwrite (False): whether to replace fields that exist and are no scores of that name, and
+            to clear scores of another model in other samples
         progress (None): as everywhere in FiftyOne
 
     Returns:
         the names of the fields
 
     Raises:
-        DropError: if an argument is invalid, or an id or filepath is not in ``samples``; nothing
-            has been written then
+        DropError: if an argument is invalid, an id or filepath is not in ``samples``, or other
+            samples have scores in the field of which nobody says that they are from the same model;
+            nothing has been written then
     """
     check_collection(samples)
     dataset = samples._root_dataset
     prefix = checks.text("prefix", prefix, empty=True)
     overwrite = checks.flag("overwrite", overwrite)
+    model = checks.text("model", model, optional=True)
     content = _read(scores, checks.text("name", name, optional=True), samples)
     ends = {score: _direction(score, hard) for score in content.columns}
     for score in content.columns:
         check_field_free(dataset, prefix + score, "score", score, overwrite)
     keys = _Keys(samples)
     # Fields of the same samples are written together
-    groups: dict[bytes, tuple[Ids, dict[str, store.FieldValues]]] = {}
+    groups: dict[bytes, tuple[Ids, dict[str, ScoreValues]]] = {}
     for score, column in content.columns.items():
         rows, values = keys.place(score, column, content.ids)
         _, fields = groups.setdefault(rows.tobytes(), (keys.ids[rows], {}))
-        fields[prefix + score] = _field(score, values, ends[score], content)
-    for ids, fields in groups.values():
-        write(dataset, ids, fields, progress)
+        fields[prefix + score] = _field(score, values, ends[score], content, model)
+    write(dataset, list(groups.values()), overwrite, progress)
     return [prefix + score for score in content.columns]
 
 
@@ -159,16 +172,17 @@ def _direction(score: str, hard: str | Mapping[str, str] | None) -> str | None:
 
 
 def _field(
-    score: str, values: FloatArray, hard: str | None, content: _Content
-) -> store.FieldValues:
-    facts = {"model": f"imported from {content.source}"}
+    score: str, values: FloatArray, hard: str | None, content: _Content, model: str | None
+) -> ScoreValues:
+    facts: dict[str, Any] = {"model": model or f"imported from {content.source}"}
     if content.epochs is not None:
-        facts["epochs"] = content.epochs  # type: ignore[assignment]
+        facts["epochs"] = content.epochs
     switches = content.switches.get(score, {})
+    origin = None if model is None else ["named", model, content.epochs]
     if score in SCORES:
-        return field_values(score, values, switches, **facts)
+        return field_values(score, values, switches, origin=origin, **facts)
     info = {"score": score, "hard": hard, "kept_first": hard, "convention": dict(switches)}
-    return float_field(values, f"Imported scores ({hard} = hard)", info | facts)
+    return float_field(values, f"Imported scores ({hard} = hard)", info | facts, origin)
 
 
 class _Keys:

@@ -14,7 +14,13 @@ from fiftyone_drop import checks, scoring
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
-from fiftyone_drop.score_fields.fields import check_field_free, field_values, read_labelled, write
+from fiftyone_drop.score_fields.fields import (
+    check_field_free,
+    check_parts,
+    field_values,
+    read_labelled,
+    write,
+)
 
 
 class DynamicsRecorder:
@@ -45,7 +51,8 @@ class DynamicsRecorder:
         classes (None): the class names in the order of the logits; by default the labels of
             ``samples``, sorted, as ``ImageFolder`` and most loaders number them
         prefix (""): the fields are named ``prefix`` + score
-        overwrite (False): whether to replace fields that exist and are no scores of that name
+        overwrite (False): whether to replace fields that exist and are no scores of that name, and
+            to clear scores of other trainings in samples that are not in ``samples``
         **switches: conventions of the scores, such as ``window=5`` or ``never_learned="inf"``
 
     Raises:
@@ -74,6 +81,9 @@ class DynamicsRecorder:
             check_field_free(self._dataset, field, "score", name, overwrite)
         label_field, population = read_labelled(samples, label_field)
         self._ids = population.ids
+        self._overwrite = overwrite
+        # Before the training, not after it
+        check_parts(self._dataset, self._ids, dict.fromkeys(self._fields.values()), overwrite)
         self._order = np.argsort(self._ids)
         self.classes = (
             population.label_names if classes is None else checks.texts("classes", classes)
@@ -132,7 +142,8 @@ class DynamicsRecorder:
     def finish(self, progress: Any = None) -> list[str]:
         """Write the scores of the epochs that have ended. Recording may go on afterwards.
 
-        Samples that were never seen, or too rarely for a score, stay empty.
+        Samples that were never seen, or too rarely for a score, stay empty. A failure leaves the
+        old scores or the new.
 
         Args:
             progress (None): as everywhere in FiftyOne
@@ -161,7 +172,7 @@ class DynamicsRecorder:
             )
             for name, values in self._recorder.finish().items()
         }
-        return write(self._dataset, self._ids, fields, progress)
+        return write(self._dataset, [(self._ids, fields)], self._overwrite, progress)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the scores to an .npz file with the sample ids, for ``import_scores``."""

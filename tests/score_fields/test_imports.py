@@ -80,9 +80,6 @@ def test_fields_of_different_samples_and_unregistered_scores(small, scores):
     assert small.get_field("mine").info["hard"] == "low"
     view = small.exists("mine").apply_drop(density=0.4, rule="none", select="mine")
     assert sorted(view.values("mine")) == [1, 2]
-    # More scores of the same name are added to those that are there
-    fod.import_scores(small, {"mine": {ids[8]: 9}}, hard="low")
-    assert small.exists("mine").count() == 6
 
 
 @pytest.mark.parametrize(
