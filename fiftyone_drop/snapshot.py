@@ -63,7 +63,7 @@ class Snapshot:
         head, _, compressed = packed.partition(b"\n")
         facts = json.loads(head)
         n, planes = facts["size"], zlib.decompress(compressed)
-        rows = np.frombuffer(planes, np.uint8).reshape(-1, n).T if n else np.empty((0, 24), "u1")
+        rows = np.frombuffer(planes, np.uint8).reshape(-1, n).T
         ids = np.frombuffer(rows[:, :12].tobytes().hex().encode(), "S24")
         codes = np.frombuffer(rows[:, 12:16].tobytes(), "<i4").astype(np.int32)
         scores = None
