@@ -21,7 +21,6 @@ from fiftyone_drop.matching import MATCH, check_prefix, find_rows
 from fiftyone_drop.members import Members, read_members, rows_of
 from fiftyone_drop.plan import kept_samples
 from fiftyone_drop.run_changes import write_run
-from fiftyone_drop.run_keys import check_key
 from fiftyone_drop.run_lookup import load_order
 from fiftyone_drop.snapshot import Snapshot, load_snapshot
 from fiftyone_drop.views import part_view
@@ -185,8 +184,6 @@ def load_manifest(
     manifest = read_manifest(source)
     root = samples._root_dataset
     root.reload()  # others may have written since this session loaded it
-    uses = [("dataset", name) for name in (manifest.label_field, manifest.group_by) if name]
-    key = check_key(samples, key or manifest.key, overwrite, uses)
     try:
         class_paths(samples, manifest.label_field, manifest.group_by)
     except DropError as error:
@@ -206,9 +203,10 @@ def load_manifest(
     table = table.at(density, None if whole else counted)
     if whole and not np.array_equal(table.quotas, counted):
         raise DropError("path", f"the order in {source} is not that of its class table")
+    uses = [("dataset", name) for name in (manifest.label_field, manifest.group_by) if name]
     config = write_run(
         samples,
-        key,
+        key or manifest.key,
         overwrite,
         uses=uses,
         asked=manifest.asked,
