@@ -12,6 +12,7 @@
 - prune: ``apply_drop``, or ``plan_drop`` first, which writes nothing
 - runs: ``list_drops``, ``load_drop``, ``drop_view``, ``set_density``, ``compare_drops``,
   ``report``, ``kept_counts``, ``score_histogram``, ``delete_drop``
+- in time and elsewhere: ``verify_drop``, ``save_manifest``, ``load_manifest``
 - difficulty scores: ``compute_scores``, ``import_scores``, ``DynamicsRecorder``
 - query models: ``train_query_model``
 - your own rules and scores: ``register_rule``, ``register_score``

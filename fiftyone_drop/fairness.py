@@ -115,6 +115,7 @@ def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None)
         *about_recalls(table),
         *about_labels(root, key, config),
         *(("warning", message) for message in config.warnings),
+        *(("warning", message) for message in [results.changes] if message),
     ]
     before = measured_before(table)
     columns = {} if before is None else {"before": summary(table, before)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from fiftyone_drop import reader
 from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
+from fiftyone_drop.dataset_state import state_of
 from fiftyone_drop.errors import DropError, Warner
 from fiftyone_drop.fields import class_paths
+from fiftyone_drop.members import stream_members
 
 SPLIT_TAGS = {
     "train": {"train", "training"},
@@ -39,6 +41,7 @@ class Population:
         classes: the K classes in sorted order: the labels or, with ``group_by``, the cells
         filepaths: N paths, if they were asked for
         values: number field -> (N,) float, NaN where a sample has no value
+        dataset_state: what a record says of the dataset: see :mod:`fiftyone_drop.dataset_state`
     """
 
     ids: Ids
@@ -48,6 +51,7 @@ class Population:
     classes: tuple[ClassName, ...]
     filepaths: list[str] | None = None
     values: dict[str, FloatArray] = field(default_factory=dict)
+    dataset_state: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -191,6 +195,7 @@ def read_population(
         DropError: if a field is unfit, or samples have no label
     """
     paths = class_paths(samples, label_field, group_by)
+    dataset_state = state_of(samples._root_dataset)  # before any sample is read
     encoders = [_Encoder() for _ in paths]
     values = {name: array("d") for name in values_of}
     all_ids: list[Ids] = []
@@ -214,6 +219,7 @@ def read_population(
         population,
         filepaths=files if filepaths else None,
         values={name: np.array(numbers) for name, numbers in values.items()},
+        dataset_state=dataset_state,
     )
     return _without_unlabeled(population, label_field, group_by, skip_unlabeled)
 
@@ -271,22 +277,18 @@ def read_outcomes(
     Returns:
         the :class:`Outcomes` of the validation samples whose class is one of the target
     """
-    paths = class_paths(samples, label_field, group_by)
-    code_of = {name: code for code, name in enumerate(classes)}
     all_ids: list[Ids] = []
     codes = array("i")
     labels: list[Any] = []
     outcomes: list[list[Any]] = [[] for _ in outcome_paths]
-    for ids, columns in reader.stream(samples, paths + list(outcome_paths)):
-        keys: Iterator[Any] = iter(columns[0])
-        if group_by is not None:
-            keys = ((a, None if b is None else str(b)) for a, b in zip(*columns[:2], strict=True))
-        batch = np.array([code_of.get(key, -1) for key in keys], dtype=np.int32)
+    for ids, batch, names, columns in stream_members(
+        samples, classes, label_field, group_by, outcome_paths
+    ):
         rows = np.flatnonzero(batch >= 0)
         all_ids.append(ids[rows])
         codes.extend(batch[rows].tolist())
-        labels.extend(columns[0][i] for i in rows)
-        for outcome, column in zip(outcomes, columns[len(paths) :], strict=True):
+        labels.extend(names[i] for i in rows)
+        for outcome, column in zip(outcomes, columns, strict=True):
             outcome.extend(column[i] for i in rows)
     return Outcomes(
         np.concatenate(all_ids) if all_ids else np.empty(0, "S24"),

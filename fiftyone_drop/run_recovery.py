@@ -28,6 +28,7 @@ from fiftyone_drop.run_outputs import (
     own_fields,
 )
 from fiftyone_drop.runs import DropConfig
+from fiftyone_drop.snapshot import delete_snapshot
 from fiftyone_drop.views import in_part, part_view
 
 ATTEMPTS = 3  # to put back what another session's save has swept away
@@ -55,6 +56,7 @@ def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
 def undo(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
     """Remove a run that was not written to its end."""
     delete_outputs(dataset, config.outputs)
+    delete_snapshot(dataset, config.token)
     delete_record(dataset, key)
 
 

@@ -43,7 +43,7 @@ def of_run(run: Any) -> Json:
         "kept_view": run.config.kept_view,
         "pruned_view": run.config.pruned_view,
         "table": _rows(columns),
-        "warnings": list(run.config.warnings),
+        "warnings": [*run.config.warnings, *filter(None, [run.changes])],
     }
 
 
