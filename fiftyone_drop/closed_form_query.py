@@ -43,7 +43,7 @@ def predict_left_out(population: Population, seed: int, progress: Any) -> Predic
     assert population.filepaths is not None
     rows = looked_at(population, seed)
     paths = [population.filepaths[row] for row in rows]
-    collector = Collector(population.labels, population.label_names)
+    collector = Collector(population.labels, population.label_names, scores={})
     words = "a query model in closed form"
     if len(rows) < len(population):
         words += f" on {len(rows):,} of {len(population):,} samples"

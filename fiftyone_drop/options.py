@@ -18,7 +18,7 @@ from fiftyone_drop.rules import Rule, check_rule, get_rule
 
 RANDOM = "random"  # as select=
 KEEP = ("hardest", "easiest")
-SOURCES = ("eval_key", "recalls", "validation")  # of recalls; for none of them a query model is made
+SOURCES = ("eval_key", "recalls", "validation")  # of recalls; without any, a query model
 CLOSED_FORM, TRAINED = QUERIES = ("closed-form", "trained")
 FOLDS = 5  # of trained query models
 
@@ -148,7 +148,6 @@ class DropOptions:
             raise DropError(
                 "validation", "needs either pred_field=<field of predictions> or model=<a model>"
             )
-
 
     def _sources(self) -> list[str]:
         return [name for name in SOURCES if getattr(self, name) is not None]

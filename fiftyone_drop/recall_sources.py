@@ -152,10 +152,10 @@ def _in_closed_form(
     truth = population.select(predictions.rows).label_of
     if len(set(truth)) > 1 and chance_p_value(truth, predictions.labels) > NOISE_LEVEL:
         warn(
-            f"the query model in closed form is right about {predictions.correct.mean():.1%} of the "
-            "samples, no more than chance makes it, so that its recalls do not tell which classes "
-            "are hard. Pass query='trained', which trains small networks, or measure recalls with "
-            "a model of yours (eval_key=, validation=)"
+            f"the query model in closed form is right about {predictions.correct.mean():.1%} of "
+            "the samples, no more than chance makes it, so that its recalls do not tell which "
+            "classes are hard. Pass query='trained', which trains small networks, or measure "
+            "recalls with a model of yours (eval_key=, validation=)"
         )
     return _Measurement(codes, predictions.correct, predictions.source, predictions)
 

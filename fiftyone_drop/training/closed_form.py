@@ -199,7 +199,8 @@ class LeaveOneOut:
         shrunk = (1 / (self._values + self.ridge * n)).to(part.dtype)
         leverage = (part.square() @ shrunk + 1 / n).clamp(max=1 - 1e-9).unsqueeze(1)
         fitted = part @ (shrunk.unsqueeze(1) * self._sums) + self._centre
-        return (fitted - leverage * self._targets(rows)) / (1 - leverage)
+        outputs: Tensor = (fitted - leverage * self._targets(rows)) / (1 - leverage)
+        return outputs
 
     def scale(self) -> float:
         """What makes logits of the outputs: they are then likeliest, and their softmax means it.

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 
 from fiftyone_drop.training import TrainingOptions, training_cost
+from fiftyone_drop.training.closed_form import LeftOut
+from fiftyone_drop.training.cost import left_out_cost
 
 
 def test_the_cost_is_announced_in_one_line(few):
@@ -22,3 +24,11 @@ def test_the_cost_of_one_training_counts_no_predictions(few):
     cost = training_cost(few[0], options=TrainingOptions(epochs=3, device="cpu"), measure=False)
     assert cost.total_images == 360
     assert str(cost) == "1 query model, small-cnn, 3 epochs of 120 images at 8x8 on cpu"
+
+
+def test_the_cost_of_a_model_in_closed_form_is_announced_in_one_line(few):
+    before = torch.get_rng_state()
+    cost = left_out_cost(LeftOut.of(few[0]))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert cost.startswith("a query model in closed form, 120 images at 8x8 on ")
+    assert ": about " in cost
