@@ -39,7 +39,7 @@ class DropPlan:
         options: the arguments that made the plan
         recalls_from: where the recalls are from, in words; None without recalls
         warnings: the warnings of the call that made the plan
-        predictions: the predictions of the query models that the plan trained; None without any
+        predictions: the predictions of query models that the plan was made with; None without any
     """
 
     samples: foc.SampleCollection

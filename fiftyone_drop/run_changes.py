@@ -73,7 +73,7 @@ def write_run(
         table: the class table
         decided_on: the N samples of the run
         keep_at: (N,) float in (0, 1), their smallest dataset densities, in the same order
-        predictions: the predictions of query models that the run trained; None without any
+        predictions: the predictions of query models that decided the run; None without any
         progress: as everywhere in FiftyOne
 
     Returns:
