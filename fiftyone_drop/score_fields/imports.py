@@ -98,6 +98,7 @@ class _Content:
         ids: (N,) S24, whose numbers these are; None for those of the collection
         source: words for the record
         epochs: of the training run, if known
+        presentations: how often its samples were presented, the fewest and the most times
         switches: score -> its switches, if known
     """
 
@@ -105,6 +106,7 @@ class _Content:
     source: str
     ids: Ids | None = None
     epochs: int | None = None
+    presentations: list[int] | None = None
     switches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -150,6 +152,7 @@ def _read_file(path: Path) -> _Content:
             path.name,
             arrays["ids"].astype("S24") if "ids" in arrays else None,
             facts.get("epochs"),
+            facts.get("presentations"),
             facts.get("switches", {}),
         )
     except FileNotFoundError as error:
@@ -183,9 +186,9 @@ def _direction(score: str, hard: str | Mapping[str, str] | None) -> str | None:
 def _field(
     score: str, values: FloatArray, hard: str | None, content: _Content
 ) -> store.FieldValues:
-    facts = {"model": f"imported from {content.source}"}
-    if content.epochs is not None:
-        facts["epochs"] = content.epochs  # type: ignore[assignment]
+    facts: dict[str, Any] = {"model": f"imported from {content.source}"}
+    training = {"epochs": content.epochs, "presentations": content.presentations}
+    facts |= {name: value for name, value in training.items() if value is not None}
     switches = content.switches.get(score, {})
     if score in SCORES:
         return field_values(score, values, switches, **facts)
@@ -217,9 +220,11 @@ class _Keys:
                     f"'{score}' must hold one number for each of the {expected} {whose}, "
                     f"but has the shape {values.shape}",
                 )
+            scored = np.flatnonzero(~np.isnan(values))
             if ids is None:
-                return np.arange(expected, dtype=np.int64), values
-            keys = [digits.decode() for digits in ids.tolist()]
+                return scored, values[scored]
+            keys = [digits.decode() for digits in ids[scored].tolist()]
+            values = values[scored]
         places = [self._row(key) for key in keys]
         unknown = [key for key, row in zip(keys, places, strict=True) if row is None]
         if unknown:

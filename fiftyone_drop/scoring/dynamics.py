@@ -385,7 +385,9 @@ class DynamicsRecorder:
     def _check_targets(self, targets: object, rows: npt.NDArray[np.int64]) -> None:
         values = targets.cpu().numpy() if isinstance(targets, Tensor) else targets
         array = np.asarray(
-            values if isinstance(values, np.ndarray) else list(checks.items("targets", values, "labels"))
+            values
+            if isinstance(values, np.ndarray)
+            else list(checks.items("targets", values, "labels"))
         )
         if array.dtype.kind == "U" and self._classes is not None:
             code_of = {name: code for code, name in enumerate(self._classes)}
