@@ -17,6 +17,11 @@ SURE = 3.0
 """Standard deviations beyond which a difference is not by chance."""
 FEWEST = 30
 """Fewer presentations than these say nothing about a model."""
+TOO_SURE = 2 / 3
+"""How far from chance to 1 the confidence of a model must be, for it to be wrong by more than luck.
+
+Random logits of unit variance are not: their confidence in one of two classes is 0.72.
+"""
 
 
 def misfit(
@@ -53,7 +58,7 @@ def misfit(
     accuracy = float(np.mean(labels == predicted))
     surprise = (accuracy - chance) * math.sqrt(m / max(chance * (1 - chance), 1e-12))
     certainty = float(np.mean(confidence))
-    if chance < 1 and surprise < SURE and certainty - accuracy > (1 - chance) / 2:
+    if surprise < SURE and certainty > chance + (1 - chance) * TOO_SURE:
         return (
             f"the accuracy is {accuracy:.2f}, no more than by chance ({chance:.2f}), though the "
             f"model is sure (mean confidence {certainty:.2f}): the logits may be of other samples "

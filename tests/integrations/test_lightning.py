@@ -3,7 +3,7 @@
 import logging
 import warnings
 
-import lightning.pytorch as L
+import lightning.pytorch as lightning
 import numpy as np
 import pytest
 import torch
@@ -21,7 +21,7 @@ logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 SCORES = ("aum", "forgetting")
 
 
-class Classifier(L.LightningModule):
+class Classifier(lightning.LightningModule):
     """A network whose training is the same in every run."""
 
     def __init__(self, result=lambda loss, logits: {"loss": loss, "logits": logits}):
@@ -63,7 +63,7 @@ def loader(small):
 
 
 def fit(module, loader, *callbacks, epochs=3, path=None, **options):
-    trainer = L.Trainer(
+    trainer = lightning.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
         callbacks=list(callbacks),

@@ -106,8 +106,11 @@ def test_a_training_leaves_the_scores_of_its_logits(small, items, tmp_path):
     model, batches = new_model(), Batches()
     recorder = fod.DynamicsRecorder(small, scores=SCORES)
     training = trainer(
-        *(tmp_path, items, TransformersCallback(recorder)),
-        **{"model": model, "collator": batches, "eval_strategy": "no"},
+        tmp_path,
+        items,
+        TransformersCallback(recorder),
+        model=model,
+        collator=batches,
     )
     spy = Spy(model)
     training.train()
