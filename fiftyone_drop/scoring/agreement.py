@@ -17,6 +17,8 @@ SURE = 3.0
 """Standard deviations beyond which a difference is not by chance."""
 FEWEST = 30
 """Fewer presentations than these say nothing about a model."""
+FEWEST_OF_CLASS = 3
+"""Fewer samples than these that agree on another class are luck."""
 TOO_SURE = 2 / 3
 """How far from chance to 1 the confidence of a model must be, for it to be wrong by more than luck.
 
@@ -31,7 +33,7 @@ def misfit(
 
     Two things are looked for, and neither happens to a model that has merely learned little:
 
-    * classes in a circle: most samples of a first class are predicted as a second, and so on until
+    * classes in a circle, by a model that is not unsure: most samples of a first class are predicted as a second, and so on until
       most of the last are predicted as the first. So are outputs in another order of classes;
     * predictions that are sure, and right no more often than by chance. So are logits of other
       samples.
@@ -44,7 +46,13 @@ def misfit(
     """
     if len(labels) < FEWEST:
         return None
-    circle = _circle(labels, predicted)
+    m, size = len(labels), int(max(labels.max(), predicted.max())) + 1
+    shares = [np.bincount(values, minlength=size) / m for values in (labels, predicted)]
+    chance = float(shares[0] @ shares[1])
+    accuracy = float(np.mean(labels == predicted))
+    surprise = (accuracy - chance) * math.sqrt(m / max(chance * (1 - chance), 1e-12))
+    certainty = float(np.mean(confidence))
+    circle = _circle(labels, predicted) if certainty > chance + (1 - chance) / 3 else []
     if circle:
         words = listing([(a, b) for a, b in circle], 3, lambda p: f"{name(p[0])} as {name(p[1])}")
         return (
@@ -52,12 +60,6 @@ def misfit(
             "outputs of the model were in another order of classes; pass classes= in the order of "
             "the outputs"
         )
-    m, size = len(labels), int(max(labels.max(), predicted.max())) + 1
-    shares = [np.bincount(values, minlength=size) / m for values in (labels, predicted)]
-    chance = float(shares[0] @ shares[1])
-    accuracy = float(np.mean(labels == predicted))
-    surprise = (accuracy - chance) * math.sqrt(m / max(chance * (1 - chance), 1e-12))
-    certainty = float(np.mean(confidence))
     if surprise < SURE and certainty > chance + (1 - chance) * TOO_SURE:
         return (
             f"the accuracy is {accuracy:.2f}, no more than by chance ({chance:.2f}), though the "
@@ -76,9 +78,7 @@ def _circle(labels: Integers, predicted: Integers) -> list[tuple[int, int]]:
     right = np.zeros(size, np.int64)
     right[own[own == other]] = counts[own == other]
     total = np.bincount(own, counts, size)
-    surplus = counts - right[own]
-    much = (counts > total[own] / 2) & (surplus > SURE * np.sqrt(counts + right[own]))
-    much &= own != other
+    much = (counts > total[own] / 2) & (counts >= FEWEST_OF_CLASS) & (own != other)
     follows = dict(zip(own[much].tolist(), other[much].tolist(), strict=True))
     found: list[tuple[int, int]] = []
     for start in follows:
@@ -87,4 +87,7 @@ def _circle(labels: Integers, predicted: Integers) -> list[tuple[int, int]]:
             path.append(after)
         if after == start:
             found.append((start, follows[start]))
-    return found
+    members = np.isin(own, [start for start, _ in found])
+    elsewhere = int(counts[members & much].sum())
+    correct = int(right[[start for start, _ in found]].sum())
+    return found if elsewhere - correct > SURE * math.sqrt(elsewhere + correct) else []
