@@ -33,8 +33,9 @@ def misfit(
 
     Two things are looked for, and neither happens to a model that has merely learned little:
 
-    * classes in a circle, by a model that is not unsure: most samples of a first class are predicted as a second, and so on until
-      most of the last are predicted as the first. So are outputs in another order of classes;
+    * classes in a circle, by a model that is not unsure: most samples of a first class are
+      predicted as a second, and so on until most of the last are predicted as the first. So are
+      outputs in another order of classes;
     * predictions that are sure, and right no more often than by chance. So are logits of other
       samples.
 
