@@ -224,6 +224,24 @@ def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ..
     return tuple(text(argument, item, empty=empty) for item in items(argument, value, "names"))
 
 
+def class_list(argument: str, value: object) -> tuple[str, ...]:
+    """The class names of a model in the order of its outputs, as a tuple; read once.
+
+    Raises:
+        DropError: if ``value`` is no sequence of texts, is empty, or has no order
+    """
+    if isinstance(value, set | frozenset):
+        raise DropError(
+            argument,
+            f"must be in the order of the model's outputs, but got a set, which has no order "
+            f"({shown(value)}); pass a list",
+        )
+    names = texts(argument, value)
+    if not names:
+        raise DropError(argument, "must name the model's outputs in their order, but is empty")
+    return names
+
+
 def numbers_in(argument: str, values: object, interval: str) -> list[float]:
     """A sequence of finite numbers as a list.
 

@@ -139,6 +139,13 @@ def default_label_field(samples: foc.SampleCollection, besides: Iterable[str] = 
     )
 
 
+def stated_classes(samples: foc.SampleCollection, field: str) -> tuple[str, ...] | None:
+    """The classes of a field in their order, as the dataset states them; None if it does not."""
+    dataset = samples._root_dataset
+    classes = dataset.classes.get(field) or dataset.default_classes
+    return checks.class_list("classes", classes) if classes else None
+
+
 def class_label_fields(samples: foc.SampleCollection) -> list[str]:
     """The fields that may hold class labels: Classifications first, then strings."""
     return _classification_fields(samples) + _string_fields(samples)

@@ -295,4 +295,7 @@ def _recorder(
     dynamics = [name for name in scores if name != "el2n"]
     if not dynamics:
         return None
-    return DynamicsRecorder(len(population), population.labels, scores=dynamics, **switches)
+    # Each process that calls trains a model of its own
+    return DynamicsRecorder(
+        len(population), population.labels, scores=dynamics, gather=False, **switches
+    )

@@ -60,7 +60,7 @@ class Extras:
         """
         return cls(
             None if transform is None else checks.function("transform", transform),
-            None if classes is None else checks.texts("classes", classes),
+            None if classes is None else checks.class_list("classes", classes),
             None if checkpoint is None else checks.path("checkpoint", checkpoint),
             None if device is None else choose_device(device),
         )
@@ -171,7 +171,7 @@ def _module(module: nn.Module, extras: Extras) -> ImageModel:
     classes = extras.need("classes", module, "the names of its outputs, in their order")
     transform = extras.need("transform", module, "from a Pillow image to its input")
     return ImageModel(
-        checks.texts("classes", classes),
+        checks.class_list("classes", classes),
         words,
         module,
         Transformed(transform),
@@ -261,8 +261,8 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
             "samples.apply_model(model, 'predictions', store_logits=True), and pass "
             "model='predictions'",
         )
-    classes = extras.classes or model.classes
-    if not classes:
+    classes = model.classes if extras.classes is None else extras.classes
+    if classes is None or not len(classes):
         raise DropError(
             "classes",
             f"must be given with {name}, which has none (compute_scores takes them; "
@@ -270,7 +270,7 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
         )
     half = model.using_half_precision
     return ImageModel(
-        checks.texts("classes", classes),
+        checks.class_list("classes", classes),
         name,
         model._model,
         Transformed(model.transforms),

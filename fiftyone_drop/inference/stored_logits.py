@@ -17,7 +17,7 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.fields import is_classification
+from fiftyone_drop.fields import is_classification, stated_classes
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
 from fiftyone_drop.reader import stream
 from fiftyone_drop.scoring import forward_scores
@@ -178,16 +178,15 @@ def stored_logits(
             f"the field '{name}' must hold Classifications with logits, but holds none; make it "
             f"with samples.apply_model(..., label_field='{name}', store_logits=True)",
         )
-    dataset = samples._root_dataset
-    classes = classes or dataset.classes.get(name) or dataset.default_classes
-    if not classes:
+    classes = classes or stated_classes(samples, name)
+    if classes is None:
         raise DropError(
             "classes",
             "must be given with stored logits, in their order, unless the dataset knows them: "
             f"dataset.classes['{name}'] = [...]; dataset.save()",
         )
     words = f"the logits stored in '{name}'"
-    return StoredLogits(checks.texts("classes", classes), words, samples, name)
+    return StoredLogits(checks.class_list("classes", classes), words, samples, name)
 
 
 def _unpacked(value: bytes, most: int) -> Any:

@@ -108,6 +108,7 @@ class _Content:
         ids: (N,) S24, whose numbers these are; None for those of the collection
         source: words for the record
         epochs: of the training run, if known
+        presentations: how often its samples were presented, the fewest and the most times
         switches: score -> its switches, if known
     """
 
@@ -115,6 +116,7 @@ class _Content:
     source: str
     ids: Ids | None = None
     epochs: int | None = None
+    presentations: list[int] | None = None
     switches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -124,7 +126,14 @@ def _read(scores: Any, name: str | None, samples: foc.SampleCollection) -> _Cont
             raise DropError("name", "a file names its scores itself; leave it out")
         path = checks.path("scores", scores)
         file = read_score_file(path, len(samples))
-        return _Content(dict(file.columns), path.name, file.ids, file.epochs, file.switches)
+        return _Content(
+            dict(file.columns),
+            path.name,
+            file.ids,
+            file.epochs,
+            file.presentations,
+            file.switches,
+        )
     if isinstance(scores, QueryModel) and name is None:
         if not scores.scores:
             raise DropError(
@@ -175,8 +184,8 @@ def _field(
     score: str, values: FloatArray, hard: str | None, content: _Content, model: str | None
 ) -> ScoreValues:
     facts: dict[str, Any] = {"model": model or f"imported from {content.source}"}
-    if content.epochs is not None:
-        facts["epochs"] = content.epochs
+    training = {"epochs": content.epochs, "presentations": content.presentations}
+    facts |= {name: value for name, value in training.items() if value is not None}
     switches = content.switches.get(score, {})
     origin = None if model is None else ["named", model, content.epochs]
     if score in SCORES:
@@ -209,9 +218,11 @@ class _Keys:
                     f"'{score}' must hold one number for each of the {expected} {whose}, "
                     f"but has the shape {values.shape}",
                 )
+            scored = np.flatnonzero(~np.isnan(values))
             if ids is None:
-                return np.arange(expected, dtype=np.int64), values
-            keys = [digits.decode() for digits in ids.tolist()]
+                return scored, values[scored]
+            keys = [digits.decode() for digits in ids[scored].tolist()]
+            values = values[scored]
         places = [self._row(key) for key in keys]
         unknown = [key for key, row in zip(keys, places, strict=True) if row is None]
         if unknown:
