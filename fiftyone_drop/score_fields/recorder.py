@@ -14,6 +14,7 @@ from fiftyone_drop import checks, scoring
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
+from fiftyone_drop.score_fields.class_order import class_order, positions
 from fiftyone_drop.score_fields.fields import (
     check_field_free,
     check_parts,
@@ -21,7 +22,6 @@ from fiftyone_drop.score_fields.fields import (
     read_labelled,
     write,
 )
-from fiftyone_drop.score_fields.class_order import class_order, positions
 
 
 class DynamicsRecorder:
