@@ -1,0 +1,60 @@
+"""One dataset for all fault and session tests of a process, brought back for each case."""
+
+import pytest
+from temporary import deleting_datasets
+
+BATCH = 8  # samples per message, so that 40 samples take several
+
+
+@pytest.fixture(scope="module")
+def small_world():
+    """Few steps of training, and small batches of writes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fiftyone_drop.training.options.MIN_STEPS", 1)
+        patch.setattr("fiftyone_drop.training.options.QUERY_EPOCHS", 1)
+        patch.setattr("fiftyone_drop.store.STATEMENT", BATCH // 2)
+        patch.setattr("fiftyone_drop.store.BATCH", BATCH)
+        yield
+
+
+@pytest.fixture(scope="module")
+def snapshot(all_digits, small_world):
+    """What MongoDB stores of the dataset of all calls."""
+    import fiftyone as fo
+    import shared_dataset
+
+    with deleting_datasets() as made:
+        dataset = fo.Dataset("shared-by-many")
+        made.append(dataset)
+        dataset.add_collection(all_digits.limit(shared_dataset.SIZE), new_ids=True)
+        shared_dataset.fill(dataset)
+        dataset.reload()
+        snapshot = shared_dataset.take_snapshot(dataset)
+        yield snapshot
+        shared_dataset.restore(snapshot)
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """The writes of this process."""
+    from writes import Writes
+
+    return Writes(monkeypatch.setattr)
+
+
+@pytest.fixture(scope="module")
+def ends(snapshot):
+    """A function that tells the states before and after a call that meets no fault."""
+    from shared_dataset import restore, state_of
+
+    known = {}
+
+    def find(name, call):
+        if name not in known:
+            dataset = restore(snapshot)
+            before = state_of(snapshot)
+            call(dataset)
+            known[name] = before, state_of(snapshot)
+        return known[name]
+
+    return find
