@@ -1,24 +1,23 @@
 """One dataset for all fault and session tests of a process, brought back for each case."""
 
+import os
+
 import pytest
 from temporary import deleting_datasets
 
-BATCH = 8  # samples per message, so that 40 samples take several
-
 
 @pytest.fixture(scope="module")
-def small_world():
+def in_a_small_world():
     """Few steps of training, and small batches of writes."""
+    import small_world
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fiftyone_drop.training.options.MIN_STEPS", 1)
-        patch.setattr("fiftyone_drop.training.options.QUERY_EPOCHS", 1)
-        patch.setattr("fiftyone_drop.store.STATEMENT", BATCH // 2)
-        patch.setattr("fiftyone_drop.store.BATCH", BATCH)
+        small_world.enter(patch.setattr)
         yield
 
 
 @pytest.fixture(scope="module")
-def snapshot(all_digits, small_world):
+def snapshot(all_digits, in_a_small_world):
     """What MongoDB stores of the dataset of all calls."""
     import fiftyone as fo
     import shared_dataset
@@ -58,3 +57,19 @@ def ends(snapshot):
         return known[name]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def clients(tmp_path_factory):
+    """Sessions in processes of their own."""
+    from clients import Clients
+
+    started = Clients(tmp_path_factory.mktemp("clients"), dict(os.environ))
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def uri():
+    """Where the server of these tests is."""
+    return os.environ["FIFTYONE_DATABASE_URI"]
