@@ -42,7 +42,8 @@ class Session:
 
     def until_it_writes(self):
         """Wait until the call that was told writes to MongoDB for the first time."""
-        assert self._receive() == "writing"
+        answer = self._receive()
+        assert answer == "writing", answer
 
     def answer(self):
         """What became of it: ``"ok"``, ``"refused"`` or ``"failed"``; and the value or the words."""
@@ -109,7 +110,7 @@ class Clients:
 
 
 def main():
-    import shared_dataset  # noqa: F401  with all that is slow
+    import rounds  # noqa: F401  with all that is slow
     import torchvision  # noqa: F401
 
     from fiftyone_drop import score_fields  # noqa: F401
@@ -201,11 +202,11 @@ class Doing:
             self._writes.on_write = lambda: None
         return time.perf_counter() - begun[0]
 
-    def make(self, function, arguments, options):
-        """Make any call of the package on the dataset."""
-        import fiftyone_drop as fod
+    def make(self, function, options):
+        """Make a call of a random round."""
+        from rounds import make
 
-        getattr(fod, function)(self._dataset, *arguments, **options)
+        make(self._dataset, function, options)
 
     def state(self, snapshot):
         """The state of the dataset."""

@@ -43,8 +43,12 @@ def writes(monkeypatch):
 
 @pytest.fixture(scope="module")
 def ends(snapshot):
-    """A function that tells the states before and after a call that meets no fault."""
+    """A function that tells the states before and after a call that meets no fault.
+
+    Its attribute ``writes`` knows how many writes the call made.
+    """
     from shared_dataset import restore, state_of
+    from writes import Writes
 
     known = {}
 
@@ -52,10 +56,14 @@ def ends(snapshot):
         if name not in known:
             dataset = restore(snapshot)
             before = state_of(snapshot)
-            call(dataset)
+            with pytest.MonkeyPatch.context() as patch:
+                counting = Writes(patch.setattr)
+                call(dataset)
+                find.writes[name] = counting.count
             known[name] = before, state_of(snapshot)
         return known[name]
 
+    find.writes = {}
     return find
 
 

@@ -99,9 +99,10 @@ def expire_leases():
 def state_of(snapshot):
     """What is stored of a dataset by kind and name, without ids, times and tokens."""
     db = foo.get_db_conn()
-    found = {name: list(db[name].find(chosen)) for name, chosen in _places(
-        snapshot["id"], snapshot["samples"]
-    ).items()}
+    found = {
+        name: list(db[name].find(chosen))
+        for name, chosen in _places(snapshot["id"], snapshot["samples"]).items()
+    }
     (document,) = found["datasets"]
     by_id = {x["_id"]: x for x in found["runs"] + found["views"]}
     state = {}
@@ -196,9 +197,9 @@ def problems_of(snapshot, call, before, after):
 
 def _neither(dataset, call, state, before, after):
     """What is neither old nor new, and does not say so."""
-    own, *ends = (part(x, lambda n: call.owns(n) and "__next" not in n) for x in (
-        state, before, after
-    ))
+    own, *ends = (
+        part(x, lambda n: call.owns(n) and "__next" not in n) for x in (state, before, after)
+    )
     if own in ends:
         return []
     if call.touches in fod.list_drops(dataset):
@@ -246,5 +247,3 @@ def _problems_of_run(dataset, key):
         yield "the flags are those of other samples"
     if config.written_eval_key not in (None, *dataset.list_evaluations()):
         yield "its evaluation is missing"
-
-

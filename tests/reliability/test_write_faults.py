@@ -1,78 +1,83 @@
-"""Every call that writes, every write, every way to fail: the old state or the new, no mixture.
+"""Every call that writes, every write, every callback, every way to fail: old or new, no mixture.
 
 After each fault somebody else looks at the dataset, and then the same call is made again.
 """
 
+import contextlib
+
 import pytest
-from cells import LONG, cell
+from aftermath import problems_after
+from cells import CALLBACK_FAULTS, LONG, WRITE_FAULTS, cell, expect
 from pymongo.errors import AutoReconnect
-from shared_dataset import difference, expire_leases, problems_of, restore, state_of
+from shared_dataset import restore
 from writing_calls import CALLS
 
 from fiftyone_drop import DropError
 
-FAULTS = {
-    "write fails once": ("before", AutoReconnect),
-    "write fails after its effect": ("after", AutoReconnect),
-    "writes fail from then on": ("from then on", AutoReconnect),
-    "Ctrl-C at a write": ("before", KeyboardInterrupt),
-    "Ctrl-C after a write": ("after", KeyboardInterrupt),
-}
-CASES = 3  # of each cell, where not all of them are run
+# How a write fails: before it has an effect, after it, or from then on until the database is back
+WAYS = dict(
+    zip(
+        WRITE_FAULTS,
+        (
+            ("before", AutoReconnect),
+            ("after", AutoReconnect),
+            ("from then on", AutoReconnect),
+            ("before", KeyboardInterrupt),
+            ("after", KeyboardInterrupt),
+        ),
+        strict=True,
+    )
+)
+ERRORS = dict(zip(CALLBACK_FAULTS, (RuntimeError, KeyboardInterrupt), strict=True))
 
 
 def some(n, salt):
-    """The numbers from 1 to n; without the long switch a few of them, others for each salt."""
-    if LONG or n <= CASES:
-        return range(1, n + 1)
-    step = n / CASES
-    start = hash_of(salt) % max(1, int(step))
-    return sorted({min(n, 1 + start + int(i * step)) for i in range(CASES)})
+    """The numbers from 1 to n; without the long switch one of them, another for each salt."""
+    return range(1, n + 1) if LONG or not n else [1 + 7 * sum(map(ord, salt)) % n]
 
 
-def hash_of(words):
-    return sum(map(ord, words))
-
-
-def problems_after(dataset, snapshot, call, ends, number):
-    """What is wrong after a fault, and after the same call was made again."""
-    before, after = ends
-    expire_leases()
-    problems = []
-    if number % 2 == 0:  # else the session goes on without a look that loads everything anew
-        problems = problems_of(snapshot, call, before, after)
-    try:
-        call(dataset)
-    except DropError as error:
-        if state_of(snapshot) != after:
-            problems.append(f"made again, the call is refused: {error}")
-    except Exception as error:
-        problems.append(f"made again, the call fails: {error!r}")
-    state = state_of(snapshot)
-    if state != after:
-        problems.append(f"made again, it differs: {difference(state, after)}")
-    return problems
-
-
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", WAYS)
 @pytest.mark.parametrize("name", CALLS)
-def test_a_write_that_fails_leaves_the_old_or_the_new(snapshot, ends, writes, name, fault):
+def test_a_write_that_fails_leaves_the_old_or_the_new(snapshot, ends, writes, request, name, fault):
     """And the same call made again comes to its end, as if nothing had happened."""
-    call, (way, error) = CALLS[name], FAULTS[fault]
-    known = ends(name, call)
-    dataset = restore(snapshot)
-    writes.reset()
-    call(dataset)
-    total = writes.count
+    call, (way, error) = expect(request, name), WAYS[fault]
+    known, total = ends(name, call), ends.writes[name]
     with cell(name, fault) as counted:
         for at in some(total, name + fault):
             dataset = restore(snapshot)
             writes.reset(at, way, error)
-            try:
+            with contextlib.suppress(AutoReconnect, KeyboardInterrupt, DropError):
                 call(dataset)
-            except (AutoReconnect, KeyboardInterrupt, DropError):
-                pass
-            finally:
-                writes.reset()
-            problems = problems_after(dataset, snapshot, call, known, at)
+            writes.reset()
+            looks = at % 2 == 0
+            problems = problems_after(dataset, snapshot, call, known, looks=looks)
             counted.add(problems, f"write {at} of {total}")
+
+
+@pytest.mark.parametrize("fault", ERRORS)
+@pytest.mark.parametrize("name", CALLS)
+def test_a_callback_that_raises_leaves_the_old_or_the_new(snapshot, ends, request, name, fault):
+    """Whenever it raises, and also where the user presses Ctrl-C in it."""
+    call, error = expect(request, name), ERRORS[fault]
+    known = ends(name, call)
+    count = Callback()
+    call(restore(snapshot), count)
+    with cell(name, fault) as counted:
+        for at in some(count.calls, name + fault):
+            dataset = restore(snapshot)
+            with contextlib.suppress(error, DropError):
+                call(dataset, Callback(at, error))
+            problems = problems_after(dataset, snapshot, call, known)
+            counted.add(problems, f"callback {at} of {count.calls}")
+
+
+class Callback:
+    """A progress callback that raises at one of its calls."""
+
+    def __init__(self, at=None, error=None):
+        self.calls, self._at, self._error = 0, at, error
+
+    def __call__(self, bar):
+        self.calls += 1
+        if self.calls == self._at:
+            raise self._error

@@ -38,7 +38,6 @@ class Call:
             that go on with ``_`` or ``-``
         make: makes it, with a dataset and ``progress=``
         use: uses what it makes, as somebody would; raises where that is refused
-        repeats: whether the call can be made again after it has come to its end
         unfinished: what it does not hold yet, in words; such a call is expected to fail
     """
 
@@ -46,7 +45,6 @@ class Call:
     touches: str
     make: Callable
     use: Callable = lambda dataset: None
-    repeats: bool = True
     unfinished: str | None = None
 
     def __call__(self, dataset, progress=False):
@@ -75,18 +73,18 @@ def writes(name, public, touches, **about):
 # -- runs -----------------------------------------------------------------------------------------
 
 
-@writes("apply_drop", "apply_drop", "new", repeats=False)
+@writes("apply_drop", "apply_drop", "new")
 def _(dataset, progress):
     fod.apply_drop(dataset, 0.5, recalls=RECALLS, key="new", progress=progress, **LABELS)
 
 
-@writes("apply_drop, eval_key", "apply_drop", "evaluated", repeats=False)
+@writes("apply_drop, eval_key", "apply_drop", "evaluated")
 def _(dataset, progress):
     how = {"eval_key": "theirs", "missing_recall": 0.5}
     fod.apply_drop(dataset, 0.5, key="evaluated", progress=progress, **how, **LABELS)
 
 
-@writes("apply_drop, query models", "apply_drop", "trained", repeats=False)
+@writes("apply_drop, query models", "apply_drop", "trained")
 def _(dataset, progress):
     fod.apply_drop(dataset, 0.5, holdout=0.5, key="trained", progress=progress, **LABELS)
 
@@ -103,7 +101,7 @@ def _(dataset, progress):
     fod.apply_drop(dataset, 0.3, key="predicted", progress=progress, **how, **LABELS)
 
 
-@writes("DropPlan.apply", "DropPlan", "planned", repeats=False)
+@writes("DropPlan.apply", "DropPlan", "planned")
 def _(dataset, progress):
     plan = fod.plan_drop(dataset[:30], 0.5, recalls=RECALLS, **LABELS)
     plan.apply("planned", progress=progress)
@@ -119,12 +117,15 @@ def _(dataset, progress):
     fod.set_density(dataset, "flat", 0.25)
 
 
-@writes("delete_drop", "delete_drop", "predicted", repeats=False)
+@writes("delete_drop", "delete_drop", "predicted")
 def _(dataset, progress):
     fod.delete_drop(dataset, "predicted")
 
 
 # -- scores and query models ----------------------------------------------------------------------
+
+MIXED = "a call that is cut off leaves values of two models under one name"
+NEITHER = "a call that is cut off leaves neither the old predictions nor the new"
 
 
 def select(field):
@@ -156,7 +157,13 @@ def _(dataset, progress):
     fod.compute_scores(dataset, scores=("el2n", "entropy"), **how, **LABELS)
 
 
-@writes("compute_scores, another model", "compute_scores", "old", use=select("old_el2n"))
+@writes(
+    "compute_scores, another model",
+    "compute_scores",
+    "old",
+    use=select("old_el2n"),
+    unfinished=MIXED,
+)
 def _(dataset, progress):
     how = {"prefix": "old_", "overwrite": True, "progress": progress} | model_of(1)
     fod.compute_scores(dataset, scores=("el2n", "entropy"), **how, **LABELS)
@@ -168,7 +175,13 @@ def _(dataset, progress):
     fod.import_scores(dataset, scores, hard="high", prefix="imported_", progress=progress)
 
 
-@writes("import_scores, other values", "import_scores", "kept", use=select("kept_mine"))
+@writes(
+    "import_scores, other values",
+    "import_scores",
+    "kept",
+    use=select("kept_mine"),
+    unfinished=MIXED,
+)
 def _(dataset, progress):
     how = {"hard": "high", "prefix": "kept_", "overwrite": True, "progress": progress}
     fod.import_scores(dataset, scores_of(dataset, 1), **how)
@@ -184,13 +197,23 @@ def _(dataset, progress):
 
 
 @writes(
-    "train_query_model", "train_query_model", "query", use=evaluate("query_eval"), repeats=False
+    "train_query_model",
+    "train_query_model",
+    "query",
+    use=evaluate("query_eval"),
+    unfinished=NEITHER,
 )
 def _(dataset, progress):
     fod.train_query_model(dataset, holdout=0.5, epochs=1, key="query", progress=progress, **LABELS)
 
 
-@writes("train_query_model, overwrite", "train_query_model", "asked", use=evaluate("asked_eval"))
+@writes(
+    "train_query_model, overwrite",
+    "train_query_model",
+    "asked",
+    use=evaluate("asked_eval"),
+    unfinished=NEITHER,
+)
 def _(dataset, progress):
     how = {"key": "asked", "epochs": 1, "seed": 1, "overwrite": True, "progress": progress}
     fod.train_query_model(dataset, holdout=0.5, **how, **LABELS)
