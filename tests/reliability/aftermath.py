@@ -1,4 +1,4 @@
-"""What must hold after a fault in this process: for somebody who looks, and for the call made again."""
+"""What must hold after a fault in this process, for others and for the call made again."""
 
 from shared_dataset import difference, expire_leases, problems_of, state_of
 

@@ -1,4 +1,4 @@
-"""A cell of the table in docs/reliability.md: the cases of one call and one fault, and the failures.
+"""A cell of the table in docs/reliability.md: the cases of one call and one fault.
 
 With ``DROP_FAULTS=long`` every cell leaves a line in ``tests/reliability/results.jsonl``, and one
 that has its line already is not run again: a long run goes on where it stopped.

@@ -18,7 +18,7 @@ from pathlib import Path
 PATIENCE = 120  # seconds until a session that does not answer has failed
 
 
-class Died(Exception):
+class DiedError(Exception):
     """The process of a session has ended."""
 
 
@@ -46,7 +46,7 @@ class Session:
         assert answer == "writing", answer
 
     def answer(self):
-        """What became of it: ``"ok"``, ``"refused"`` or ``"failed"``; and the value or the words."""
+        """What became of it, ``"ok"``, ``"refused"`` or ``"failed"``, and the value or words."""
         while (answer := self._receive()) == "writing":
             pass
         return answer
@@ -61,7 +61,7 @@ class Session:
     def kill(self):
         """End the process with SIGKILL."""
         os.kill(self.pid, signal.SIGKILL)
-        with contextlib.suppress(Died):
+        with contextlib.suppress(DiedError):
             while True:
                 self._receive()
 
@@ -75,7 +75,7 @@ class Session:
         try:
             return self._connection.recv()
         except (EOFError, ConnectionResetError) as error:
-            raise Died from error
+            raise DiedError from error
 
 
 class Clients:

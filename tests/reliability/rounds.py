@@ -72,7 +72,7 @@ def _orphans(dataset, state):
     """Fields, values, views and records that belong to no run that is listed."""
     runs = [fod.load_drop(dataset, key).config for key in fod.list_drops(dataset)]
     owned = {name for run in runs for name in (*run.fields, *run.views)} | {SCORES}
-    owned |= {key for key in fod.list_drops(dataset)}
+    owned |= set(fod.list_drops(dataset))
     kinds = {kind for kind, name in state if owns(name) and name not in owned}
     return [f"a {kind} is left that belongs to no run" for kind in sorted(kinds)]
 

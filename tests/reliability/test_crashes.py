@@ -1,6 +1,6 @@
 """The client, the database, the line between them, or the disk fails while a call writes.
 
-Sessions are processes of their own. Afterwards somebody else looks, and the same call is made again.
+Sessions are processes of their own. Afterwards somebody else looks, and the call is made again.
 """
 
 import subprocess

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from cells import LONG, ROUNDS, cell, expect
+from cells import LONG, ROUNDS, cell
 from rounds import is_clear, make, problems_after_round, random_call
 from shared_dataset import difference, opened, part, restore, state_of
 from writing_calls import CALLS
@@ -49,10 +49,9 @@ def in_turn(snapshot, ends):
 
 @pytest.mark.parametrize("first", CALLS)
 def test_a_session_that_loaded_the_dataset_before_sees_what_another_wrote(
-    snapshot, sessions, in_turn, request, first
+    snapshot, sessions, in_turn, first
 ):
     """Every pair of calls, in both orders: as if the second had loaded the dataset just now."""
-    expect(request, first)
     writer, stale = sessions[:2]
     names = list(CALLS)
     at = names.index(first)
