@@ -32,6 +32,14 @@ RESULTS = Path(__file__).with_name("results.jsonl")
 PACKAGES = ("fiftyone", "pymongo", "torch")
 
 
+def cells_of(faults):
+    """Pairs of a call and a fault, to test: all, or without the long switch one for each call."""
+    faults = list(faults)
+    if LONG:
+        return [(call, fault) for call in CALLS for fault in faults]
+    return [(call, faults[i % len(faults)]) for i, call in enumerate(CALLS)]
+
+
 class Cell:
     """The cases of a call and a fault.
 

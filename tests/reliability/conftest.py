@@ -16,21 +16,30 @@ def in_a_small_world():
         yield
 
 
-@pytest.fixture(scope="module")
-def snapshot(all_digits, in_a_small_world):
+@pytest.fixture(scope="session")
+def stored(all_digits):
     """What MongoDB stores of the dataset of all calls."""
     import fiftyone as fo
     import shared_dataset
+    import small_world
 
-    with deleting_datasets() as made:
+    with deleting_datasets() as made, pytest.MonkeyPatch.context() as patch:
+        small_world.enter(patch.setattr)
         dataset = fo.Dataset("shared-by-many")
         made.append(dataset)
         dataset.add_collection(all_digits.limit(shared_dataset.SIZE), new_ids=True)
         shared_dataset.fill(dataset)
+        patch.undo()
         dataset.reload()
         snapshot = shared_dataset.take_snapshot(dataset)
         yield snapshot
         shared_dataset.restore(snapshot)
+
+
+@pytest.fixture
+def snapshot(stored, in_a_small_world):
+    """The same, for tests that take few steps and write small batches."""
+    return stored
 
 
 @pytest.fixture
@@ -41,8 +50,8 @@ def writes(monkeypatch):
     return Writes(monkeypatch.setattr)
 
 
-@pytest.fixture(scope="module")
-def ends(snapshot):
+@pytest.fixture(scope="session")
+def ends(stored):
     """A function that tells the states before and after a call that meets no fault.
 
     Its attribute ``writes`` knows how many writes the call made.
@@ -54,13 +63,13 @@ def ends(snapshot):
 
     def find(name, call):
         if name not in known:
-            dataset = restore(snapshot)
-            before = state_of(snapshot)
+            dataset = restore(stored)
+            before = state_of(stored)
             with pytest.MonkeyPatch.context() as patch:
                 counting = Writes(patch.setattr)
                 call(dataset)
                 find.writes[name] = counting.count
-            known[name] = before, state_of(snapshot)
+            known[name] = before, state_of(stored)
         return known[name]
 
     find.writes = {}

@@ -26,7 +26,7 @@ def sessions(clients, uri):
         session.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def in_turn(snapshot, ends):
     """A function that tells the state after two calls, each of which sees what was before it."""
 
@@ -47,7 +47,7 @@ def in_turn(snapshot, ends):
     return find
 
 
-@pytest.mark.parametrize("first", CALLS)
+@pytest.mark.parametrize("first", list(CALLS) if LONG else list(CALLS)[::3])
 def test_a_session_that_loaded_the_dataset_before_sees_what_another_wrote(
     snapshot, sessions, in_turn, first
 ):

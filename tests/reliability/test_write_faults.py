@@ -7,10 +7,9 @@ import contextlib
 
 import pytest
 from aftermath import problems_after
-from cells import CALLBACK_FAULTS, LONG, WRITE_FAULTS, cell, expect
+from cells import CALLBACK_FAULTS, LONG, WRITE_FAULTS, cell, cells_of, expect
 from pymongo.errors import AutoReconnect
 from shared_dataset import restore
-from writing_calls import CALLS
 
 from fiftyone_drop import DropError
 
@@ -36,8 +35,7 @@ def some(n, salt):
     return range(1, n + 1) if LONG or not n else [1 + 7 * sum(map(ord, salt)) % n]
 
 
-@pytest.mark.parametrize("fault", WAYS)
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("name", "fault"), cells_of(WAYS))
 def test_a_write_that_fails_leaves_the_old_or_the_new(snapshot, ends, writes, request, name, fault):
     """And the same call made again comes to its end, as if nothing had happened."""
     call, (way, error) = expect(request, name), WAYS[fault]
@@ -54,8 +52,7 @@ def test_a_write_that_fails_leaves_the_old_or_the_new(snapshot, ends, writes, re
             counted.add(problems, f"write {at} of {total}")
 
 
-@pytest.mark.parametrize("fault", ERRORS)
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("name", "fault"), cells_of(ERRORS))
 def test_a_callback_that_raises_leaves_the_old_or_the_new(snapshot, ends, request, name, fault):
     """Whenever it raises, and also where the user presses Ctrl-C in it."""
     call, error = expect(request, name), ERRORS[fault]
