@@ -13,6 +13,7 @@ import fiftyone.core.collections as foc
 from fiftyone_drop import checks, run_lookup
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.field_marks import check_whole, unfinished
+from fiftyone_drop.reader import count
 
 NUMBER_FIELDS = (fo.FloatField, fo.IntField)
 
@@ -38,7 +39,7 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
             f"{kind} cannot be pruned; collections of images can. Make one first, for example with "
             "dataset.select_group_slices('left').clone() or view.clone(), whose samples are images",
         )
-    if not collection:
+    if not collection and not count(collection):
         raise DropError(argument, "the target view is empty; pass a view that holds samples")
     return collection
 

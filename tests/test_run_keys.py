@@ -48,6 +48,26 @@ def test_a_key_of_a_run_that_was_not_written_to_its_end_is_free(dataset):
     assert check_key(dataset, "drop", overwrite=False) == "drop"
 
 
+def test_what_a_writer_that_died_had_begun_does_not_take_the_key(dataset, monkeypatch):
+    """The check comes before a training, and the next writer ends what began only after it."""
+    dataset.apply_drop(**PROPORTIONAL)
+
+    def kill(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fiftyone_drop.run_changes.finish_replacing", kill)
+    with pytest.raises(KeyboardInterrupt):
+        dataset.apply_drop(**PROPORTIONAL, overwrite=True)
+    monkeypatch.undo()
+    assert dataset.has_field("drop__next_kept")
+    assert check_key(dataset, "drop", overwrite=True) == "drop"
+    with pytest.raises(DropError, match="pass overwrite=True"):
+        check_key(dataset, "drop", overwrite=False)
+    dataset.add_sample_field("drop_pred", fo.FloatField)
+    with pytest.raises(DropError, match="'drop_pred' exists and belongs to no drop run"):
+        check_key(dataset, "drop", overwrite=True)
+
+
 def test_a_key_that_is_taken_by_another_kind_of_run(refused, dataset):
     dataset.register_run("drop", dataset.init_run())
     refused("key", "no drop run")
