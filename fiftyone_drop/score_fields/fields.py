@@ -22,8 +22,8 @@ from fiftyone_drop.field_writes import recover
 from fiftyone_drop.fields import default_label_field, label_path
 from fiftyone_drop.options import RANDOM
 from fiftyone_drop.population import Population, read_population
-from fiftyone_drop.run_outputs import KEY
 from fiftyone_drop.reader import count
+from fiftyone_drop.run_outputs import KEY
 from fiftyone_drop.scoring import get_score
 
 

@@ -83,14 +83,6 @@ def cell(call, fault, seed=0):
         pytest.fail("\n".join([f"{n} of {counted.cases} cases failed", *counted.failures[:20]]))
 
 
-def expect(request, name):
-    """A call of the registry; a test of one that is unfinished may fail."""
-    call = CALLS[name]
-    if call.unfinished:
-        request.applymarker(pytest.mark.xfail(reason=call.unfinished, strict=False))
-    return call
-
-
 def recorded():
     """(call, fault) -> the last line of each cell that was recorded."""
     if not RESULTS.exists():

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from cells import LONG, cell, expect
+from cells import LONG, cell
 from servers import Disk, Proxy, Server, until
 from shared_dataset import difference, expire_leases, problems_of, restore
 from writing_calls import CALLS
@@ -54,9 +54,9 @@ def problems_again(outcome, before_again, state, after):
 
 @pytest.mark.parametrize("name", CALLS if LONG else SOME)
 def test_a_client_that_is_killed_leaves_the_old_or_the_new(
-    snapshot, ends, clients, uri, duration, request, name
+    snapshot, ends, clients, uri, duration, name
 ):
-    call, seed = expect(request, name), seed_of(name)
+    call, seed = CALLS[name], seed_of(name)
     before, after = ends(name, call)
     moments = np.random.default_rng(seed).uniform(0, 1.1 * duration(name), KILLS)
     with cell(name, "client killed", seed) as counted:
@@ -112,9 +112,9 @@ def afterwards(clients, uri, snapshot, name, ends, answer, session):
 
 @pytest.mark.parametrize("name", CALLS if LONG else SOME[-1:])
 def test_a_database_that_is_killed_comes_back_with_the_old_or_the_new(
-    snapshot, ends, clients, server, duration, request, name
+    snapshot, ends, clients, server, duration, name
 ):
-    known, seed = ends(name, expect(request, name)), seed_of(name)
+    known, seed = ends(name, CALLS[name]), seed_of(name)
     moments = np.random.default_rng(seed).uniform(0, 1.1 * duration(name), RESTARTS)
     with cell(name, "database killed", seed) as counted:
         for number, moment in enumerate(moments):
@@ -149,9 +149,9 @@ def proxy(uri):
 @pytest.mark.parametrize("how", ["for a while", "for good"])
 @pytest.mark.parametrize("name", CALLS if LONG else SOME[-1:])
 def test_a_connection_that_is_cut_leaves_the_old_or_the_new(
-    snapshot, ends, clients, uri, proxy, duration, request, name, how
+    snapshot, ends, clients, uri, proxy, duration, name, how
 ):
-    known, seed = ends(name, expect(request, name)), seed_of(name + how)
+    known, seed = ends(name, CALLS[name]), seed_of(name + how)
     moments = np.random.default_rng(seed).uniform(0, duration(name), CUTS)
     with cell(name, f"connection cut {how}", seed) as counted:
         for number, moment in enumerate(moments):
@@ -193,10 +193,10 @@ def small_disk(tmp_path_factory):
 
 @pytest.mark.parametrize("name", CALLS if LONG else SOME[:1])
 def test_a_disk_that_is_full_leaves_the_old_or_the_new(
-    snapshot, ends, clients, small_disk, duration, request, name
+    snapshot, ends, clients, small_disk, duration, name
 ):
     server, disk = small_disk
-    known, seed = ends(name, expect(request, name)), seed_of(name)
+    known, seed = ends(name, CALLS[name]), seed_of(name)
     rng = np.random.default_rng(seed)
     with cell(name, "disk full", seed) as counted:
         for number in range(CUTS):

@@ -7,9 +7,10 @@ import contextlib
 
 import pytest
 from aftermath import problems_after
-from cells import CALLBACK_FAULTS, LONG, WRITE_FAULTS, cell, cells_of, expect
+from cells import CALLBACK_FAULTS, LONG, WRITE_FAULTS, cell, cells_of
 from pymongo.errors import AutoReconnect
 from shared_dataset import restore
+from writing_calls import CALLS
 
 from fiftyone_drop import DropError
 
@@ -36,9 +37,9 @@ def some(n, salt):
 
 
 @pytest.mark.parametrize(("name", "fault"), cells_of(WAYS))
-def test_a_write_that_fails_leaves_the_old_or_the_new(snapshot, ends, writes, request, name, fault):
+def test_a_write_that_fails_leaves_the_old_or_the_new(snapshot, ends, writes, name, fault):
     """And the same call made again comes to its end, as if nothing had happened."""
-    call, (way, error) = expect(request, name), WAYS[fault]
+    call, (way, error) = CALLS[name], WAYS[fault]
     known, total = ends(name, call), ends.writes[name]
     with cell(name, fault) as counted:
         for at in some(total, name + fault):
@@ -53,9 +54,9 @@ def test_a_write_that_fails_leaves_the_old_or_the_new(snapshot, ends, writes, re
 
 
 @pytest.mark.parametrize(("name", "fault"), cells_of(ERRORS))
-def test_a_callback_that_raises_leaves_the_old_or_the_new(snapshot, ends, request, name, fault):
+def test_a_callback_that_raises_leaves_the_old_or_the_new(snapshot, ends, name, fault):
     """Whenever it raises, and also where the user presses Ctrl-C in it."""
-    call, error = expect(request, name), ERRORS[fault]
+    call, error = CALLS[name], ERRORS[fault]
     known = ends(name, call)
     count = Callback()
     call(restore(snapshot), count)
