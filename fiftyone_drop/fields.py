@@ -35,7 +35,8 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
         raise DropError(
             argument,
             f"{kind} cannot be pruned; collections of images can. Make one first, for example with "
-            "dataset.select_group_slices('left').clone() or view.clone(), whose samples are images",
+            "dataset.select_group_slices('left').clone(), view.flatten() of dynamic groups, or "
+            "view.clone(), whose samples are images",
         )
     if not collection:
         raise DropError(argument, "the target view is empty; pass a view that holds samples")
@@ -79,14 +80,21 @@ def label_path(samples: foc.SampleCollection, label_field: object, argument: str
             argument,
             f"no field {label_field!r}; fields with class labels are {class_label_fields(samples)}",
         )
-    if isinstance(field, fo.StringField):
+    single = single_field(samples, label_field)
+    if isinstance(single, fo.StringField) and label_field != "filepath":
         return label_field
-    if is_classification(field):
+    if is_classification(single):
         return f"{label_field}.label"
+    if single is None:
+        what = "has a list per sample, and not one value"
+    elif label_field == "filepath":
+        what = "differs from sample to sample and holds no class labels"
+    else:
+        what = f"is a {_describe(field)} and holds no class labels"
     raise DropError(
         argument,
-        f"'{label_field}' is a {_describe(field)} and holds no class labels; it must be a "
-        f"Classification or a string field, such as {class_label_fields(samples)}",
+        f"'{label_field}' {what}; it must be a Classification or a string field, such as "
+        f"{class_label_fields(samples)}",
     )
 
 
@@ -97,7 +105,7 @@ def group_path(samples: foc.SampleCollection, group_by: str) -> str:
         DropError: if there is no such field, or its values are not one label, string, integer or
             boolean per sample
     """
-    if isinstance(samples.get_field(group_by), fo.BooleanField | fo.IntField):
+    if isinstance(single_field(samples, group_by), fo.BooleanField | fo.IntField):
         return group_by
     return label_path(samples, group_by, "group_by")
 
@@ -142,6 +150,19 @@ def class_label_fields(samples: foc.SampleCollection) -> list[str]:
     return _classification_fields(samples) + _string_fields(samples)
 
 
+def single_field(samples: foc.SampleCollection, path: str) -> fo.Field | None:
+    """The field at a path that has one value per sample; None if it has a list, or does not exist.
+
+    The schema of ``boxes.detections.label`` says that it is a string, but a sample has as many of
+    them as it has boxes.
+    """
+    parts = path.split(".")
+    for stop in range(1, len(parts)):
+        if isinstance(samples.get_field(".".join(parts[:stop])), fo.ListField):
+            return None
+    return samples.get_field(path)
+
+
 def is_classification(field: object) -> bool:
     """Whether a field holds one Classification per sample."""
     return isinstance(field, fo.EmbeddedDocumentField) and issubclass(
@@ -180,7 +201,7 @@ def number_field(samples: foc.SampleCollection, name: object, argument: str, rem
         DropError: if there is no such field, or it holds something else
     """
     name = checks.text(argument, name, remedy)
-    if isinstance(samples.get_field(name), NUMBER_FIELDS):
+    if isinstance(single_field(samples, name), NUMBER_FIELDS):
         return name
     raise DropError(
         argument,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,13 @@ from fiftyone_drop import reader
 from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError, Warner
 from fiftyone_drop.fields import class_paths
+
+CHOOSING = (
+    *(fo.Match, fo.MatchTags, fo.MatchLabels, fo.Exists, fo.Select, fo.Exclude, fo.SelectBy),
+    *(fo.ExcludeBy, fo.Limit, fo.Skip, fo.Take, fo.Shuffle, fo.SortBy, fo.SelectFields),
+    fo.ExcludeFields,
+)
+"""Stages that choose and sort samples, and leave their values as they are."""
 
 SPLIT_TAGS = {
     "train": {"train", "training"},
@@ -93,6 +102,14 @@ class Population:
                 f"{self.ids[missing[0]].decode()!r}; compute the scores of these samples, or leave "
                 f"them out of the target view with .exists('{name}')",
             )
+
+    def check_as_stored(
+        self, samples: foc.SampleCollection, label_field: str, group_by: str | None = None
+    ) -> None:
+        """:func:`check_as_stored` for the samples that were read from a target view."""
+        check_as_stored(
+            samples, self.ids, self.codes, self.classes, label_field, group_by, self.values
+        )
 
     def means(self, name: str) -> FloatArray:
         """The mean of a number field in each class, (K,) float."""
@@ -293,4 +310,68 @@ def read_outcomes(
         np.array(codes, dtype=np.int32),
         labels,
         outcomes,
+    )
+
+
+def check_as_stored(
+    samples: foc.SampleCollection,
+    ids: Ids,
+    codes: Codes,
+    classes: Sequence[ClassName],
+    label_field: str,
+    group_by: str | None,
+    values: Mapping[str, FloatArray] = MappingProxyType({}),
+    argument: str = "samples",
+) -> None:
+    """Check that a view has the labels, groups and scores that are stored in the dataset.
+
+    A run is looked at, moved and evaluated without the view, so what decided it must be stored.
+
+    Args:
+        samples: a collection
+        ids: (N,) S24, its samples
+        codes: (N,) int, their codes into ``classes``
+        classes: the K classes
+        label_field: the field of the labels
+        group_by: the field that divides classes into cells, or None
+        values (()): number field -> (N,) float, NaN where a sample has no value
+        argument ("samples"): the argument that named the collection, for errors
+
+    Raises:
+        DropError: if a stage of the view changes a value, or repeats samples
+    """
+    if all(isinstance(stage, CHOOSING) for stage in samples.view()._all_stages):
+        return
+    repeated = len(ids) - len(np.unique(ids))
+    if repeated:
+        raise DropError(
+            argument,
+            f"the view has {repeated} samples more than once; pass one that has each sample once, "
+            "such as dataset.select(view.values('id'))",
+        )
+    root = samples._root_dataset
+    stored = read_outcomes(root, classes, label_field, group_by, list(values))
+    _, here, there = np.intersect1d(ids, stored.ids, assume_unique=True, return_indices=True)
+    same = np.zeros(len(ids), bool)
+    same[here] = codes[here] == stored.codes[there]
+    _refuse_changed(ids, same, class_paths(root, label_field, group_by), argument)
+    for (name, mine), theirs in zip(values.items(), stored.columns, strict=True):
+        numbers = np.array([theirs[i] for i in there], dtype=np.float64)
+        same[here] = np.isclose(mine[here], numbers, 0, 0, equal_nan=True)
+        _refuse_changed(ids, same, [name], argument)
+
+
+def _refuse_changed(
+    ids: Ids, same: NDArray[np.bool_], paths: Sequence[str], argument: str
+) -> None:
+    changed = np.flatnonzero(~same)
+    if not len(changed):
+        return
+    raise DropError(
+        argument,
+        f"the view changes {' or '.join(map(repr, paths))} of {len(changed)} of {len(ids)} "
+        f"samples, such as {ids[changed[0]].decode()}, but a run is read from what the dataset "
+        "stores. Store what the view shows in a field of its own and pass that field: "
+        f"dataset.set_values('mine', dict(zip(*view.values(['id', '{paths[0]}']))), "
+        "key_field='id')",
     )

@@ -134,7 +134,7 @@ def apply_drop(
     samples._root_dataset.reload()  # others may have written since this session loaded it
     # Before an hour of training, not after it
     key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
-    return _plan(samples, options, progress).apply(key, overwrite, progress)
+    return _plan(samples, options, progress, writes=True).apply(key, overwrite, progress)
 
 
 _SIGNATURE = inspect.signature(apply_drop)
@@ -179,7 +179,9 @@ _PLAN_SIGNATURE = _SIGNATURE.replace(
 plan_drop.__signature__ = _PLAN_SIGNATURE  # type: ignore[attr-defined]
 
 
-def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) -> DropPlan:
+def _plan(
+    samples: foc.SampleCollection, options: DropOptions, progress: Any, *, writes: bool = False
+) -> DropPlan:
     label_field = options.label_field
     if label_field is None:
         besides = [options.pred_field] if options.pred_field else []
@@ -199,6 +201,8 @@ def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) ->
         skip_unlabeled=options.skip_unlabeled,
         progress=progress,
     )
+    if writes:
+        population.check_as_stored(samples, label_field, options.group_by)
     for name in population.values:
         population.check_complete(name, "select" if name == options.select else "rule")
     # Refuse a density that is too small before an hour of training, not after it

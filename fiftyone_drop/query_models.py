@@ -21,7 +21,12 @@ from fiftyone_drop.fields import (
     default_label_field,
     label_path,
 )
-from fiftyone_drop.population import Population, read_outcomes, read_population
+from fiftyone_drop.population import (
+    Population,
+    check_as_stored,
+    read_outcomes,
+    read_population,
+)
 from fiftyone_drop.predictions import Predictions, predict_samples, query_model_source
 from fiftyone_drop.recall import class_counts, class_recalls
 
@@ -93,6 +98,7 @@ def train_query_model(
     if validation is not None:
         validation = check_validation(samples, validation)
     population = read_population(samples, label_field, filepaths=True)
+    population.check_as_stored(samples, label_field)
     recorder = _recorder(population, scores, switches)
     predictions, rows, codes = _train(
         population,
@@ -168,7 +174,11 @@ def _train(
         )
         rows = np.setdiff1d(np.arange(len(population)), predictions.rows)
         return predictions, rows, population.codes[predictions.rows]
-    outcomes = read_outcomes(validation, population.classes, label_field, None, ["filepath"])
+    classes = population.classes
+    outcomes = read_outcomes(validation, classes, label_field, None, ["filepath"])
+    check_as_stored(
+        validation, outcomes.ids, outcomes.codes, classes, label_field, None, argument="validation"
+    )
     predictions = train_and_predict(
         population,
         outcomes,

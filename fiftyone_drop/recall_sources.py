@@ -19,7 +19,7 @@ from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import check_evaluation, read_evaluation
 from fiftyone_drop.fields import check_validation, label_path
 from fiftyone_drop.options import DropOptions
-from fiftyone_drop.population import Population, read_outcomes
+from fiftyone_drop.population import Population, check_as_stored, read_outcomes
 from fiftyone_drop.predictions import Predictions, predict_samples
 from fiftyone_drop.recall import (
     class_counts,
@@ -178,6 +178,16 @@ def _by_model(
         options.label_field,
         options.group_by,
         ["filepath"],
+    )
+    # The predictions are written and evaluated in the dataset
+    check_as_stored(
+        options.validation,
+        outcomes.ids,
+        outcomes.codes,
+        population.classes,
+        options.label_field,
+        options.group_by,
+        argument="validation",
     )
     try:
         models = resolve(options.model, options.validation)

@@ -3,6 +3,7 @@
 import fiftyone as fo
 import pytest
 
+import fiftyone_drop as fod
 from fiftyone_drop import DropError, fields
 
 
@@ -150,3 +151,65 @@ def test_the_remedy_for_a_field_without_a_direction_works(refused, varied):
 
 def test_known_fields_come_in_the_order_they_were_asked_for(varied):
     assert fields.known_fields(varied, ["plain", "nothing", "name"]) == ["plain", "name"]
+
+
+# -- fields with a list per sample, and fields that no class can be in -----------------------------
+
+
+@pytest.fixture
+def boxed(make_dataset, recalls):
+    """Digits with boxes of two labels each, of which the schema says that they are strings."""
+    dataset = make_dataset(100)
+    for sample in dataset.iter_samples(autosave=True):
+        sample["boxes"] = fo.Detections(
+            detections=[
+                fo.Detection(
+                    label=sample.name, bounding_box=[0, 0, 1, 1], confidence=0.5, index=2, hidden=True
+                )
+                for _ in range(2)
+            ]
+        )
+    dataset.add_dynamic_sample_fields()
+    dataset.apply_drop(0.5, rule="proportional", label_field="ground_truth")
+    return dataset
+
+
+IN_LISTS = {
+    "label_field": lambda ds: fod.plan_drop(ds, 0.5, label_field="boxes.detections.label"),
+    "group_by": lambda ds: fod.plan_drop(ds, 0.5, group_by="boxes.detections.label"),
+    "of flags": lambda ds: fod.plan_drop(ds, 0.5, group_by="boxes.detections.hidden"),
+    "of numbers": lambda ds: fod.plan_drop(ds, 0.5, group_by="boxes.detections.index"),
+    "select": lambda ds: fod.plan_drop(ds, 0.5, select="boxes.detections.confidence"),
+    "pred_field": lambda ds: fod.plan_drop(
+        ds, 0.5, validation=ds.limit(9), pred_field="boxes.detections.label"
+    ),
+    "score": lambda ds: fod.drop_view(ds, "drop", score="boxes.detections.confidence"),
+    "in a histogram": lambda ds: fod.score_histogram(ds, "drop", "boxes.detections.confidence"),
+    "scores": lambda ds: fod.compute_scores(ds, "boxes.detections.label"),
+    "model": lambda ds: fod.compute_scores(ds, "name", model="boxes.detections"),
+    "train": lambda ds: fod.train_query_model(ds, "boxes.detections.label"),
+    "recorder": lambda ds: fod.DynamicsRecorder(ds, "boxes.detections.label"),
+    "tags": lambda ds: fod.plan_drop(ds, 0.5, label_field="ground_truth.tags"),
+}
+
+
+@pytest.mark.parametrize("where", IN_LISTS)
+def test_a_list_per_sample_is_no_value(boxed, where):
+    with pytest.raises(DropError, match="list|must be the name of a number field|must hold"):
+        IN_LISTS[where](boxed)
+
+
+def test_fields_in_documents_that_are_no_lists_are_values(boxed):
+    boxed.compute_metadata()
+    assert fields.label_path(boxed, "metadata.mime_type", "label_field") == "metadata.mime_type"
+    assert fields.number_field(boxed, "metadata.width", "select", "") == "metadata.width"
+    assert fields.group_path(boxed, "metadata.height") == "metadata.height"
+
+
+@pytest.mark.parametrize("argument", ["label_field", "group_by", "pred_field"])
+def test_a_path_of_a_file_is_no_class(boxed, argument):
+    options = {"validation": boxed} if argument == "pred_field" else {"rule": "none"}
+    with pytest.raises(DropError, match=f"^{argument}: 'filepath' differs from sample to sample"):
+        fod.plan_drop(
+            boxed, 0.5, **{"label_field": "ground_truth"} | options | {argument: "filepath"}
+        )

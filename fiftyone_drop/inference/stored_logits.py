@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.fields import is_classification
+from fiftyone_drop.fields import is_classification, single_field
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
 from fiftyone_drop.reader import stream
 from fiftyone_drop.scoring import forward_scores
@@ -139,8 +139,7 @@ def stored_logits(
     Raises:
         DropError: if the field holds something else, or there are no classes
     """
-    field = samples.get_field(name)
-    if not is_classification(field):
+    if not is_classification(single_field(samples, name)):
         raise DropError(
             "model",
             f"the field '{name}' must hold Classifications with logits, but holds none; make it "
