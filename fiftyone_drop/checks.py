@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, KeysView, Mapping, Set
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -217,6 +217,21 @@ def texts(argument: str, value: object) -> tuple[str, ...]:
     if isinstance(_plain(value), str):
         raise DropError(argument, f"must be a sequence of names, such as ({str(value)!r},)")
     return tuple(text(argument, item) for item in items(argument, value, "names"))
+
+
+def class_names(argument: str, value: object) -> tuple[str, ...]:
+    """The names of a model's outputs, in their order, as a tuple.
+
+    Raises:
+        DropError: if ``value`` is no sequence of texts, or a set, which has no order
+    """
+    if isinstance(value, Set) and not isinstance(value, KeysView):
+        raise DropError(
+            argument,
+            "must be a sequence of names in the order of the model's outputs, but a "
+            f"{type(value).__name__} has no order; pass a list",
+        )
+    return texts(argument, value)
 
 
 def numbers_in(argument: str, values: object, interval: str) -> list[float]:

@@ -22,6 +22,7 @@ from fiftyone_drop._types import IntArray
 from fiftyone_drop.engine.devices import choose_device
 from fiftyone_drop.engine.images import Square, Transformed
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.image_model import ImageModel
 from fiftyone_drop.inference.source import Source
 from fiftyone_drop.inference.stored_logits import stored_logits
@@ -59,7 +60,7 @@ class Extras:
         """
         return cls(
             None if transform is None else checks.function("transform", transform),
-            None if classes is None else checks.texts("classes", classes),
+            None if classes is None else checks.class_names("classes", classes),
             None if checkpoint is None else checks.path("checkpoint", checkpoint),
             None if device is None else choose_device(device),
         )
@@ -122,15 +123,15 @@ def resolve(model: Any, samples: foc.SampleCollection, extras: Extras = NOTHING)
 def label_codes(
     source: Source, population: Population, label_field: str, *, needed: bool
 ) -> IntArray:
-    """(N,) int, the position of each sample's label in the model's classes.
+    """(N,) int, the position of each sample's label in the model's classes, the first of its name.
 
     Where labels are not needed, those that the model does not know are 0.
 
     Raises:
         DropError: if the model does not know a label that is needed
     """
-    position = {name: i for i, name in reversed(list(enumerate(source.classes)))}
-    unknown = [name for name in population.label_names if name not in position]
+    table = ClassNames(source.classes).positions(population.label_names)
+    unknown = [population.label_names[i] for i in np.flatnonzero(table < 0)]
     if unknown and needed:
         raise DropError(
             "classes",
@@ -138,8 +139,7 @@ def label_codes(
             f"labels in '{label_field}'; its classes are {listing(source.classes)}. Pass "
             "classes=[...], named like the labels and in the order of the logits",
         )
-    table = np.array([position.get(name, 0) for name in population.label_names], dtype=np.int64)
-    return np.asarray(table[population.labels], dtype=np.int64)
+    return np.asarray(np.maximum(table, 0)[population.labels], dtype=np.int64)
 
 
 def _named(name: str, samples: foc.SampleCollection, extras: Extras) -> Source:
@@ -170,7 +170,7 @@ def _module(module: nn.Module, extras: Extras) -> ImageModel:
     classes = extras.need("classes", module, "the names of its outputs, in their order")
     transform = extras.need("transform", module, "from a Pillow image to its input")
     return ImageModel(
-        checks.texts("classes", classes),
+        checks.class_names("classes", classes),
         words,
         module,
         Transformed(transform),
@@ -260,8 +260,8 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
             "samples.apply_model(model, 'predictions', store_logits=True), and pass "
             "model='predictions'",
         )
-    classes = extras.classes or model.classes
-    if not classes:
+    classes = model.classes if extras.classes is None else extras.classes
+    if classes is None or not len(classes):
         raise DropError(
             "classes",
             f"must be given with {name}, which has none (compute_scores takes them; "
@@ -269,7 +269,7 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
         )
     half = model.using_half_precision
     return ImageModel(
-        checks.texts("classes", classes),
+        checks.class_names("classes", classes),
         name,
         model._model,
         Transformed(model.transforms),

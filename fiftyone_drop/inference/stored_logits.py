@@ -16,6 +16,7 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import is_classification, single_field
+from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
 from fiftyone_drop.reader import stream
 from fiftyone_drop.scoring import forward_scores
@@ -64,11 +65,12 @@ class StoredLogits(Source):
         """
         ids, options, switches = request.ids, request.options, request.switches
         there, finite = np.zeros((2, len(ids)), bool)
+        names = ClassNames(self.classes)
         with request.bar(len(ids)) as bar:
             for rows, logits in self._batches(ids):
                 bar.update(len(rows))
-                targets = torch.from_numpy(labels[rows])
                 batch = torch.from_numpy(logits)
+                targets = names.preferred(batch, torch.from_numpy(labels[rows]))
                 scores = forward_scores(list(table), batch, targets, switches=switches)
                 for name, values in scores.items():
                     table[name][rows] = values
@@ -154,7 +156,7 @@ def stored_logits(
             f"dataset.classes['{name}'] = [...]; dataset.save()",
         )
     words = f"the logits stored in '{name}'"
-    return StoredLogits(checks.texts("classes", classes), words, samples, name)
+    return StoredLogits(checks.class_names("classes", classes), words, samples, name)
 
 
 def _array(value: Any) -> Floats:
