@@ -15,6 +15,7 @@ from fiftyone_drop._types import FloatArray
 from fiftyone_drop.checks import flag
 from fiftyone_drop.density import checked_size, floor_size
 from fiftyone_drop.errors import DropError, Warner
+from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.fields import (
     check_collection,
     default_label_field,
@@ -183,6 +184,8 @@ def _plan(
     samples: foc.SampleCollection, options: DropOptions, progress: Any, *, writes: bool = False
 ) -> DropPlan:
     label_field = options.label_field
+    if label_field is None and options.eval_key is not None:
+        label_field = evaluated_labels(samples, options.eval_key)
     if label_field is None:
         besides = [options.pred_field] if options.pred_field else []
         label_field = default_label_field(samples, besides)

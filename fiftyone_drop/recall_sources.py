@@ -119,7 +119,7 @@ def find_recalls(
     if options.trains:
         measured = _by_query_models(options, population, progress)
     elif options.eval_key is not None:
-        measured = _by_evaluation(options, samples, population)
+        measured = _by_evaluation(options, samples, population, warn)
     elif options.pred_field is not None:
         measured = _by_predictions(options, population)
     else:
@@ -140,7 +140,7 @@ def _by_query_models(options: DropOptions, population: Population, progress: Any
 
 
 def _by_evaluation(
-    options: DropOptions, samples: foc.SampleCollection, population: Population
+    options: DropOptions, samples: foc.SampleCollection, population: Population, warn: Warner
 ) -> _Measurement:
     assert options.eval_key is not None
     assert options.label_field is not None
@@ -150,6 +150,7 @@ def _by_evaluation(
         population.classes,
         options.label_field,
         options.group_by,
+        warn,
     )
     return _Measurement(codes, correct, f"evaluation '{options.eval_key}'", ids=ids)
 
