@@ -5,7 +5,7 @@ The shell around :mod:`fiftyone_drop.training`, which knows arrays and files onl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,7 @@ def cross_predict(
     scores: Mapping[str, Mapping[str, Any]] | None = None,
     recorder: DynamicsRecorder | None = None,
     checkpoint_dir: Folder | None = None,
+    readable: bool = False,
 ) -> Predictions:
     """Train query models, and predict every held-out sample with a model that has not seen it.
 
@@ -90,13 +91,20 @@ def cross_predict(
             ``holdout`` only
         checkpoint_dir (None): the folder of an interrupted training's checkpoint; by default in
             the user's cache
+        readable (False): whether all images are known to be readable
 
     Returns:
         the :class:`Predictions`, to be written in the context of their ``checkpoint``
+
+    Raises:
+        DropError: if images cannot be read, all of them at once; or there is one class only
     """
     from fiftyone_drop import training
 
     assert population.filepaths is not None
+    _check_classes(population)
+    if not readable:
+        check_readable(population.ids, population.filepaths, "samples")
     checkpoint = _checkpoint(checkpoint_dir)
     options = options or training.TrainingOptions(seed=seed % 2**32)
     codes, ids, k = population.codes, population.ids, len(population.classes)
@@ -147,10 +155,17 @@ def train_and_predict(
     Returns:
         the :class:`Predictions` on the validation samples, with the model, to be written in the
         context of their ``checkpoint``
+
+    Raises:
+        DropError: as in :func:`cross_predict`; or if there is no validation sample
     """
     from fiftyone_drop import training
 
     assert population.filepaths is not None
+    _check_classes(population)
+    validation.check_some(population.label_names)
+    check_readable(population.ids, population.filepaths, "samples")
+    check_readable(validation.ids, validation.columns[0], "validation")
     checkpoint = _checkpoint(checkpoint_dir)
     with _training(population, None, "holdout", options, progress) as bar:
         model = training.train(
@@ -170,6 +185,37 @@ def train_and_predict(
         progress,
     )
     return replace(predictions, models=[model], checkpoint=checkpoint)
+
+
+def _check_classes(population: Population) -> None:
+    if len(population.label_names) < 2:
+        raise DropError(
+            "label_field",
+            f"all samples have the label {population.label_names[0]!r}, so a query model has "
+            "nothing to tell apart; pass samples of two classes or more, or to apply_drop a rule "
+            "that needs no recalls, such as rule='none'",
+        )
+
+
+def check_readable(ids: Ids, paths: Sequence[str], argument: str) -> None:
+    """Check that images can be read, before hours of work that would end at the first that cannot.
+
+    Args:
+        ids: (N,) S24, sample ids
+        paths: their N image files
+        argument: the argument that named the samples, for errors
+
+    Raises:
+        DropError: if not; it counts and names them
+    """
+    from fiftyone_drop.engine.devices import default_workers
+    from fiftyone_drop.engine.images import MIN_SIZE, Square
+    from fiftyone_drop.engine.reader import find_unreadable
+    from fiftyone_drop.inference.failures import check_all_read
+
+    failures = find_unreadable(paths, Square(MIN_SIZE), default_workers())
+    reasons = {row: error.reason for row, error in failures.items()}
+    check_all_read(ids, paths, reasons, argument)
 
 
 @contextmanager

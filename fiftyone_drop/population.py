@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fiftyone_drop import reader
 from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
-from fiftyone_drop.errors import DropError, Warner
+from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import class_paths
 
 CHOOSING = (
@@ -131,6 +131,19 @@ class Outcomes:
     codes: Codes
     labels: list[Any]
     columns: list[list[Any]]
+
+    def check_some(self, label_names: Sequence[str]) -> None:
+        """Check that there are validation samples of the classes of the target.
+
+        Raises:
+            DropError: if there are none
+        """
+        if not len(self.ids):
+            raise DropError(
+                "validation",
+                f"has no sample of the classes {listing(label_names)}; pass held-out samples of "
+                "these",
+            )
 
 
 def warn_about_splits(samples: foc.SampleCollection, warn: Warner) -> None:

@@ -161,6 +161,7 @@ def _by_predictions(options: DropOptions, population: Population) -> _Measuremen
     outcomes = read_outcomes(
         options.validation, population.classes, options.label_field, options.group_by, [path]
     )
+    outcomes.check_some(population.label_names)
     pairs = zip(outcomes.columns[0], outcomes.labels, strict=True)
     correct = np.array([predicted == label for predicted, label in pairs], dtype=bool)
     words = f"validation view with {options.pred_field}"
@@ -180,6 +181,7 @@ def _by_model(
         options.group_by,
         ["filepath"],
     )
+    outcomes.check_some(population.label_names)
     # The predictions are written and evaluated in the dataset
     check_as_stored(
         options.validation,
