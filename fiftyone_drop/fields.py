@@ -13,6 +13,8 @@ import fiftyone.core.collections as foc
 from fiftyone_drop import checks, run_lookup
 from fiftyone_drop.errors import DropError
 
+BRAIN = ("mistakenness", "hardness", "uniqueness", "representativeness")
+"""Methods of FiftyOne Brain whose high values are kept first."""
 NUMBER_FIELDS = (fo.FloatField, fo.IntField)
 
 
@@ -39,7 +41,7 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
             "view.clone(), whose samples are images",
         )
     if not collection:
-        raise DropError(argument, "the target view is empty; pass a view that holds samples")
+        raise DropError(argument, "the view is empty; pass one that holds samples")
     return collection
 
 
@@ -138,10 +140,12 @@ def default_label_field(samples: foc.SampleCollection, besides: Iterable[str] = 
         raise DropError(
             "label_field", f"several fields hold class labels, pass one of {candidates}"
         )
+    known = [name for name in _classification_fields(samples) if name in predictions]
+    besides_them = f" besides the predictions {known}" if known else ""
     raise DropError(
         "label_field",
-        "there is no Classification field besides predictions; pass the name of a string field "
-        f"that holds class labels, such as {_string_fields(samples)}",
+        f"there is no Classification field{besides_them}; pass the name of a string field that "
+        f"holds class labels, such as {_string_fields(samples)}",
     )
 
 
@@ -217,8 +221,7 @@ def number_fields(samples: foc.SampleCollection) -> list[str]:
 
 def score_fields(samples: foc.SampleCollection) -> list[str]:
     """The number fields that say which end is kept first."""
-    schema = samples.get_field_schema(ftype=NUMBER_FIELDS)
-    return [name for name, field in schema.items() if first_end(field)]
+    return [name for name in number_fields(samples) if first_end_of(samples, name)]
 
 
 def first_end(field: fo.Field) -> str | None:
@@ -227,6 +230,19 @@ def first_end(field: fo.Field) -> str | None:
     # Scores such as k_center have no hard end, but an end that is kept first
     first = info.get("hard") or info.get("kept_first")
     return first if first in ("high", "low") else None
+
+
+def first_end_of(samples: foc.SampleCollection, name: str) -> str | None:
+    """:func:`first_end` of a number field, which may be one that FiftyOne Brain has computed."""
+    first = first_end(samples.get_field(name))
+    if first is None:
+        dataset = samples._root_dataset
+        for method in BRAIN:
+            for brain_key in dataset.list_brain_runs(type=method):
+                config = dataset.get_brain_info(brain_key).config
+                if getattr(config, f"{method}_field", None) == name:
+                    return "high"
+    return first
 
 
 def highest_first(samples: foc.SampleCollection, select: str, keep: str) -> bool:
@@ -246,7 +262,7 @@ def highest_first(samples: foc.SampleCollection, select: str, keep: str) -> bool
         "select",
         "pass 'random', or compute scores with fiftyone_drop.compute_scores(...)",
     )
-    first = first_end(samples.get_field(select))
+    first = first_end_of(samples, select)
     if first is None:
         raise DropError(
             "select",

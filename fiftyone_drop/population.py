@@ -98,9 +98,10 @@ class Population:
         if len(missing):
             raise DropError(
                 argument,
-                f"{len(missing)} of {len(self)} samples have no value in '{name}', such as "
+                f"{len(missing)} of {len(self)} samples have no value in '{name}', or NaN, such as "
                 f"{self.ids[missing[0]].decode()!r}; compute the scores of these samples, or leave "
-                f"them out of the target view with .exists('{name}')",
+                f"them out of the target view with .match(F('{name}') >= float('-inf')), "
+                "where F is fiftyone.ViewField",
             )
 
     def check_as_stored(
@@ -198,7 +199,7 @@ def read_population(
     group_by: str | None = None,
     values_of: Sequence[str] = (),
     filepaths: bool = False,
-    skip_unlabeled: bool = False,
+    skip_unlabeled: bool | None = False,
     progress: Any = None,
 ) -> Population:
     """Read the samples of a collection.
@@ -210,7 +211,7 @@ def read_population(
         values_of (()): number fields to read along
         filepaths (False): whether to read the paths of the images
         skip_unlabeled (False): whether to leave out samples without a label (or value of
-            ``group_by``) rather than to raise an error
+            ``group_by``) rather than to raise an error; None where the caller's user cannot say
         progress (None): as everywhere in FiftyOne; collections that are read in less than about a
             second show none
 
@@ -245,7 +246,7 @@ def read_population(
         filepaths=files if filepaths else None,
         values={name: np.array(numbers) for name, numbers in values.items()},
     )
-    return _without_unlabeled(population, label_field, group_by, skip_unlabeled)
+    return _without_unlabeled(population, paths, skip_unlabeled)
 
 
 def _assemble(ids: Ids, encoded: list[tuple[Codes, tuple[str, ...]]]) -> Population:
@@ -264,21 +265,23 @@ def _assemble(ids: Ids, encoded: list[tuple[Codes, tuple[str, ...]]]) -> Populat
 
 
 def _without_unlabeled(
-    population: Population, label_field: str, group_by: str | None, skip: bool
+    population: Population, paths: Sequence[str], skip: bool | None
 ) -> Population:
     unlabeled = np.flatnonzero(population.codes < 0)
     if not len(unlabeled):
         return population
     if not skip:
-        what = f"label in '{label_field}'" + (f" or value in '{group_by}'" if group_by else "")
+        what = f"label in '{paths[0]}'" + "".join(f" or value in '{p}'" for p in paths[1:])
+        remedy = f"pass samples{''.join(f'.exists({path!r})' for path in paths)}"
+        if skip is not None:
+            remedy = "leave them out of the run with skip_unlabeled=True"
         raise DropError(
-            "skip_unlabeled",
-            f"{len(unlabeled)} of {len(population)} samples have no {what}, such "
-            f"as {population.ids[unlabeled[0]].decode()}; label them, or leave them out of the run "
-            "with skip_unlabeled=True",
+            "label_field" if skip is None else "skip_unlabeled",
+            f"{len(unlabeled)} of {len(population)} samples have no {what}, such as "
+            f"{population.ids[unlabeled[0]].decode()}; label them, or {remedy}",
         )
     if len(unlabeled) == len(population):
-        raise DropError("label_field", f"no sample of the target has a label in '{label_field}'")
+        raise DropError("label_field", f"no sample of the target has a label in '{paths[0]}'")
     return population.select(population.codes >= 0)
 
 

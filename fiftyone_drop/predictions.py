@@ -50,14 +50,20 @@ class Predictions:
     models: list[QueryModel] = field(default_factory=list)
     checkpoint: AbstractContextManager[object] = field(default_factory=nullcontext)
 
-    def field_values(self, marks: Mapping[str, Any] | None = None) -> FieldValues:
-        """As the values of a Classification field, with more for its ``info``."""
+    def field_values(self, as_text: bool, marks: Mapping[str, Any] | None = None) -> FieldValues:
+        """As the values of a field.
+
+        Args:
+            as_text: as strings, without confidences, where the labels are strings. FiftyOne's
+                exports take the only Classification field of a dataset for its labels
+            marks (None): more for the ``info`` of the field
+        """
         return FieldValues(
-            fo.Classification,
+            fo.StringField if as_text else fo.Classification,
             self.labels,
             f"Predictions of {self.source}",
             {"source": self.source, **(marks or {})},
-            self.confidences,
+            None if as_text else self.confidences,
         )
 
 

@@ -51,7 +51,8 @@ def train_query_model(
     """Train a query model, and evaluate it on samples it has not seen.
 
     Writes its predictions on these samples as ``<key>_pred`` and, where labels are Classifications,
-    evaluates them as ``<key>_eval``, fit for ``apply_drop(eval_key=...)``.
+    evaluates them as ``<key>_eval``, fit for ``apply_drop(eval_key=...)``. Where labels are
+    strings, predictions are strings too.
 
     An interrupted training goes on where it stopped when the same call is made again.
 
@@ -95,9 +96,15 @@ def train_query_model(
     # FiftyOne evaluates Classification fields only, not strings
     evaluates = label_path(samples, label_field, "label_field") != label_field
     pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
+    if label_field.split(".")[0] in (pred_field, eval_key):
+        raise DropError(
+            "key",
+            f"'{label_field}' holds the labels and would be replaced by predictions; pass another "
+            "key",
+        )
     if validation is not None:
         validation = check_validation(samples, validation)
-    population = read_population(samples, label_field, filepaths=True)
+    population = read_population(samples, label_field, filepaths=True, skip_unlabeled=None)
     population.check_as_stored(samples, label_field)
     recorder = _recorder(population, scores, switches)
     predictions, rows, codes = _train(
@@ -228,7 +235,7 @@ def _write(
                 store.write_fields(
                     dataset,
                     predictions.ids,
-                    {pred_field: predictions.field_values()},
+                    {pred_field: predictions.field_values(not evaluates)},
                     progress=False,
                 )
                 if evaluates:

@@ -134,7 +134,7 @@ def _write_predictions(
     dataset: fo.Dataset, key: str, config: DropConfig, predictions: Predictions
 ) -> None:
     outputs = config.outputs
-    values = predictions.field_values(outputs.marks(key))
+    values = predictions.field_values(outputs.eval_key is None, outputs.marks(key))
     store.write_fields(dataset, predictions.ids, {str(outputs.pred_field): values}, progress=False)
     if outputs.eval_key is not None:
         evaluate(dataset, config, outputs)

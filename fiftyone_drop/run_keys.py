@@ -87,7 +87,7 @@ def check_independent(
         DropError: if one does: the samples that are returned would not be those that were pruned
     """
     for argument, name in uses:
-        if name in (key, *config.fields):
+        if name.split(".")[0] in (key, *config.fields):
             remedy = "choose another key"
             if argument == "eval_key":
                 remedy = f"pass recalls=load_drop(dataset, '{key}').recalls, or {remedy}"

@@ -108,7 +108,7 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
 
     @property
     def recalls_eval_key(self) -> str | None:
-        """The evaluation that has the outcomes of the recalls, the run's own or another; or None."""
+        """The evaluation that has the outcomes behind the recalls, or None."""
         return self.asked.get("eval_key") or self.written_eval_key
 
     @property

@@ -28,9 +28,10 @@ class ClassNames:
         self._same = torch.tensor([self._first[name] for name in names], dtype=torch.int64)
         self.repeated = len(self._first) < len(names)
 
-    def positions(self, labels: Iterable[object]) -> IntArray:
+    def positions(self, labels: Iterable[str | None]) -> IntArray:
         """The first output of each of N labels, (N,) int; -1 where there is none."""
-        return np.array([self._first.get(label, -1) for label in labels], dtype=np.int64)  # type: ignore[call-overload]
+        found = [-1 if label is None else self._first.get(label, -1) for label in labels]
+        return np.array(found, dtype=np.int64)
 
     def preferred(self, logits: Tensor, positions: Tensor) -> Tensor:
         """Of the outputs that have the same name, the one with the largest logit.

@@ -49,7 +49,7 @@ class ImageModel(Source):
     gives = frozenset({"logits", "features", "model", "embeddings"})
 
     def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:
-        """The logits of images, batch by batch. All must be readable; the error names all others."""
+        """The logits of images, batch by batch. An error names all that cannot be read."""
         scorer = Scorer(self, {})
         pin = scorer.device.type == "cuda"
         reader = ImageReader(paths, [self.read], workers=default_workers(), pin=pin)

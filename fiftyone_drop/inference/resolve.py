@@ -150,7 +150,16 @@ def _named(name: str, samples: foc.SampleCollection, extras: Extras) -> Source:
     if name in foz.list_zoo_models():
         # Loaded where it will run: FiftyOne's models do not move
         options = {} if extras.device is None else {"device": str(extras.device)}
-        return _fiftyone_model(foz.load_zoo_model(name, **options), name, extras)
+        try:
+            model = foz.load_zoo_model(name, **options)
+        except Exception as error:  # of a network, a full disk, or a package that is missing
+            raise DropError(
+                "model",
+                f"{name!r} could not be loaded from FiftyOne's zoo ({type(error).__name__}: "
+                f"{error}); download it where there is a network, with "
+                f"fiftyone.zoo.download_zoo_model({name!r})",
+            ) from error
+        return _fiftyone_model(model, name, extras)
     if name in torchvision.models.list_models(module=torchvision.models):
         raise DropError(
             "checkpoint",
