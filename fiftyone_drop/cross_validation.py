@@ -5,7 +5,7 @@ The shell around :mod:`fiftyone_drop.training`, which knows arrays and files onl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -116,7 +116,7 @@ def cross_predict(
         words = f"a query model on a hold-out of {holdout:g}"
     collector = Collector(population.labels, population.label_names, scores)
     divided_by = "folds" if holdout is None else "holdout"
-    with _training(population, fold_of, divided_by, options, progress) as bar:
+    with _training(population, fold_of, divided_by, options, progress) as count:
         models = training.cross_validate(
             population.filepaths,
             population.labels.astype(np.int64),
@@ -124,7 +124,7 @@ def cross_predict(
             fold_of,
             options,
             on_logits=collector.add,
-            progress=bar.update,
+            progress=count,
             recorder=recorder,
             checkpoint_dir=checkpoint,
             keep_models=keep_models,
@@ -167,13 +167,13 @@ def train_and_predict(
     check_readable(population.ids, population.filepaths, "samples")
     check_readable(validation.ids, validation.columns[0], "validation")
     checkpoint = _checkpoint(checkpoint_dir)
-    with _training(population, None, "holdout", options, progress) as bar:
+    with _training(population, None, "holdout", options, progress) as count:
         model = training.train(
             population.filepaths,
             population.labels.astype(np.int64),
             population.label_names,
             options,
-            progress=bar.update,
+            progress=count,
             recorder=recorder,
             checkpoint_dir=checkpoint,
         )
@@ -225,8 +225,8 @@ def _training(
     divided_by: str,
     options: TrainingOptions,
     progress: Any,
-) -> Iterator[fou.ProgressBar]:
-    """Log the size of a training, and open its progress bar.
+) -> Iterator[Callable[[int], None]]:
+    """Log the size of a training and, after its first steps, how long it takes; open its bar.
 
     Args:
         population: the samples, with filepaths
@@ -234,6 +234,9 @@ def _training(
         divided_by: the argument that the folds follow from
         options: how to train
         progress: as everywhere in FiftyOne
+
+    Yields:
+        a function to be called with the number of images that are done since its last call
 
     Raises:
         DropError: if the training fails. Users typed ``samples`` and ``divided_by``, so its errors
@@ -245,10 +248,17 @@ def _training(
     typed = {"paths": "samples", "fold_of": divided_by}
     k = len(population.label_names)
     try:
-        cost = training.training_cost(population.filepaths, fold_of, options, num_classes=k)
+        paths = population.filepaths
+        cost = training.training_cost(paths, fold_of, options, num_classes=k, measure=False)
         logger.info("Training %s", cost)
+        pace = training.Pace(cost.total_images, lambda words: logger.info("Training: %s", words))
         with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
-            yield bar
+
+            def count(images: int) -> None:
+                bar.update(images)
+                pace(images)
+
+            yield count
     except DropError as error:
         if error.argument not in typed:
             raise

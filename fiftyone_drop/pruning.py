@@ -25,6 +25,7 @@ from fiftyone_drop.fields import (
     number_field,
 )
 from fiftyone_drop.options import RANDOM, DropOptions
+from fiftyone_drop.overshoot import overshoot_warning
 from fiftyone_drop.plan import DropPlan, decide
 from fiftyone_drop.population import Population, read_population, warn_about_splits
 from fiftyone_drop.recall import SHRINKAGE, Smoothing
@@ -215,6 +216,9 @@ def _plan(
     if options.needs_recalls:
         recalls = find_recalls(options, samples, population, warn, progress)
     keep_at, table = decide(options, population, high, recalls, columns)
+    too_far = overshoot_warning(table)
+    if too_far:
+        warn(too_far)
     return DropPlan(
         samples,
         table,

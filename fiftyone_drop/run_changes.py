@@ -24,7 +24,7 @@ from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import label_path
 from fiftyone_drop.predictions import Predictions
-from fiftyone_drop.run_keys import Uses, check_key, serialized
+from fiftyone_drop.run_keys import Uses, abandoned_fields, check_key, serialized
 from fiftyone_drop.run_lookup import check_dataset, find_configs, load_order
 from fiftyone_drop.run_outputs import Outputs, check_deletable, key_of_successor
 from fiftyone_drop.run_recovery import (
@@ -104,6 +104,7 @@ def write_run(
             token=token,
             quotas=None if table.weights is not None else table.quotas.tolist(),
         )
+        store.delete_fields(dataset, abandoned_fields(dataset, key))
         try:
             _registered_on(samples).register_run(staged_key, config)
             if predictions is not None:

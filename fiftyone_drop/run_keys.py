@@ -16,6 +16,7 @@ from fiftyone_drop.run_lookup import find_configs
 from fiftyone_drop.run_outputs import (
     Outputs,
     key_of_successor,
+    left_behind,
     own_fields,
     owns_evaluation,
 )
@@ -62,8 +63,9 @@ def _check_names_free(dataset: fo.Dataset, key: str, existing: DropConfig | None
     own = own_fields(dataset, existing.outputs) if existing else []
     new = Outputs.of(key, None)
     staged = Outputs.of(key_of_successor(key), None).fields if existing else []
+    free = {*own, *abandoned_fields(dataset, key)}
     for field in known_fields(dataset, new.fields + staged):
-        if field not in own:
+        if field not in free:
             raise DropError(
                 "key",
                 f"the field '{field}' exists and belongs to no drop run '{key}'; choose another "
@@ -76,6 +78,12 @@ def _check_names_free(dataset: fo.Dataset, key: str, existing: DropConfig | None
         raise DropError("key", f"the evaluation run '{eval_key}' exists; choose another key")
     views, token = (existing.views, existing.token) if existing else ([], None)
     check_views_free(dataset, new.views, views, token)
+
+
+def abandoned_fields(dataset: fo.Dataset, key: str) -> list[str]:
+    """The fields of a key that a run has left which is not in this dataset."""
+    tokens = {str(config.token) for config in find_configs(dataset).values()}
+    return left_behind(dataset, Outputs.of(key, None).fields, tokens)
 
 
 def check_independent(

@@ -12,6 +12,8 @@ from fiftyone_drop import ClassTable, DropError
 from fiftyone_drop.accuracies import Accuracy, Change
 from fiftyone_drop.findings import about_changes, about_quotas, about_recalls
 
+pytestmark = pytest.mark.filterwarnings("ignore:the quotas may go too far")
+
 
 def test_it_names_the_smallest_class_that_is_kept(odd_dataset):
     odd_dataset.apply_drop(density=0.5, **PROPORTIONAL)
