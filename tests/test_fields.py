@@ -1,6 +1,7 @@
 """Which fields hold labels, groups and scores, and which end of a score is kept first."""
 
 import fiftyone as fo
+import numpy as np
 import pytest
 
 import fiftyone_drop as fod
@@ -213,3 +214,65 @@ def test_a_path_of_a_file_is_no_class(boxed, argument):
         fod.plan_drop(
             boxed, 0.5, **{"label_field": "ground_truth"} | options | {argument: "filepath"}
         )
+
+
+# -- labels that are none, and fields of others -----------------------------------------------------
+
+
+@pytest.mark.parametrize("nothing", [None, "no label"])
+def test_samples_without_a_label_are_named_with_advice_that_helps(make_dataset, nothing):
+    dataset = make_dataset(30)
+    empty = None if nothing is None else fo.Classification(label=None)
+    dataset.limit(2).set_values("ground_truth", [empty, empty])
+    first = dataset.first().id
+    for call in (fod.compute_scores, fod.train_query_model, fod.DynamicsRecorder):
+        with pytest.raises(DropError, match=f"^label_field: 2 of 30 .* {first}") as caught:
+            call(dataset, "ground_truth")
+        assert "skip_unlabeled" not in caught.value.message
+        remedy = caught.value.message.split("pass samples")[1]
+        assert len(eval("dataset" + remedy, {"dataset": dataset})) == 28
+    with pytest.raises(DropError, match="skip_unlabeled=True"):
+        dataset.apply_drop(0.5, rule="none")
+
+
+def test_scores_of_fiftyone_brain_have_known_ends(make_dataset, recalls):
+    fob = pytest.importorskip("fiftyone.brain", reason="fiftyone-brain is not installed")
+    dataset = make_dataset(60)
+    logits = np.random.default_rng(0).normal(size=(60, 10))
+    names = sorted(set(dataset.values("name")))
+    dataset.set_values(
+        "predictions",
+        [fo.Classification(label=names[row.argmax() % len(names)], logits=row) for row in logits],
+    )
+    embeddings = np.random.default_rng(1).normal(size=(60, 4))
+    fob.compute_mistakenness(dataset, "predictions", "ground_truth", progress=False)
+    fob.compute_hardness(dataset, "predictions", hardness_field="how_hard", progress=False)
+    fob.compute_uniqueness(dataset, embeddings=embeddings, progress=False)
+    fob.compute_representativeness(dataset, embeddings=embeddings, progress=False)
+    known = ["mistakenness", "how_hard", "uniqueness", "representativeness"]
+    assert set(fields.score_fields(dataset)) == set(known)
+    for name in known:
+        kept = dataset.apply_drop(
+            0.5, label_field="ground_truth", rule="none", select=name, overwrite=True
+        )
+        assert sorted(kept.values(name)) == sorted(dataset.values(name))[30:]
+    dataset.set_values("plain", [1.0] * 60)
+    assert fields.first_end_of(dataset, "plain") is None
+
+
+def test_where_there_is_no_classification_no_predictions_are_blamed(dataset, predict):
+    predict(dataset, "predictions", eval_key="val")
+    dataset.delete_sample_field("ground_truth")
+    with pytest.raises(DropError, match=r"no Classification field besides the predictions \['pred"):
+        fields.default_label_field(dataset)
+    dataset.delete_sample_field("predictions")
+    with pytest.raises(DropError, match="there is no Classification field; pass the name of a str"):
+        fields.default_label_field(dataset)
+
+
+@pytest.mark.parametrize("ways", [{}, {"pred_field": "name"}, {"model": "name"}])
+def test_the_argument_that_was_typed_is_blamed(dataset, ways):
+    with pytest.raises(DropError, match="^validation: "):
+        fod.plan_drop(dataset, 0.5, validation="x", **ways)
+    with pytest.raises(DropError, match="^validation: "):
+        fod.train_query_model(dataset, validation="x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,6 +254,8 @@ def _weights(path: Path) -> dict[str, Any]:
 
 def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
     """The module, transforms and classes of a FiftyOne model, where it is made of these."""
+    if _is_transformer(model):
+        return _transformer(model, name, extras)
     plain = (
         isinstance(model, fout.TorchImageModel)
         and type(model)._forward_pass is fout.TorchImageModel._forward_pass
@@ -264,8 +267,8 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
     if not plain:
         raise DropError(
             "model",
-            f"of FiftyOne's models, image classifiers in PyTorch can be scored here, and "
-            f"{name} is no such model. If it has logits, store them: "
+            f"of FiftyOne's models, those can be scored here that are image classifiers in "
+            f"PyTorch behind one transform, and {name} does more. If it has logits, store them: "
             "samples.apply_model(model, 'predictions', store_logits=True), and pass "
             "model='predictions'",
         )
@@ -283,6 +286,38 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
         model._model,
         Transformed(model.transforms),
         prepare=torch.Tensor.half if half else None,
+        device=extras.device,
+    )
+
+
+def _is_transformer(model: fom.Model) -> bool:
+    """Whether a FiftyOne model is one of Hugging Face's image classifiers."""
+    wrappers = sys.modules.get("fiftyone.utils.transformers")  # it imports transformers
+    return wrappers is not None and isinstance(
+        model, wrappers.FiftyOneTransformerForImageClassification
+    )
+
+
+@dataclass(frozen=True)
+class _PixelValues:
+    """What an image processor of Hugging Face makes of one image."""
+
+    processor: Callable[[Any], Any]
+
+    def __call__(self, image: Any) -> torch.Tensor:
+        pixels: torch.Tensor = self.processor(image)["pixel_values"][0]
+        return pixels
+
+
+def _transformer(model: Any, name: str, extras: Extras) -> ImageModel:
+    module = model._model
+    names = module.config.id2label
+    classes = extras.classes or model.classes or [names[i] for i in range(len(names))]
+    return ImageModel(
+        checks.class_names("classes", classes),
+        name,
+        module,
+        Transformed(_PixelValues(model.transforms)),
         device=extras.device,
     )
 
