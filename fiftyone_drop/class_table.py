@@ -225,10 +225,10 @@ class ClassTable:
         }
         if self.recalls is not None:
             columns["recall"] = [f"{r:.3f}" for r in self.recalls]
-        if self.observed is not None and self.recalls is not None:
-            # A recall that smoothing has moved need not lie in the interval of the observed one
-            if not np.allclose(self.recalls, self.observed, 0, 5e-4):
-                columns["observed"] = ["-" if np.isnan(r) else f"{r:.3f}" for r in self.observed]
+        observed = self.observed
+        # A recall that smoothing has moved need not lie in the interval of the observed one
+        if observed is not None and not np.allclose(self.recalls, observed, 0, 5e-4):  # type: ignore[arg-type]
+            columns["observed"] = ["-" if np.isnan(r) else f"{r:.3f}" for r in observed]
         if self.intervals is not None and self.support is not None:
             columns["95 % interval"] = [f"{low:.3f} to {high:.3f}" for low, high in self.intervals]
             columns["measured on"] = [f"{n:,}" for n in self.support]

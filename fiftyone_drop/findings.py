@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -124,9 +126,11 @@ def about_labels(dataset: fo.Dataset, key: str, config: DropConfig) -> Iterator[
     for names, is_suspect, words in signs:
         if not names:
             continue
-        scored = kept & F.any([F(name).is_number() for name in names])
+        scored = kept & functools.reduce(operator.or_, [F(name).is_number() for name in names])
         # A missing value is below every number
-        suspect = F.any([F(name).is_number() & is_suspect(name) for name in names])
+        suspect = functools.reduce(
+            operator.or_, [F(name).is_number() & is_suspect(name) for name in names]
+        )
         counts = dict(count_groups(dataset, scored, [suspect.to_mongo()]))
         wrong, total = counts.get(True, 0), sum(counts.values())
         where = " or ".join(f"'{name}'" for name in names)

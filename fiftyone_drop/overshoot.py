@@ -16,6 +16,7 @@ from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.class_table import ClassTable
 
 LEAST_RISE = 0.002  # of the worst risk: less is no reason to warn
+LEAST_RISE_OF_MANY = 0.02  # with three classes or more, where the errors go is a guess
 LEAST_RISK = 1e-6
 MOST_CLASSES = 1_000  # all pairs of more would take seconds
 
@@ -59,7 +60,8 @@ def risks_after(sizes: IntArray, recalls: FloatArray, kept: IntArray) -> FloatAr
         after = np.where((discriminant > 0) & learnt, after, all_second)
     result = ndtr(-after)
     np.fill_diagonal(result, 0)
-    return np.minimum(result.sum(axis=1), 1)
+    sums: FloatArray = np.minimum(result.sum(axis=1), 1)
+    return sums
 
 
 def overshoot_warning(table: ClassTable) -> str | None:
@@ -71,9 +73,10 @@ def overshoot_warning(table: ClassTable) -> str | None:
         return None  # a model predicts labels, and not cells; emptied classes are said elsewhere
     before = 1 - table.recalls
     after = risks_after(table.sizes, table.recalls, table.quotas)
-    if float(after.max() - before.max()) <= LEAST_RISE:
-        return None
     worst, then = int(before.argmax()), int(after.argmax())
+    least = LEAST_RISE if k == 2 else LEAST_RISE_OF_MANY
+    if then == worst or after[then] - before[worst] <= least:
+        return None
     return (
         f"the quotas may go too far: the worst recall, {1 - before[worst]:.2f} of "
         f"{table.names[worst]!r}, would become about {1 - after[then]:.2f}, of "

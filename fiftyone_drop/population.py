@@ -377,9 +377,7 @@ def check_as_stored(
         _refuse_changed(ids, same, [name], argument)
 
 
-def _refuse_changed(
-    ids: Ids, same: NDArray[np.bool_], paths: Sequence[str], argument: str
-) -> None:
+def _refuse_changed(ids: Ids, same: NDArray[np.bool_], paths: Sequence[str], argument: str) -> None:
     changed = np.flatnonzero(~same)
     if not len(changed):
         return

@@ -216,8 +216,7 @@ def _plan(
     if options.needs_recalls:
         recalls = find_recalls(options, samples, population, warn, progress)
     keep_at, table = decide(options, population, high, recalls, columns)
-    too_far = overshoot_warning(table)
-    if too_far:
+    if "recalls" in options.the_rule.needs and (too_far := overshoot_warning(table)):
         warn(too_far)
     return DropPlan(
         samples,

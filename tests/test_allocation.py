@@ -164,8 +164,14 @@ def test_ties_break_as_apply_drop_breaks_them(make_dataset, grouped):
     dataset.set_values("parity", [groups[i // 13 % 4] for i in range(260)])
     options = {"label_field": "name", "group_by": "parity" if grouped else None}
     for density in (0.11, 0.33, 0.57, 0.83):
-        plan = fod.plan_drop(dataset, density, rule="proportional", min_per_class=0, **options,
-                             allow_empty_classes=True)
+        plan = fod.plan_drop(
+            dataset,
+            density,
+            rule="proportional",
+            min_per_class=0,
+            **options,
+            allow_empty_classes=True,
+        )
         sizes = plan.table.by_class("sizes")
         shuffled = dict(sorted(sizes.items(), key=lambda item: str(item[0])[::-1]))
         found = fod.allocate(shuffled, density=density, rule="proportional")

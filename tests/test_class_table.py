@@ -1,8 +1,8 @@
 """The class table: moves to any density without the samples, survives JSON, prints."""
 
 import dataclasses
-from dataclasses import replace
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest

@@ -215,7 +215,7 @@ def spoiled(dataset, tmp_path):
 def test_all_images_that_cannot_be_read_are_named_at_once_and_before_the_training(dataset, spoiled):
     ids = spoiled(3, 100, 299)
     for call in (dataset.apply_drop, lambda density: fod.train_query_model(dataset)):
-        with pytest.raises(DropError, match="^samples: 3 of 300 images cannot be read") as caught:
+        with pytest.raises(DropError, match=r"^samples: 3 of 300 images cannot be read") as caught:
             call(0.5)
         assert all(one in caught.value.message for one in ids)
         with pytest.raises(AssertionError, match="has begun"):
@@ -225,7 +225,7 @@ def test_all_images_that_cannot_be_read_are_named_at_once_and_before_the_trainin
 @pytest.mark.usefixtures("no_training")
 def test_so_are_those_of_validation_samples(dataset, spoiled):
     ids = spoiled(200, 250)
-    with pytest.raises(DropError, match="^validation: 2 of 100 images cannot be read") as caught:
+    with pytest.raises(DropError, match=r"^validation: 2 of 100 images cannot be read") as caught:
         fod.train_query_model(dataset[:200], validation=dataset[200:])
     assert all(one in caught.value.message for one in ids)
 
@@ -233,7 +233,7 @@ def test_so_are_those_of_validation_samples(dataset, spoiled):
 def test_a_model_names_all_images_that_it_cannot_read(dataset, spoiled):
     ids = spoiled(200, 250, 299)
     options = {"validation": dataset[200:], "model": own(network())}
-    with pytest.raises(DropError, match="^validation: 3 of 100 images cannot be read") as caught:
+    with pytest.raises(DropError, match=r"^validation: 3 of 100 images cannot be read") as caught:
         fod.plan_drop(dataset[:200], 0.5, **options)
     assert all(one in caught.value.message for one in ids)
 
@@ -243,10 +243,10 @@ def test_validation_without_a_class_of_the_target_is_refused_before_the_training
     named = dataset.match({"name": "zero"})
     others = dataset.match({"name": "one"})
     target = dataset.match({"name": {"$in": ["zero", "two"]}})
-    with pytest.raises(DropError, match="^validation: has no sample of the classes 'two', 'zero'"):
+    with pytest.raises(DropError, match=r"^validation: has no sample of the classes 'two', 'zero'"):
         fod.train_query_model(target, validation=others)
     for source in ({"model": own(network())}, {"pred_field": "name"}):
-        with pytest.raises(DropError, match="^validation: has no sample of the classes"):
+        with pytest.raises(DropError, match=r"^validation: has no sample of the classes"):
             fod.plan_drop(target, 0.5, label_field="name", validation=others, **source)
     with pytest.raises(AssertionError, match="has begun"):
         fod.train_query_model(target, validation=named)
@@ -262,6 +262,6 @@ def test_one_class_is_refused_before_the_training_with_a_way(dataset):
         lambda: fod.train_query_model(ones, validation=ones),
         lambda: fod.compute_scores(ones),
     ):
-        with pytest.raises(DropError, match="^label_field: all samples have the label 'one'"):
+        with pytest.raises(DropError, match=r"^label_field: all samples have the label 'one'"):
             call()
     assert len(ones.apply_drop(0.5, rule="none")) == fod.kept_size(len(ones), 0.5)

@@ -142,7 +142,9 @@ def test_a_report_of_corrected_labels_counts_them_as_they_are(corrected, recalls
     assert "are others than those that the evaluation 'val' compared" in str(report)
 
 
-@pytest.mark.filterwarnings("ignore:the class recalls", "ignore:300 of 300 samples")
+@pytest.mark.filterwarnings(
+    "ignore:the class recalls", "ignore:300 of 300 samples", "ignore:the quotas may go too far"
+)
 @pytest.mark.parametrize("new_objects", [False, True])
 def test_outcomes_of_which_not_all_is_known_are_refused_when_labels_have_changed(
     dataset, new_objects

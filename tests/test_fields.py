@@ -165,7 +165,11 @@ def boxed(make_dataset, recalls):
         sample["boxes"] = fo.Detections(
             detections=[
                 fo.Detection(
-                    label=sample.name, bounding_box=[0, 0, 1, 1], confidence=0.5, index=2, hidden=True
+                    label=sample.name,
+                    bounding_box=[0, 0, 1, 1],
+                    confidence=0.5,
+                    index=2,
+                    hidden=True,
                 )
                 for _ in range(2)
             ]
@@ -196,7 +200,7 @@ IN_LISTS = {
 
 @pytest.mark.parametrize("where", IN_LISTS)
 def test_a_list_per_sample_is_no_value(boxed, where):
-    with pytest.raises(DropError, match="[lL]ist|must be the name of a number field|must hold"):
+    with pytest.raises(DropError, match=r"[lL]ist|must be the name of a number field|must hold"):
         IN_LISTS[where](boxed)
 
 
@@ -210,13 +214,13 @@ def test_fields_in_documents_that_are_no_lists_are_values(boxed):
 @pytest.mark.parametrize("argument", ["label_field", "group_by", "pred_field"])
 def test_a_path_of_a_file_is_no_class(boxed, argument):
     options = {"validation": boxed} if argument == "pred_field" else {"rule": "none"}
-    with pytest.raises(DropError, match=f"^{argument}: 'filepath' differs from sample to sample"):
+    with pytest.raises(DropError, match=rf"^{argument}: 'filepath' differs from sample to sample"):
         fod.plan_drop(
             boxed, 0.5, **{"label_field": "ground_truth"} | options | {argument: "filepath"}
         )
 
 
-# -- labels that are none, and fields of others -----------------------------------------------------
+# -- labels that are none, and fields of others --------------------------------------------------
 
 
 @pytest.mark.parametrize("nothing", [None, "no label"])
@@ -226,7 +230,7 @@ def test_samples_without_a_label_are_named_with_advice_that_helps(make_dataset, 
     dataset.limit(2).set_values("ground_truth", [empty, empty])
     first = dataset.first().id
     for call in (fod.compute_scores, fod.train_query_model, fod.DynamicsRecorder):
-        with pytest.raises(DropError, match=f"^label_field: 2 of 30 .* {first}") as caught:
+        with pytest.raises(DropError, match=rf"^label_field: 2 of 30 .* {first}") as caught:
             call(dataset, "ground_truth")
         assert "skip_unlabeled" not in caught.value.message
         remedy = caught.value.message.split("pass samples")[1]
@@ -272,7 +276,7 @@ def test_where_there_is_no_classification_no_predictions_are_blamed(dataset, pre
 
 @pytest.mark.parametrize("ways", [{}, {"pred_field": "name"}, {"model": "name"}])
 def test_the_argument_that_was_typed_is_blamed(dataset, ways):
-    with pytest.raises(DropError, match="^validation: "):
+    with pytest.raises(DropError, match=r"^validation: "):
         fod.plan_drop(dataset, 0.5, validation="x", **ways)
-    with pytest.raises(DropError, match="^validation: "):
+    with pytest.raises(DropError, match=r"^validation: "):
         fod.train_query_model(dataset, validation="x")

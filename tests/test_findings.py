@@ -174,7 +174,7 @@ def test_equally_many_samples_of_other_evaluations_are_known_to_be_others(two_cl
     first.set_values("late", [fo.Classification(label="cat")] * 100)
     first.evaluate_classifications("late", "ground_truth", eval_key="late_eval", progress=False)
     report = fod.report(dataset, "drop", eval_key="late_eval")
-    level, text = said(report, "different samples, 100 and 100 (0 of them in both)")
+    level, _ = said(report, "different samples, 100 and 100 (0 of them in both)")
     assert level == "warning"
 
 
@@ -185,7 +185,7 @@ def test_the_evaluation_that_the_recalls_come_from_is_no_news(two_classes):
     dataset[:100].apply_drop(density=0.5, eval_key="val")
     dataset[:100].apply_drop(density=0.5, key="own", label_field="ground_truth")
     for key, eval_key in (("drop", "val"), ("own", "own_eval")):
-        with pytest.raises(DropError, match="eval_key: the recalls of the run .* come from"):
+        with pytest.raises(DropError, match=r"eval_key: the recalls of the run .* come from"):
             fod.report(dataset, key, eval_key=eval_key)
 
 
@@ -198,7 +198,7 @@ def test_a_run_without_its_order_says_so_and_nothing_of_its_samples(two_classes)
     dataset[:100].apply_drop(density=0.5, eval_key="val")
     dataset.delete_sample_field("drop_keep_at")
     for report in (fod.report(dataset, "drop"), fod.report(dataset, "drop", eval_key="final")):
-        level, text = said(report, "'drop_keep_at' of the run was deleted")
+        level, _ = said(report, "'drop_keep_at' of the run was deleted")
         assert level == "warning"
         assert "AUM" not in str(report)
         assert "0 of 0" not in str(report)

@@ -12,7 +12,7 @@ from fiftyone_drop.overshoot import overshoot_warning, risks_after
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "paper"))
 
-from theory import DENSITIES, PRIORS, RATIOS, SEPARATIONS, Setting, prune  # noqa: E402
+from theory import DENSITIES, PRIORS, RATIOS, SEPARATIONS, Setting, prune
 
 
 def table_of(sizes, recalls, density):
@@ -24,7 +24,7 @@ def table_of(sizes, recalls, density):
 
 @pytest.fixture(scope="module")
 def some_of_the_map():
-    """Every ninth or so of the settings in which both classes are learnt, and what becomes of it."""
+    """Every ninth of the settings in which both classes are learnt, and what becomes of it."""
     settings = [
         (Setting(separation, float(ratio), float(prior)), density)
         for separation in SEPARATIONS

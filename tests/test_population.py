@@ -183,7 +183,7 @@ def test_a_mapped_label_is_read_as_the_view_shows_it(dataset):
 
 # -- views that change what the dataset stores ----------------------------------------------------
 
-MERGED = {name: "small" for name in ("zero", "one", "two", "three", "four")}
+MERGED = dict.fromkeys(("zero", "one", "two", "three", "four"), "small")
 SHOWN = {
     "map_labels": lambda ds: ds.map_labels("ground_truth", MERGED),
     "set_field": lambda ds: ds.set_field("ground_truth.label", F("label").upper()),
@@ -270,7 +270,7 @@ def test_dynamic_groups_patches_and_frames_are_refused_with_a_way(scored):
 @pytest.mark.usefixtures("few_steps")
 def test_query_models_are_not_evaluated_on_labels_that_only_a_view_has(scored):
     view = scored.map_labels("ground_truth", MERGED)
-    with pytest.raises(DropError, match="samples: the view changes 'ground_truth.label'"):
+    with pytest.raises(DropError, match=r"samples: the view changes 'ground_truth.label'"):
         fod.train_query_model(view, "ground_truth", epochs=1)
     shown = scored[150:].set_field("name", "one")
     for call in (

@@ -1,5 +1,6 @@
 """The main path: ``dataset.apply_drop`` on real images, and what it leaves in the dataset."""
 
+import contextlib
 import logging
 
 import fiftyone as fo
@@ -98,6 +99,7 @@ def test_pruning_all_splits_at_once_warns_and_shows_the_call(dataset, recalls):
     assert len(dataset.match_tags("train").apply_drop(0.5, recalls=recalls, key="train")) == 100
 
 
+@pytest.mark.filterwarnings("ignore:the quotas may go too far")
 def test_labels_of_any_text_work(make_dataset):
     dataset = make_dataset(60)
     names = ["a b", "c.d", "$e", "😀", "<b>x</b>", "x" * 300]
@@ -185,23 +187,20 @@ def test_the_one_line_call_trains_predicts_evaluates_and_prunes(dataset, caplog,
 
 
 @pytest.mark.usefixtures("few_steps")
-@pytest.mark.filterwarnings("ignore:the class recalls")
+@pytest.mark.filterwarnings("ignore:the class recalls", "ignore:.*also in the target view")
 def test_predictions_of_string_labels_are_not_exported_as_the_labels(dataset, tmp_path):
     dataset.delete_sample_field("ground_truth")
     view = dataset.apply_drop(0.5, label_field="name", holdout=0.5)
     assert isinstance(dataset.get_field("drop_pred"), fo.StringField)
     assert set(dataset.exists("drop_pred").distinct("drop_pred")) <= set(dataset.distinct("name"))
     tree = fo.types.ImageClassificationDirectoryTree
-    try:
+    with contextlib.suppress(ValueError):  # there is no field to export
         view.export(export_dir=str(tmp_path), dataset_type=tree, progress=False)
-    except ValueError:
-        pass  # there is no field to export
     labelled = [path.parent.name for path in tmp_path.rglob("*.png")]
     assert not set(labelled) & set(dataset.distinct("name"))
     # They are as good as others as predictions
-    plan = fod.plan_drop(
-        view, 0.5, label_field="name", validation=dataset.exists("drop_pred"), pred_field="drop_pred"
-    )
+    given = {"validation": dataset.exists("drop_pred"), "pred_field": "drop_pred"}
+    plan = fod.plan_drop(dataset, 0.5, label_field="name", **given)
     known = fod.load_drop(dataset, "drop")
     np.testing.assert_array_equal(plan.table.correct, known.table.correct)
     fod.delete_drop(dataset, "drop")
@@ -247,6 +246,6 @@ def test_no_run_is_pruned_by_the_run_that_it_replaces(dataset):
             dataset.apply_drop(0.5, key="drop", overwrite=True, **options)
         assert caught.value.argument == name.split()[0].removesuffix("s")
     assert fod.load_drop(dataset, "drop").config.token == before
+    dataset.clone_sample_field("ground_truth", "query_pred")
     with pytest.raises(fod.DropError, match="key: 'query_pred' holds the labels"):
-        dataset.clone_sample_field("ground_truth", "query_pred")
         fod.train_query_model(dataset, "query_pred", overwrite=True)

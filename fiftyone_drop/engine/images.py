@@ -154,7 +154,8 @@ def _upright(image: Image.Image) -> Image.Image:
     ``ImageOps.exif_transpose`` writes the metadata anew, and fails where a value has an odd type.
     """
     try:
-        turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+        orientation: Any = image.getexif().get(ExifTags.Base.Orientation)
+        turn = UPRIGHT.get(orientation)
     except Exception:  # of damaged metadata Pillow raises anything
         return image
     return image if turn is None else image.transpose(turn)

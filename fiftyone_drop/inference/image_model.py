@@ -16,7 +16,6 @@ from fiftyone_drop.engine.devices import default_workers
 from fiftyone_drop.engine.fingerprints import file_states
 from fiftyone_drop.engine.images import Read, UnreadableImageError
 from fiftyone_drop.engine.reader import ImageReader, positions
-from fiftyone_drop.errors import DropError
 from fiftyone_drop.inference.failures import (
     check_all_read,
     describe_failures,

@@ -30,9 +30,7 @@ def of_run(run: Any) -> Json:
     if table.recalls is not None:
         columns["recall"] = table.recalls.tolist()
     if table.observed is not None:
-        columns["recall_observed"] = [
-            None if math.isnan(r) else r for r in table.observed.tolist()
-        ]
+        columns["recall_observed"] = [None if math.isnan(r) else r for r in table.observed.tolist()]
     if table.intervals is not None:
         columns["recall_low"], columns["recall_high"] = table.intervals.T.tolist()
         columns["measured_on"] = table.support.tolist()

@@ -119,7 +119,7 @@ def test_a_zoo_model_that_cannot_be_downloaded_is_the_models_fault(small, score,
     monkeypatch.setattr(foz, "list_zoo_models", lambda: ["far-away-torch"])
     monkeypatch.setattr(foz, "load_zoo_model", offline)
     bare = {"classes": None, "transform": None}
-    with pytest.raises(DropError, match="^model: 'far-away-torch' could not be loaded .*no route"):
+    with pytest.raises(DropError, match=r"^model: 'far-away-torch' could not be loaded .*no route"):
         score(small, ["el2n"], "far-away-torch", **bare)
-    with pytest.raises(DropError, match="^model: 'far-away-torch' could not be loaded"):
+    with pytest.raises(DropError, match=r"^model: 'far-away-torch' could not be loaded"):
         fod.plan_drop(small[:30], 0.5, validation=small[30:], model="far-away-torch")
