@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
+from fiftyone.core.expressions import ViewExpression
 
 from fiftyone_drop.accuracies import MOST_CHANGES, Accuracy, Change, Measured, are_apart
 from fiftyone_drop.class_table import ClassTable
@@ -114,7 +115,7 @@ def about_labels(dataset: fo.Dataset, key: str, config: DropConfig) -> Iterator[
         if brain.label_field == config.label_field and dataset.has_field(brain.mistakenness_field):
             mistaken.append(brain.mistakenness_field)
     low, high = f"below {AUM_SUSPECT:g}", f"above {MISTAKEN_SUSPECT:g}"
-    signs = (
+    signs: tuple[tuple[list[str], Callable[[str], ViewExpression], str], ...] = (
         (aum, lambda name: F(name) < AUM_SUSPECT, f"an AUM {low}: in training the model"),
         (
             mistaken,

@@ -95,6 +95,9 @@ def test_hugging_faces_classifiers_are_scored_as_fiftyone_wraps_them(small, scor
     )
     module = transformers.ViTForImageClassification(config).eval()
     processor = transformers.ViTImageProcessor(size={"height": 16, "width": 16})
+    with torch.no_grad():
+        for parameter in module.parameters():  # GraNd warns of untrained models
+            parameter += 0.1 * torch.randn_like(parameter)
     module.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     model = fouh.FiftyOneTransformerForImageClassification(
