@@ -1,6 +1,8 @@
 """FiftyOne -> arrays: the labels of a collection as ids and integer codes, read once.
 
-This is the one place where rows get ids, and where class names become codes.
+This is the one place where rows get ids, and where class names become codes. What a view shows is
+compared with what the dataset stores here too, by the same reading: so the module is longer than
+others.
 """
 
 from __future__ import annotations

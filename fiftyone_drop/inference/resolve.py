@@ -1,4 +1,7 @@
-"""From ``model=`` to sources of logits."""
+"""From ``model=`` to sources of logits.
+
+Each kind of model has a function, so the module is longer than others.
+"""
 
 from __future__ import annotations
 
