@@ -85,8 +85,8 @@ def apply_drop(
         samples: a :class:`fiftyone.core.dataset.Dataset` or
             :class:`fiftyone.core.view.DatasetView` of images, the target view
         density: the fraction of samples that is KEPT, in (0, 1]
-        label_field (None): a Classification or string field; by default the only Classification
-            field that is not a known prediction
+        label_field (None): a Classification or string field; by default the one that ``eval_key``
+            compares with, or the only Classification field that is not a known prediction
         key ("drop"): the run key, a valid field name
         eval_key (None): an evaluation run (``evaluate_classifications``) to take recalls from
         recalls (None): a mapping from class, or with ``group_by`` from (class, value), to recall
