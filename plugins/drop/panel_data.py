@@ -51,12 +51,17 @@ def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:
     try:
         precheck.check_run(dataset, key)
         tables = _run(dataset.name, key, version(dataset, key))
+        measured_by = fod.load_drop(dataset, key).config.recalls_eval_key
     except fod.DropError as error:
         return {"title": "This run cannot be shown", "text": str(error)}
     return {
         "run": tables,
         "scores": precheck.score_fields(dataset),
-        "evaluations": list(precheck.evaluations(dataset, tables["label_field"])),
+        "evaluations": [
+            name
+            for name in precheck.evaluations(dataset, tables["label_field"])
+            if name != measured_by
+        ],
     }
 
 
