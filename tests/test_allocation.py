@@ -174,5 +174,5 @@ def test_ties_break_as_apply_drop_breaks_them(make_dataset, grouped):
         )
         sizes = plan.table.by_class("sizes")
         shuffled = dict(sorted(sizes.items(), key=lambda item: str(item[0])[::-1]))
-        found = fod.allocate(shuffled, density=density, rule="proportional")
+        found = fod.allocate(shuffled, None, density, rule="proportional")
         assert dict(zip(found.classes, found.quotas.tolist(), strict=True)) == plan.quotas

@@ -246,7 +246,10 @@ def test_scores_of_fiftyone_brain_have_known_ends(make_dataset, recalls):
     names = sorted(set(dataset.values("name")))
     dataset.set_values(
         "predictions",
-        [fo.Classification(label=names[row.argmax() % len(names)], logits=row) for row in logits],
+        [
+            fo.Classification(label=names[row.argmax() % len(names)], confidence=0.7, logits=row)
+            for row in logits
+        ],
     )
     embeddings = np.random.default_rng(1).normal(size=(60, 4))
     fob.compute_mistakenness(dataset, "predictions", "ground_truth", progress=False)
