@@ -237,11 +237,10 @@ def first_end_of(samples: foc.SampleCollection, name: str) -> str | None:
     first = first_end(samples.get_field(name))
     if first is None:
         dataset = samples._root_dataset
-        for method in BRAIN:
-            for brain_key in dataset.list_brain_runs(type=method):
-                config = dataset.get_brain_info(brain_key).config
-                if getattr(config, f"{method}_field", None) == name:
-                    return "high"
+        for brain_key in dataset.list_brain_runs():  # hardness says that it is mistakenness
+            config = dataset.get_brain_info(brain_key).config
+            if name in [getattr(config, f"{method}_field", None) for method in BRAIN]:
+                return "high"
     return first
 
 

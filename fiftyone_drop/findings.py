@@ -112,8 +112,9 @@ def about_labels(dataset: fo.Dataset, key: str, config: DropConfig) -> Iterator[
     mistaken = []
     for brain_key in dataset.list_brain_runs(type="mistakenness"):
         brain = dataset.get_brain_info(brain_key).config
-        if brain.label_field == config.label_field and dataset.has_field(brain.mistakenness_field):
-            mistaken.append(brain.mistakenness_field)
+        name = getattr(brain, "mistakenness_field", None)  # hardness is of this type too
+        if name and brain.label_field == config.label_field and dataset.has_field(name):
+            mistaken.append(name)
     low, high = f"below {AUM_SUSPECT:g}", f"above {MISTAKEN_SUSPECT:g}"
     signs: tuple[tuple[list[str], Callable[[str], ViewExpression], str], ...] = (
         (aum, lambda name: F(name) < AUM_SUSPECT, f"an AUM {low}: in training the model"),
