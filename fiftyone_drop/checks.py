@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, KeysView, Mapping, Set
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -230,7 +230,7 @@ def class_list(argument: str, value: object) -> tuple[str, ...]:
     Raises:
         DropError: if ``value`` is no sequence of texts, is empty, or has no order
     """
-    if isinstance(value, set | frozenset):
+    if isinstance(value, Set) and not isinstance(value, KeysView):
         raise DropError(
             argument,
             f"must be in the order of the model's outputs, but got a set, which has no order "

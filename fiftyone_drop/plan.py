@@ -106,8 +106,12 @@ class DropPlan:
             the kept samples: the target view and a match
 
         Raises:
-            DropError: if the key is invalid or taken
+            DropError: if the key is invalid or taken, or the target view shows other labels, groups
+                or scores than the dataset stores
         """
+        assert self.options.label_field is not None
+        label_field, group_by = self.options.label_field, self.options.group_by
+        self.population.check_as_stored(self.samples, label_field, group_by)
         with self.predictions.checkpoint if self.predictions else nullcontext():
             config = write_run(
                 self.samples,

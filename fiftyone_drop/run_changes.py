@@ -24,7 +24,7 @@ from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import label_path
 from fiftyone_drop.predictions import Predictions
-from fiftyone_drop.run_keys import Uses, check_key, serialized
+from fiftyone_drop.run_keys import Uses, abandoned_fields, check_key, serialized
 from fiftyone_drop.run_lookup import check_dataset, find_configs, load_order
 from fiftyone_drop.run_outputs import Outputs, check_deletable, key_of_successor
 from fiftyone_drop.run_recovery import (
@@ -109,6 +109,7 @@ def write_run(
             if table.weights is not None and size == table.size
             else table.quotas.tolist(),
         )
+        store.delete_fields(dataset, abandoned_fields(dataset, key))
         try:
             registered_on.register_run(staged_key, config)
             if predictions is not None:
@@ -140,7 +141,7 @@ def _write_predictions(
     dataset: fo.Dataset, key: str, config: DropConfig, predictions: Predictions
 ) -> None:
     outputs = config.outputs
-    values = predictions.field_values(outputs.marks(key))
+    values = predictions.field_values(outputs.eval_key is None, outputs.marks(key))
     store.write_fields(dataset, predictions.ids, {str(outputs.pred_field): values}, progress=False)
     if outputs.eval_key is not None:
         evaluate(dataset, config, outputs)

@@ -16,6 +16,7 @@ from fiftyone_drop.run_lookup import find_configs
 from fiftyone_drop.run_outputs import (
     Outputs,
     key_of_successor,
+    left_behind,
     own_fields,
     owns_evaluation,
 )
@@ -71,11 +72,12 @@ def _check_names_free(dataset: fo.Dataset, key: str, runs: Sequence[DropConfig])
     own = [run.outputs for run in runs]
     own += [Outputs.of(key, run.token) for run in runs if run.token is not None]
     evaluations = {outputs.eval_key for outputs in own if owns_evaluation(dataset, outputs)}
-    fields = {name for outputs in own for name in own_fields(dataset, outputs)}
+    free = {name for outputs in own for name in own_fields(dataset, outputs)} | evaluations
+    free |= set(abandoned_fields(dataset, key))
     new = Outputs.of(key, None)
     staged = Outputs.of(key_of_successor(key), None).fields if runs else []
     for field in known_fields(dataset, new.fields + staged):
-        if field not in fields | evaluations:
+        if field not in free:
             raise DropError(
                 "key",
                 f"the field '{field}' exists and belongs to no drop run '{key}'; choose another "
@@ -83,6 +85,12 @@ def _check_names_free(dataset: fo.Dataset, key: str, runs: Sequence[DropConfig])
             )
     if dataset.has_evaluation(new.eval_key) and new.eval_key not in evaluations:
         raise DropError("key", f"the evaluation run '{new.eval_key}' exists; choose another key")
+
+
+def abandoned_fields(dataset: fo.Dataset, key: str) -> list[str]:
+    """The fields of a key that a run has left which is not in this dataset."""
+    tokens = {str(config.token) for config in find_configs(dataset).values()}
+    return left_behind(dataset, Outputs.of(key, None).fields, tokens)
 
 
 def check_independent(
@@ -94,7 +102,7 @@ def check_independent(
         DropError: if one does: the samples that are returned would not be those that were pruned
     """
     for argument, name in uses:
-        if name in (key, *config.fields):
+        if name.split(".")[0] in (key, *config.fields):
             remedy = "choose another key"
             if argument == "eval_key":
                 remedy = f"pass recalls=load_drop(dataset, '{key}').recalls, or {remedy}"

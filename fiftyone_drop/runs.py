@@ -112,6 +112,11 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
         return self.found["recalls_from"]  # type: ignore[no-any-return]
 
     @property
+    def recalls_eval_key(self) -> str | None:
+        """The evaluation that has the outcomes behind the recalls, or None."""
+        return self.asked.get("eval_key") or self.written_eval_key
+
+    @property
     def warnings(self) -> list[str]:
         """The warnings of the call that made the run."""
         return list(self.found["warnings"])

@@ -4,6 +4,7 @@ import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
 
+import fiftyone_drop as fod
 from fiftyone_drop import DropError, load_drop
 from fiftyone_drop.run_keys import check_key
 
@@ -145,3 +146,20 @@ def test_an_argument_that_rests_on_the_run_to_be_replaced(dataset, recalls, argu
     with pytest.raises(DropError, match="that would be replaced") as caught:
         dataset.apply_drop(0.5, key="drop", overwrite=True, **arguments)
     assert caught.value.argument == argument
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.filterwarnings("ignore:the class recalls")
+def test_a_clone_of_a_view_has_fields_of_a_run_and_no_run_so_that_the_key_is_free(dataset):
+    view = dataset.apply_drop(0.5, label_field="ground_truth", holdout=0.5)
+    clone = view.clone()
+    try:
+        assert clone.has_field("drop_keep_at")
+        assert clone.has_field("drop_eval")
+        kept = clone[:100].apply_drop(0.5, label_field="ground_truth", rule="proportional")
+        assert len(fod.drop_view(clone, "drop", 1.0)) == 100  # nothing of the old order is left
+        assert len(kept) == 50
+        assert not clone.has_field("drop_pred")
+    finally:
+        clone.delete()
+    assert len(fod.drop_view(dataset, "drop")) == 150

@@ -50,7 +50,8 @@ def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:
         return {"title": title, "text": text}
     try:
         precheck.check_run(dataset, key)
-        changes = fod.load_drop(dataset, key).changes
+        run = fod.load_drop(dataset, key)
+        changes, measured_by = run.changes, run.config.recalls_eval_key
         tables = _run(dataset.name, key, version(dataset, key), changes)
     except fod.DropError as error:
         return {"title": "This run cannot be shown", "text": str(error)}
@@ -58,7 +59,11 @@ def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:
         "run": tables,
         "changes": changes and changes[:1].upper() + changes[1:],
         "scores": precheck.score_fields(dataset),
-        "evaluations": list(precheck.evaluations(dataset, tables["label_field"])),
+        "evaluations": [
+            name
+            for name in precheck.evaluations(dataset, tables["label_field"])
+            if name != measured_by
+        ],
     }
 
 
