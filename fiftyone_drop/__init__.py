@@ -16,6 +16,7 @@
 - difficulty scores: ``compute_scores``, ``import_scores``, ``DynamicsRecorder``, and its
   callbacks in ``fiftyone_drop.integrations``
 - query models: ``train_query_model``
+- after the training: ``class_offsets``, for the logits of the model
 - your own rules and scores: ``register_rule``, ``register_score``
 - numbers without samples: ``allocate``, ``kept_size``, ``suggested_epochs``
 

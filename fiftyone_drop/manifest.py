@@ -62,7 +62,7 @@ def save_manifest(
     _check_free(target, overwrite)
     root, config = dataset._root_dataset, results.config
     table = results.decided_table
-    snapshot = load_snapshot(root, config.token)
+    snapshot = load_snapshot(config.token)
     in_run = part_view(root, config, 1.0, "all")
     label_field = config.label_field if snapshot is None else None
     members = read_members(

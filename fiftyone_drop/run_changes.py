@@ -115,7 +115,7 @@ def write_run(
             if predictions is not None:
                 _write_predictions(dataset, key, config, predictions)
             fields = _field_values(key, config, keep_at)
-            save_snapshot(dataset, token, decided_on)
+            save_snapshot(token, decided_on)
             store.write_fields(dataset, decided_on.ids, fields, progress)
             results = DropResults(dataset, config, staged_key, class_table=table.to_dict())
             dataset.save_run_results(staged_key, results, cache=False)

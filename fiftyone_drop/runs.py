@@ -198,7 +198,7 @@ class Drop(focr.Run):  # type: ignore[misc]
     def cleanup(self, samples: Any, key: str) -> None:
         """Remove what the run wrote (``dataset.delete_run`` calls this)."""
         delete_outputs(samples._root_dataset, self.config.outputs)
-        delete_snapshot(samples._root_dataset, self.config.token)
+        delete_snapshot(self.config.token)
 
 
 class DropResults(focr.RunResults):  # type: ignore[misc]
