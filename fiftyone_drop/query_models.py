@@ -1,6 +1,7 @@
 """``train_query_model``: a query model of FiftyOne samples, with its recalls and scores.
 
-The module is longer than others: the training, the scores recorded in it and what is written are one call.
+The module is longer than others: a training, the scores recorded in it and what is written are
+one call.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Snapshots lie in a collection of their own under the token of their run, which a clone of the
 dataset shares. (FiftyOne's execution store would go with the dataset, but its server sends every
-document of it to the App.) Those whose run is nowhere any more, as after ``dataset.delete()``, go when the next
-one is saved. Loading a run does not read its snapshot.
+document of it to the App.) Those whose run is nowhere any more, as after ``dataset.delete()``, go
+when the next one is saved. Loading a run does not read its snapshot.
 """
 
 from __future__ import annotations
