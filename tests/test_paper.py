@@ -5,9 +5,11 @@ On coloured squares instead of photos: what is tested is the machinery, not the 
 
 import io
 import json
+import multiprocessing
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -53,12 +55,12 @@ def archive(tmp_path_factory):
     return path
 
 
-def arguments(archive, folder, *more, per_class=20):
+def arguments(archive, folder, *more, per_class=20, epochs=3):
     given = {
         "--archive": archive,
         "--cache": folder / "cache",
         "--results": folder,
-        "--epochs": 3,
+        "--epochs": epochs,
         "--per-class": per_class,
         "--device": "cpu",
         "--jobs": 1,
@@ -108,6 +110,19 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_accuracies(archive,
     capsys.readouterr()
     run.main(arguments(archive, killed, *methods))
     assert capsys.readouterr().out.startswith("0 of 5 tasks")
+
+
+@pytest.mark.slow
+def test_several_jobs_that_are_out_of_time_are_dropped_and_leave_no_process(
+    archive, tmp_path, capsys
+):
+    begun = time.monotonic()
+    more = ("--jobs", 2, "--brief", "--minutes", 0.2, "--methods", "full", "random")
+    run.main(arguments(archive, tmp_path, *map(str, more), epochs=100_000))
+    assert time.monotonic() - begun < 60
+    assert "out of time: dropped balanced/full/1/0, " in capsys.readouterr().out
+    assert multiprocessing.active_children() == []
+    assert [r["task"][:4] for r in records(tmp_path)] == ["run "]
 
 
 @pytest.mark.slow
