@@ -106,7 +106,9 @@ class Difference:
         """Whether it is above a bound."""
         if self.mean <= bound:
             return "**fails**"
-        return "holds" if self.mean - self.half > bound else "holds on average, within noise"
+        if self.n == 1:
+            return "one seed says so"
+        return "holds" if self.mean - self.half > bound else "within noise"
 
 
 @dataclass

@@ -82,7 +82,7 @@ def plot_trade_off(results: Results, path: Path) -> None:
     words = "quarters of the tuned offsets", "log-prior offsets, then tuned ones"
     for axis, text in zip(axes, words, strict=True):
         axis.plot([], [], "o-", color="grey", markersize=4, linewidth=1.2, label=f"with {text}")
-        axis.legend(fontsize=8, loc="lower left")
+        axis.legend(fontsize=8, loc="lower left" if axis is axes[0] else "upper left")
     figure.suptitle("CIFAR-10, half of the data: up and to the right is better", fontsize=11)
     save(figure, path)
 
@@ -146,7 +146,9 @@ def plot_classes(results: Results, density: float, path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--pages", type=Path, nargs="+", default=[PAGE, DETAILS, ROOT / "README.md"])
+    parser.add_argument(
+        "--pages", type=Path, nargs="+", default=[PAGE, DETAILS, ROOT / "README.md"]
+    )
     args = parser.parse_args(arguments)
     images = args.pages[0].parent / "images"
     for preset in PRESETS:

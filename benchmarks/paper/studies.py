@@ -15,9 +15,9 @@ from typing import Any
 
 from groups import summarise
 from places import DETAILS, RESULTS
-from tables import table
 from scipy.special import ndtr
 from smoothing import TITLES, chosen
+from tables import table
 
 
 def read(name: str) -> list[dict[str, Any]]:
