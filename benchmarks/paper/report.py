@@ -82,7 +82,7 @@ def plot_trade_off(results: Results, path: Path) -> None:
     words = "quarters of the tuned offsets", "log-prior offsets, then tuned ones"
     for axis, text in zip(axes, words, strict=True):
         axis.plot([], [], "o-", color="grey", markersize=4, linewidth=1.2, label=f"with {text}")
-        axis.legend(fontsize=8, loc="lower left" if axis is axes[0] else "upper left")
+        axis.legend(fontsize=8, loc="lower left" if axis is axes[0] else "lower right")
     figure.suptitle("CIFAR-10, half of the data: up and to the right is better", fontsize=11)
     save(figure, path)
 
