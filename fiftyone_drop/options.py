@@ -115,6 +115,8 @@ class DropOptions:
         """Argument and name of each field, evaluation and run that the pruning reads."""
         names = ("label_field", "group_by", "select", "pred_field", "eval_key")
         used = [(name, getattr(self, name)) for name in names]
+        models = self.model if isinstance(self.model, list | tuple) else [self.model]
+        used += [("model", name) for name in models if isinstance(name, str)]
         rule = self.the_rule
         used += [("rule", name) for name in rule.of_kind("mean") + rule.of_kind("kept")]
         return [(argument, name) for argument, name in used if name not in (None, RANDOM)]

@@ -23,6 +23,7 @@ from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.recall_sources import Recalls
 from fiftyone_drop.rules import class_weights
 from fiftyone_drop.run_changes import write_run
+from fiftyone_drop.snapshot import Snapshot
 from fiftyone_drop.views import in_part
 
 
@@ -105,8 +106,12 @@ class DropPlan:
             the kept samples: the target view and a match
 
         Raises:
-            DropError: if the key is invalid or taken
+            DropError: if the key is invalid or taken, or the target view shows other labels, groups
+                or scores than the dataset stores
         """
+        assert self.options.label_field is not None
+        label_field, group_by = self.options.label_field, self.options.group_by
+        self.population.check_as_stored(self.samples, label_field, group_by)
         with self.predictions.checkpoint if self.predictions else nullcontext():
             config = write_run(
                 self.samples,
@@ -119,14 +124,21 @@ class DropPlan:
                     "label_field": self.options.label_field,
                     "recalls_from": self.recalls_from,
                     "warnings": list(self.warnings),
+                    **self.population.dataset_state,
                 },
                 table=self.table,
-                ids=self.population.ids,
+                decided_on=self._snapshot(),
                 keep_at=self.keep_at,
                 predictions=self.predictions,
                 progress=progress,
             )
         return kept_samples(self.samples, config.keep_at_field, self.density)
+
+    def _snapshot(self) -> Snapshot:
+        scores = None
+        if self.options.select != RANDOM:
+            scores = self.population.values[self.options.select]
+        return Snapshot(self.population.ids, self.population.codes, scores)
 
     def __str__(self) -> str:
         rule = self.options.the_rule

@@ -1,24 +1,37 @@
 """FiftyOne -> arrays: the labels of a collection as ids and integer codes, read once.
 
-This is the one place where rows get ids, and where class names become codes.
+This is the one place where rows get ids, and where class names become codes. What a view shows is
+compared with what the dataset stores here too, by the same reading: so the module is longer than
+others.
 """
 
 from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop import reader
 from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
-from fiftyone_drop.errors import DropError, Warner
+from fiftyone_drop.dataset_state import state_of
+from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import class_paths
+from fiftyone_drop.members import stream_members
+
+CHOOSING = (
+    *(fo.Match, fo.MatchTags, fo.MatchLabels, fo.Exists, fo.Select, fo.Exclude, fo.SelectBy),
+    *(fo.ExcludeBy, fo.Limit, fo.Skip, fo.Take, fo.Shuffle, fo.SortBy, fo.SelectFields),
+    fo.ExcludeFields,
+)
+"""Stages that choose and sort samples, and leave their values as they are."""
 
 SPLIT_TAGS = {
     "train": {"train", "training"},
@@ -39,6 +52,7 @@ class Population:
         classes: the K classes in sorted order: the labels or, with ``group_by``, the cells
         filepaths: N paths, if they were asked for
         values: number field -> (N,) float, NaN where a sample has no value
+        dataset_state: what a record says of the dataset: see :mod:`fiftyone_drop.dataset_state`
     """
 
     ids: Ids
@@ -48,6 +62,7 @@ class Population:
     classes: tuple[ClassName, ...]
     filepaths: list[str] | None = None
     values: dict[str, FloatArray] = field(default_factory=dict)
+    dataset_state: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -89,10 +104,19 @@ class Population:
         if len(missing):
             raise DropError(
                 argument,
-                f"{len(missing)} of {len(self)} samples have no value in '{name}', such as "
+                f"{len(missing)} of {len(self)} samples have no value in '{name}', or NaN, such as "
                 f"{self.ids[missing[0]].decode()!r}; compute the scores of these samples, or leave "
-                f"them out of the target view with .exists('{name}')",
+                f"them out of the target view with .match(F('{name}') >= float('-inf')), "
+                "where F is fiftyone.ViewField",
             )
+
+    def check_as_stored(
+        self, samples: foc.SampleCollection, label_field: str, group_by: str | None = None
+    ) -> None:
+        """:func:`check_as_stored` for the samples that were read from a target view."""
+        check_as_stored(
+            samples, self.ids, self.codes, self.classes, label_field, group_by, self.values
+        )
 
     def means(self, name: str) -> FloatArray:
         """The mean of a number field in each class, (K,) float."""
@@ -114,6 +138,19 @@ class Outcomes:
     codes: Codes
     labels: list[Any]
     columns: list[list[Any]]
+
+    def check_some(self, label_names: Sequence[str]) -> None:
+        """Check that there are validation samples of the classes of the target.
+
+        Raises:
+            DropError: if there are none
+        """
+        if not len(self.ids):
+            raise DropError(
+                "validation",
+                f"has no sample of the classes {listing(label_names)}; pass held-out samples of "
+                "these",
+            )
 
 
 def warn_about_splits(samples: foc.SampleCollection, warn: Warner) -> None:
@@ -168,7 +205,7 @@ def read_population(
     group_by: str | None = None,
     values_of: Sequence[str] = (),
     filepaths: bool = False,
-    skip_unlabeled: bool = False,
+    skip_unlabeled: bool | None = False,
     progress: Any = None,
 ) -> Population:
     """Read the samples of a collection.
@@ -180,7 +217,7 @@ def read_population(
         values_of (()): number fields to read along
         filepaths (False): whether to read the paths of the images
         skip_unlabeled (False): whether to leave out samples without a label (or value of
-            ``group_by``) rather than to raise an error
+            ``group_by``) rather than to raise an error; None where the caller's user cannot say
         progress (None): as everywhere in FiftyOne; collections that are read in less than about a
             second show none
 
@@ -191,6 +228,7 @@ def read_population(
         DropError: if a field is unfit, or samples have no label
     """
     paths = class_paths(samples, label_field, group_by)
+    dataset_state = state_of(samples._root_dataset)  # before any sample is read
     encoders = [_Encoder() for _ in paths]
     values = {name: array("d") for name in values_of}
     all_ids: list[Ids] = []
@@ -214,8 +252,9 @@ def read_population(
         population,
         filepaths=files if filepaths else None,
         values={name: np.array(numbers) for name, numbers in values.items()},
+        dataset_state=dataset_state,
     )
-    return _without_unlabeled(population, label_field, group_by, skip_unlabeled)
+    return _without_unlabeled(population, paths, skip_unlabeled)
 
 
 def _assemble(ids: Ids, encoded: list[tuple[Codes, tuple[str, ...]]]) -> Population:
@@ -234,21 +273,23 @@ def _assemble(ids: Ids, encoded: list[tuple[Codes, tuple[str, ...]]]) -> Populat
 
 
 def _without_unlabeled(
-    population: Population, label_field: str, group_by: str | None, skip: bool
+    population: Population, paths: Sequence[str], skip: bool | None
 ) -> Population:
     unlabeled = np.flatnonzero(population.codes < 0)
     if not len(unlabeled):
         return population
     if not skip:
-        what = f"label in '{label_field}'" + (f" or value in '{group_by}'" if group_by else "")
+        what = f"label in '{paths[0]}'" + "".join(f" or value in '{p}'" for p in paths[1:])
+        remedy = f"pass samples{''.join(f'.exists({path!r})' for path in paths)}"
+        if skip is not None:
+            remedy = "leave them out of the run with skip_unlabeled=True"
         raise DropError(
-            "skip_unlabeled",
-            f"{len(unlabeled)} of {len(population)} samples have no {what}, such "
-            f"as {population.ids[unlabeled[0]].decode()}; label them, or leave them out of the run "
-            "with skip_unlabeled=True",
+            "label_field" if skip is None else "skip_unlabeled",
+            f"{len(unlabeled)} of {len(population)} samples have no {what}, such as "
+            f"{population.ids[unlabeled[0]].decode()}; label them, or {remedy}",
         )
     if len(unlabeled) == len(population):
-        raise DropError("label_field", f"no sample of the target has a label in '{label_field}'")
+        raise DropError("label_field", f"no sample of the target has a label in '{paths[0]}'")
     return population.select(population.codes >= 0)
 
 
@@ -271,26 +312,84 @@ def read_outcomes(
     Returns:
         the :class:`Outcomes` of the validation samples whose class is one of the target
     """
-    paths = class_paths(samples, label_field, group_by)
-    code_of = {name: code for code, name in enumerate(classes)}
     all_ids: list[Ids] = []
     codes = array("i")
     labels: list[Any] = []
     outcomes: list[list[Any]] = [[] for _ in outcome_paths]
-    for ids, columns in reader.stream(samples, paths + list(outcome_paths)):
-        keys: Iterator[Any] = iter(columns[0])
-        if group_by is not None:
-            keys = ((a, None if b is None else str(b)) for a, b in zip(*columns[:2], strict=True))
-        batch = np.array([code_of.get(key, -1) for key in keys], dtype=np.int32)
+    for ids, batch, names, columns in stream_members(
+        samples, classes, label_field, group_by, outcome_paths
+    ):
         rows = np.flatnonzero(batch >= 0)
         all_ids.append(ids[rows])
         codes.extend(batch[rows].tolist())
-        labels.extend(columns[0][i] for i in rows)
-        for outcome, column in zip(outcomes, columns[len(paths) :], strict=True):
+        labels.extend(names[i] for i in rows)
+        for outcome, column in zip(outcomes, columns, strict=True):
             outcome.extend(column[i] for i in rows)
     return Outcomes(
         np.concatenate(all_ids) if all_ids else np.empty(0, "S24"),
         np.array(codes, dtype=np.int32),
         labels,
         outcomes,
+    )
+
+
+def check_as_stored(
+    samples: foc.SampleCollection,
+    ids: Ids,
+    codes: Codes,
+    classes: Sequence[ClassName],
+    label_field: str,
+    group_by: str | None,
+    values: Mapping[str, FloatArray] = MappingProxyType({}),
+    argument: str = "samples",
+) -> None:
+    """Check that a view has the labels, groups and scores that are stored in the dataset.
+
+    A run is looked at, moved and evaluated without the view, so what decided it must be stored.
+
+    Args:
+        samples: a collection
+        ids: (N,) S24, its samples
+        codes: (N,) int, their codes into ``classes``
+        classes: the K classes
+        label_field: the field of the labels
+        group_by: the field that divides classes into cells, or None
+        values (()): number field -> (N,) float, NaN where a sample has no value
+        argument ("samples"): the argument that named the collection, for errors
+
+    Raises:
+        DropError: if a stage of the view changes a value, or repeats samples
+    """
+    if all(isinstance(stage, CHOOSING) for stage in samples.view()._all_stages):
+        return
+    repeated = len(ids) - len(np.unique(ids))
+    if repeated:
+        raise DropError(
+            argument,
+            f"the view has {repeated} samples more than once; pass one that has each sample once, "
+            "such as dataset.select(view.values('id'))",
+        )
+    root = samples._root_dataset
+    stored = read_outcomes(root, classes, label_field, group_by, list(values))
+    _, here, there = np.intersect1d(ids, stored.ids, assume_unique=True, return_indices=True)
+    same = np.zeros(len(ids), bool)
+    same[here] = codes[here] == stored.codes[there]
+    _refuse_changed(ids, same, class_paths(root, label_field, group_by), argument)
+    for (name, mine), theirs in zip(values.items(), stored.columns, strict=True):
+        numbers = np.array([theirs[i] for i in there], dtype=np.float64)
+        same[here] = np.isclose(mine[here], numbers, 0, 0, equal_nan=True)
+        _refuse_changed(ids, same, [name], argument)
+
+
+def _refuse_changed(ids: Ids, same: NDArray[np.bool_], paths: Sequence[str], argument: str) -> None:
+    changed = np.flatnonzero(~same)
+    if not len(changed):
+        return
+    raise DropError(
+        argument,
+        f"the view changes {' or '.join(map(repr, paths))} of {len(changed)} of {len(ids)} "
+        f"samples, such as {ids[changed[0]].decode()}, but a run is read from what the dataset "
+        "stores. Store what the view shows in a field of its own and pass that field: "
+        f"dataset.set_values('mine', dict(zip(*view.values(['id', '{paths[0]}']))), "
+        "key_field='id')",
     )

@@ -15,6 +15,7 @@ from fiftyone_drop._types import FloatArray
 from fiftyone_drop.checks import flag
 from fiftyone_drop.density import checked_size, floor_size
 from fiftyone_drop.errors import DropError, Warner
+from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.field_marks import tokens
 from fiftyone_drop.fields import (
     check_collection,
@@ -25,6 +26,7 @@ from fiftyone_drop.fields import (
     number_field,
 )
 from fiftyone_drop.options import RANDOM, DropOptions
+from fiftyone_drop.overshoot import overshoot_warning
 from fiftyone_drop.plan import DropPlan, decide
 from fiftyone_drop.population import Population, read_population, warn_about_splits
 from fiftyone_drop.recall import SHRINKAGE, Smoothing
@@ -84,8 +86,8 @@ def apply_drop(
         samples: a :class:`fiftyone.core.dataset.Dataset` or
             :class:`fiftyone.core.view.DatasetView` of images, the target view
         density: the fraction of samples that is KEPT, in (0, 1]
-        label_field (None): a Classification or string field; by default the only Classification
-            field that is not a known prediction
+        label_field (None): a Classification or string field; by default the one that ``eval_key``
+            compares with, or the only Classification field that is not a known prediction
         key ("drop"): the run key, a valid field name
         eval_key (None): an evaluation run (``evaluate_classifications``) to take recalls from
         recalls (None): a mapping from class, or with ``group_by`` from (class, value), to recall
@@ -135,7 +137,7 @@ def apply_drop(
     samples._root_dataset.reload()  # others may have written since this session loaded it
     # Before an hour of training, not after it
     key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
-    return _plan(samples, options, progress).apply(key, overwrite, progress)
+    return _plan(samples, options, progress, writes=True).apply(key, overwrite, progress)
 
 
 _SIGNATURE = inspect.signature(apply_drop)
@@ -180,8 +182,12 @@ _PLAN_SIGNATURE = _SIGNATURE.replace(
 plan_drop.__signature__ = _PLAN_SIGNATURE  # type: ignore[attr-defined]
 
 
-def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) -> DropPlan:
+def _plan(
+    samples: foc.SampleCollection, options: DropOptions, progress: Any, *, writes: bool = False
+) -> DropPlan:
     label_field = options.label_field
+    if label_field is None and options.eval_key is not None:
+        label_field = evaluated_labels(samples, options.eval_key)
     if label_field is None:
         besides = [options.pred_field] if options.pred_field else []
         label_field = default_label_field(samples, besides)
@@ -202,6 +208,8 @@ def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) ->
         progress=progress,
     )
     _check_unwritten(samples._root_dataset, before, options)
+    if writes:
+        population.check_as_stored(samples, label_field, options.group_by)
     for name in population.values:
         population.check_complete(name, "select" if name == options.select else "rule")
     # Refuse a density that is too small before an hour of training, not after it
@@ -211,6 +219,8 @@ def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) ->
     if options.needs_recalls:
         recalls = find_recalls(options, samples, population, warn, progress)
     keep_at, table = decide(options, population, high, recalls, columns)
+    if "recalls" in options.the_rule.needs and (too_far := overshoot_warning(table)):
+        warn(too_far)
     return DropPlan(
         samples,
         table,

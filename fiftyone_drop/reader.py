@@ -79,6 +79,17 @@ def read_ids(samples: foc.SampleCollection) -> Ids:
     return np.concatenate([np.empty(0, "S24"), *(ids for ids, _ in stream(samples, []))])
 
 
+def count(samples: foc.SampleCollection) -> int:
+    """How many samples a collection has, counted.
+
+    FiftyOne asks the server for an estimate of a whole dataset, which is wrong after the server was
+    killed.
+    """
+    pipeline = samples._pipeline(post_pipeline=[{"$count": "n"}])
+    found = samples._dataset._sample_collection.aggregate(pipeline, allowDiskUse=True)
+    return int(next(found, {"n": 0})["n"])
+
+
 def count_groups(
     dataset: fo.Dataset, where: ViewExpression, by: Sequence[Any]
 ) -> list[tuple[Any, ...]]:

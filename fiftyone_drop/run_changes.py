@@ -17,14 +17,14 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 
 from fiftyone_drop import checks, lease, store
-from fiftyone_drop._types import FloatArray, Ids
+from fiftyone_drop._types import FloatArray
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.counts import kept_counts
+from fiftyone_drop.counts import counts_samples, kept_counts
 from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import label_path
 from fiftyone_drop.predictions import Predictions
-from fiftyone_drop.run_keys import Uses, check_key, serialized
+from fiftyone_drop.run_keys import Uses, abandoned_fields, check_key, serialized
 from fiftyone_drop.run_lookup import check_dataset, find_configs, load_order
 from fiftyone_drop.run_outputs import Outputs, check_deletable, key_of_successor
 from fiftyone_drop.run_recovery import (
@@ -39,6 +39,7 @@ from fiftyone_drop.run_recovery import (
     verify,
 )
 from fiftyone_drop.runs import DropConfig, DropResults
+from fiftyone_drop.snapshot import Snapshot, save_snapshot
 from fiftyone_drop.views import part_view
 
 MAX_VIEW_BYTES = 4_000_000  # a document holds 16 MB; a target view may be a selection of ids
@@ -54,7 +55,7 @@ def write_run(
     asked: Mapping[str, Any],
     found: Mapping[str, Any],
     table: ClassTable,
-    ids: Ids,
+    decided_on: Snapshot,
     keep_at: FloatArray,
     predictions: Predictions | None,
     progress: Any,
@@ -67,11 +68,11 @@ def write_run(
         overwrite: whether a run of that key is replaced
         uses: argument and name of each field, evaluation and run that the run was decided by
         asked: every argument as a plain value, for the record
-        found: size, source of recalls and warnings, for the record; see
+        found: size, source of recalls, warnings and so on, for the record; see
             :class:`~fiftyone_drop.runs.DropConfig`
         table: the class table
-        ids: (N,) S24, the samples of the run
-        keep_at: (N,) float in (0, 1), their smallest dataset densities
+        decided_on: the N samples of the run
+        keep_at: (N,) float in (0, 1), their smallest dataset densities, in the same order
         predictions: the predictions of query models that the run trained; None without any
         progress: as everywhere in FiftyOne
 
@@ -83,6 +84,7 @@ def write_run(
     """
     dataset = samples._root_dataset
     overwrite = checks.flag("overwrite", overwrite)
+    registered_on, size = _registered_on(samples), len(decided_on.ids)
     with lease.writing(dataset) as held:
         recover(dataset)
         key = check_key(samples, key, overwrite, uses)
@@ -98,28 +100,33 @@ def write_run(
             state="writing",
             density=table.density,
             asked=asked,
-            found=found,
+            found={**found, "target_recorded": registered_on is samples},
             written=outputs.names(),
             versions=_versions(),
             token=token,
-            quotas=None if table.weights is not None else table.quotas.tolist(),
+            # Of a run that comes without some of its samples the quotas are counted too
+            quotas=None
+            if table.weights is not None and size == table.size
+            else table.quotas.tolist(),
         )
+        store.delete_fields(dataset, abandoned_fields(dataset, key))
         try:
-            _registered_on(samples).register_run(staged_key, config)
+            registered_on.register_run(staged_key, config)
             if predictions is not None:
                 _write_predictions(dataset, key, config, predictions)
             fields = _field_values(key, config, keep_at)
-            store.write_fields(dataset, ids, fields, progress)
+            save_snapshot(token, decided_on)
+            store.write_fields(dataset, decided_on.ids, fields, progress)
             results = DropResults(dataset, config, staged_key, class_table=table.to_dict())
             dataset.save_run_results(staged_key, results, cache=False)
             held.check()
             if replaces:
-                verify(dataset, staged_key, config, len(ids), views=False)
+                verify(dataset, staged_key, config, size, views=False)
                 # From here on the new run is whole: whatever happens, it takes the place of the old
                 config.state, config.intent = "replacing", {"key": key}
                 save_record(dataset, staged_key, config)
             else:
-                finish_writing(dataset, key, config, len(ids))
+                finish_writing(dataset, key, config, size)
         except BaseException:
             # From the server: the failure may have left memory and database apart
             dataset.reload()
@@ -134,7 +141,7 @@ def _write_predictions(
     dataset: fo.Dataset, key: str, config: DropConfig, predictions: Predictions
 ) -> None:
     outputs = config.outputs
-    values = predictions.field_values(outputs.marks(key))
+    values = predictions.field_values(outputs.eval_key is None, outputs.marks(key))
     store.write_fields(dataset, predictions.ids, {str(outputs.pred_field): values}, progress=False)
     if outputs.eval_key is not None:
         evaluate(dataset, config, outputs)
@@ -182,6 +189,9 @@ def _versions() -> dict[str, str]:
 def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.DatasetView:
     """Move a run to another density. Its saved views follow.
 
+    Where samples of the dataset are gone since the run was decided, the quotas of its class table
+    are counted: they say what is there.
+
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
         key: the run key
@@ -202,11 +212,12 @@ def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.D
         recover(root)
         results = load_order(root, key)
         config, table = results.config, results.table
-        counted = kept_counts(root, key, [density])[0] if table.weights is None else None
-        table = table.at(density, counted)
+        table.check_density(density)
         if table.weights is not None and not config.allow_empty_classes:
-            check_no_class_emptied(table.classes, table.quotas)
-        quotas = None if counted is None else counted.tolist()
+            check_no_class_emptied(table.classes, table.quotas_at([density])[0])
+        quotas = None
+        if counts_samples(root, results):
+            quotas = kept_counts(root, key, [density])[0].tolist()
         config.state, config.intent = "moving", {"density": density, "quotas": quotas}
         root.update_run_config(key, config)
         finish_moving(root, key, config)

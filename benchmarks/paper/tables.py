@@ -318,7 +318,7 @@ def when(results: Results) -> str:
         ),
         (
             "a weak model and few samples",
-            "watch for quotas that go too far: `fod.report`",
+            "mind the warning of `apply_drop` that quotas go too far",
             "the worst risk rises in up to 3 of 4 settings of "
             "[the theory](evidence-tables.md#why-it-works-and-where-it-cannot)",
         ),
