@@ -27,6 +27,8 @@ from fiftyone_drop.errors import DropError, listing
 
 PerClass = int | Mapping[Hashable, int]
 Share = int | float
+_COLUMNS = ("must_keep", "floors", "caps", "kept_before")
+_BY = ("floors_by", "caps_by")
 LARGEST_CLASS = 2**53  # floats hold whole numbers up to here exactly; no class is larger
 
 
@@ -38,6 +40,9 @@ class Bounds:
         must_keep: (K,) int, samples of each class that come before all others of the dataset
         floors: (K,) int, samples of each class that are kept at least, these among them
         caps: (K,) int, samples of each class that are kept at most
+        kept_before: (K,) int, samples of each class that were kept before the run was extended;
+            they come after the floors and before all others, and are no floor: a run may be moved
+            to a density that keeps fewer
         floors_by: the arguments that the floors follow from
         caps_by: the arguments that the caps follow from
     """
@@ -45,6 +50,7 @@ class Bounds:
     must_keep: IntArray
     floors: IntArray
     caps: IntArray
+    kept_before: IntArray
     floors_by: tuple[str, ...] = ()
     caps_by: tuple[str, ...] = ()
 
@@ -53,7 +59,21 @@ class Bounds:
         """No bounds but one floor for all classes (all samples of a smaller one)."""
         floors_by = ("min_per_class",) if min_per_class else ()
         floors = np.minimum(sizes, min_per_class)
-        return cls(np.zeros_like(sizes), floors, np.array(sizes), floors_by)
+        zeros = np.zeros_like(sizes)
+        return cls(zeros, floors, np.array(sizes), zeros, floors_by)
+
+    def steps(self) -> list[IntArray]:
+        """Where the steps of each class end, ascending, (K,) int each; then come the samples that
+        are never kept."""
+        return [self.must_keep, self.floors, np.maximum(self.floors, self.kept_before), self.caps]
+
+    def with_all_before(self) -> Bounds:
+        """The same bounds with what was kept before as a floor, which it is while extending."""
+        return replace(
+            self,
+            floors=np.maximum(self.floors, self.kept_before),
+            floors_by=(*self.floors_by, "what was kept before"),
+        )
 
     @property
     def least(self) -> int:
@@ -67,25 +87,19 @@ class Bounds:
 
     def in_order(self, order: IntArray) -> Bounds:
         """The same bounds with the classes in another order."""
-        columns = {n: getattr(self, n)[order] for n in ("must_keep", "floors", "caps")}
+        columns = {name: getattr(self, name)[order] for name in _COLUMNS}
         return replace(self, **columns)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
-        return {
-            "must_keep": self.must_keep.tolist(),
-            "floors": self.floors.tolist(),
-            "caps": self.caps.tolist(),
-            "floors_by": list(self.floors_by),
-            "caps_by": list(self.caps_by),
-        }
+        columns = {name: getattr(self, name).tolist() for name in _COLUMNS}
+        return columns | {name: list(getattr(self, name)) for name in _BY}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Bounds:
         """The inverse of :meth:`to_dict`."""
-        columns = {n: np.array(values[n], np.int64) for n in ("must_keep", "floors", "caps")}
-        by = {n: tuple(values[n]) for n in ("floors_by", "caps_by")}
-        return cls(**columns, **by)
+        columns = {name: np.array(values[name], np.int64) for name in _COLUMNS}
+        return cls(**columns, **{name: tuple(values[name]) for name in _BY})
 
 
 @dataclass(frozen=True)
@@ -147,11 +161,13 @@ def check_weights(argument: str, value: object) -> dict[Hashable, float] | None:
 
 
 def check_protect(argument: str, value: object) -> tuple[Hashable, ...]:
-    """A sequence of classes as a tuple.
+    """A sequence of classes as a tuple; None for none.
 
     Raises:
-        DropError: if it is none
+        DropError: if it is no sequence
     """
+    if value is None:
+        return ()
     if isinstance(value, str):
         raise DropError(argument, f"must be a sequence of classes, such as ({value!r},)")
     return tuple(checks.class_name(argument, name) for name in checks.items(argument, value, "classes"))
@@ -165,6 +181,7 @@ def class_bounds(
     classes: Sequence[Hashable],
     sizes: IntArray,
     must_keep: IntArray | None = None,
+    kept_before: IntArray | None = None,
 ) -> Bounds:
     """The floors and caps of classes.
 
@@ -173,6 +190,8 @@ def class_bounds(
         classes: the K classes; cells as tuples
         sizes: (K,) int > 0
         must_keep (None): (K,) int, samples of each class that must be kept
+        kept_before (None): (K,) int, samples of each class that were kept before an extension,
+            and those that must be kept
 
     Returns:
         the :class:`Bounds`
@@ -181,7 +200,8 @@ def class_bounds(
         DropError: if a name is no class, or two of the arguments contradict each other
     """
     k = len(classes)
-    must = np.zeros(k, np.int64) if must_keep is None else np.asarray(must_keep, np.int64)
+    must = np.zeros(k, np.int64) if must_keep is None else must_keep
+    before = must if kept_before is None else kept_before
     low, low_named = _of_classes(
         "min_per_class", limits.min_per_class, classes, limits.otherwise
     )
@@ -194,9 +214,7 @@ def class_bounds(
     quotas, by_hand = _quotas(limits, classes, sizes)
     _agree("quotas", by_hand & low_named & (quotas < low), True, classes, low, quotas)
     _agree("quotas", by_hand & high_named & (quotas > high), True, classes, quotas, high)
-    protected = np.zeros(k, bool)
-    for name in limits.protect:
-        protected[_rows("protect", name, classes)] = True
+    protected = class_mask("protect", limits.protect, classes)
     for argument, named in (("quotas", by_hand), ("max_per_class", high_named)):
         both = protected & named
         if both.any():
@@ -209,15 +227,16 @@ def class_bounds(
     is_fixed = protected | by_hand
     caps = np.where(is_fixed, fixed, np.minimum(sizes, high))
     floors = np.where(is_fixed, fixed, np.minimum(caps, low))
-    beyond = must > caps
-    if beyond.any():
-        row = int(np.flatnonzero(beyond)[0])
-        argument = "quotas" if by_hand[row] else "max_per_class"
-        raise DropError(
-            "must_keep",
-            f"has {must[row]:,} samples of {classes[row]!r}, more than the {caps[row]:,} that "
-            f"{argument} allows; raise that, or take samples out of must_keep",
-        )
+    for argument, kept in (("must_keep", must), ("kept_before", before)):
+        beyond = np.flatnonzero(kept > caps)
+        if len(beyond):
+            row = beyond[0]
+            cap = "quotas" if by_hand[row] else "max_per_class"
+            raise DropError(
+                argument,
+                f"has {kept[row]:,} samples of {classes[row]!r}, more than the {caps[row]:,} that "
+                f"{cap} allows; raise that, or take samples out of {argument}",
+            )
     raised = must > floors
     floors_by = [
         ("must_keep", raised.any()),
@@ -230,6 +249,7 @@ def class_bounds(
         must,
         np.maximum(floors, must),
         caps,
+        before,
         tuple(name for name, some in floors_by if some),
         tuple(name for name, some in caps_by if some),
     )
@@ -284,6 +304,20 @@ def _quotas(
 def _labels_first(values: Mapping[Hashable, Any]) -> list[tuple[Hashable, Any]]:
     """Labels before cells: what is said of a cell replaces what is said of its label."""
     return sorted(values.items(), key=lambda item: isinstance(item[0], tuple))
+
+
+def class_mask(
+    argument: str, names: Sequence[Hashable], classes: Sequence[Hashable]
+) -> NDArray[np.bool_]:
+    """Which classes have one of the names, (K,) bool.
+
+    Raises:
+        DropError: if a name is no class
+    """
+    mask = np.zeros(len(classes), bool)
+    for name in names:
+        mask[_rows(argument, name, classes)] = True
+    return mask
 
 
 def _rows(argument: str, name: Hashable, classes: Sequence[Hashable]) -> list[int]:

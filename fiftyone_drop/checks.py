@@ -64,7 +64,7 @@ def whole(
         rule += f" >= {least}"
     elif integral:
         rule += " of at most 64 bits"
-    raise DropError(argument, f"must be {rule}{_or_none(optional)}, but got {_shown(value)}")
+    raise DropError(argument, f"must be {rule}{_or_none(optional)}, but got {shown(value)}")
 
 
 @overload
@@ -103,7 +103,7 @@ def number(
     rule = "a finite number" if interval == "(-inf, inf)" else f"a number in {interval}"
     meaning = f", {hint}" if hint else ""
     raise DropError(
-        argument, f"must be {rule}{_or_none(optional)}{meaning}, but got {_shown(value)}"
+        argument, f"must be {rule}{_or_none(optional)}{meaning}, but got {shown(value)}"
     )
 
 
@@ -132,7 +132,7 @@ def flag(argument: str, value: object) -> bool:
     plain = _plain(value)
     if isinstance(plain, bool):
         return plain
-    raise DropError(argument, f"must be True or False, but got {_shown(value)}")
+    raise DropError(argument, f"must be True or False, but got {shown(value)}")
 
 
 @overload
@@ -162,7 +162,7 @@ def text(
     if isinstance(plain, str) and (plain or empty) and "\0" not in plain and _encodes(plain):
         return str(plain)
     more = f"; {remedy}" if remedy else ""
-    raise DropError(argument, f"must be a text{_or_none(optional)}, but got {_shown(value)}{more}")
+    raise DropError(argument, f"must be a text{_or_none(optional)}, but got {shown(value)}{more}")
 
 
 def choice(argument: str, value: object, choices: Collection[str]) -> str:
@@ -174,7 +174,7 @@ def choice(argument: str, value: object, choices: Collection[str]) -> str:
     plain = _plain(value)
     if isinstance(plain, str) and plain in choices:
         return str(plain)
-    raise DropError(argument, f"must be one of {list(choices)}, but got {_shown(value)}")
+    raise DropError(argument, f"must be one of {list(choices)}, but got {shown(value)}")
 
 
 def name(argument: str, value: object, what: str = "must be a valid field name") -> str:
@@ -193,7 +193,7 @@ def name(argument: str, value: object, what: str = "must be a valid field name")
         return str(plain)
     raise DropError(
         argument,
-        f"{what} (letters, digits and _, not starting with a digit or _), but got {_shown(value)}",
+        f"{what} (letters, digits and _, not starting with a digit or _), but got {shown(value)}",
     )
 
 
@@ -215,15 +215,20 @@ def is_text(value: object) -> bool:
     return isinstance(_plain(value), str)
 
 
-def texts(argument: str, value: object) -> tuple[str, ...]:
+def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ...]:
     """A sequence of texts as a tuple; a single text is refused, since it is a common slip.
+
+    Args:
+        argument: the name of the argument, for the error
+        value: the value that was passed
+        empty (False): whether a text without a letter is allowed
 
     Raises:
         DropError: if ``value`` is no sequence of texts
     """
     if isinstance(_plain(value), str):
         raise DropError(argument, f"must be a sequence of names, such as ({str(value)!r},)")
-    return tuple(text(argument, item) for item in items(argument, value, "names"))
+    return tuple(text(argument, item, empty=empty) for item in items(argument, value, "names"))
 
 
 def numbers_in(argument: str, values: object, interval: str) -> list[float]:
@@ -278,7 +283,7 @@ def function(argument: str, value: object) -> Callable[..., Any]:
     """
     if callable(value):
         return value
-    raise DropError(argument, f"must be a function, but got {_shown(value)}")
+    raise DropError(argument, f"must be a function, but got {shown(value)}")
 
 
 def seed(argument: str, value: object) -> int:
@@ -307,6 +312,15 @@ def same_definition(argument: str, name: str, known: object, new: object) -> Non
         raise DropError(argument, f"'{name}' is registered already; choose another name")
 
 
+def shown(value: object, most: int = 200) -> str:
+    """A value for a message, cut to ``most`` letters."""
+    try:
+        words = repr(value)
+    except Exception:  # a number of many digits, or lists in lists without end
+        words = f"a {type(value).__name__}"
+    return words if len(words) <= most else f"{words[:most]}..."
+
+
 # -- how values are looked at ---------------------------------------------------------------------
 
 
@@ -322,7 +336,7 @@ def items(argument: str, value: object, what: str) -> Iterable[Any]:
     plain = _plain(value)
     if isinstance(plain, Iterable) and not isinstance(plain, str | bytes | Mapping):
         return plain
-    raise DropError(argument, f"must be a sequence of {what}, but got {_shown(value)}")
+    raise DropError(argument, f"must be a sequence of {what}, but got {shown(value)}")
 
 
 def _is_number(value: object) -> bool:
@@ -353,8 +367,3 @@ def _encodes(value: str) -> bool:
 
 def _or_none(optional: bool) -> str:
     return " or None" if optional else ""
-
-
-def _shown(value: object, most: int = 200) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= most else f"{shown[:most]}..."

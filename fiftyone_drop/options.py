@@ -29,6 +29,8 @@ from fiftyone_drop.rules import BY_HAND, Rule, check_rule, get_rule
 RANDOM = "random"  # as select=
 DEFAULT_RULE = "drop"
 BY_ID = "id"  # as order_by=
+NO_FIELDS = (RANDOM, BY_ID)
+SUSPECTS = ("drop_below", "drop_above")
 KEEP = ("hardest", "easiest")
 SOURCES = ("eval_key", "recalls", "validation")  # of recalls; none of them trains query models
 
@@ -54,10 +56,15 @@ def _group_by(argument: str, value: object) -> str | tuple[str, ...] | None:
     return names if len(names) > 1 else names[0]
 
 
-def _thresholds(argument: str, value: object) -> Mapping[str, float]:
+def _must_keep(argument: str, value: Any) -> Any:
+    """A text as a ``str``, and a view as it is."""
+    return checks.text(argument, value) if checks.is_text(value) else value
+
+
+def _thresholds(argument: str, value: object) -> Mapping[str, float] | None:
     """A mapping from number field to number."""
     if value is None:
-        return {}
+        return None
     if not isinstance(value, Mapping):
         raise DropError(
             argument, f"must be a mapping from score field to number, but got {value!r}"
@@ -103,12 +110,12 @@ class DropOptions:
     smoothing: Smoothing = field(metadata=_by(check_smoothing))
     min_per_class: PerClass = field(metadata=_by(check_per_class))
     max_per_class: PerClass | None = field(metadata=_by(check_per_class, optional=True))
-    must_keep: Any = field(metadata=_by(_as_it_is))
+    must_keep: Any = field(metadata=_by(_must_keep))
     protect: tuple[Hashable, ...] = field(metadata=_by(check_protect))
     quotas: Mapping[Hashable, Share] | None = field(metadata=_by(check_quotas))
     weights: Mapping[Hashable, float] | None = field(metadata=_by(check_weights))
-    drop_below: Mapping[str, float] = field(metadata=_by(_thresholds))
-    drop_above: Mapping[str, float] = field(metadata=_by(_thresholds))
+    drop_below: Mapping[str, float] | None = field(metadata=_by(_thresholds))
+    drop_above: Mapping[str, float] | None = field(metadata=_by(_thresholds))
     missing_recall: float | None = field(
         metadata=_by(checks.number, interval="[0, 1]", optional=True)
     )
@@ -183,10 +190,10 @@ class DropOptions:
         names = ("label_field", "select", "pred_field", "eval_key", "order_by", "must_keep")
         used = [(name, getattr(self, name)) for name in names]
         used += [("group_by", name) for name in self.groups]
-        used += [(n, field) for n in ("drop_below", "drop_above") for field in getattr(self, n)]
+        used += [(name, field) for name in SUSPECTS for field in getattr(self, name) or ()]
         rule = self.the_rule
         used += [("rule", name) for name in rule.of_kind("mean") + rule.of_kind("kept")]
-        return [(argument, name) for argument, name in used if checks.is_text(name) and name != RANDOM]
+        return [(a, name) for a, name in used if isinstance(name, str) and name not in NO_FIELDS]
 
     def asked(self) -> dict[str, Any]:
         """Every argument as a plain value, for the record of a run."""
@@ -203,7 +210,7 @@ class DropOptions:
             if isinstance(value, Mapping):
                 asked[name] = [[_plain_name(key), number] for key, number in value.items()]
             elif isinstance(value, tuple):
-                asked[name] = [_plain_name(one) for one in value]
+                asked[name] = [_plain_name(one) for one in value] or None
         return asked
 
     def _check_source(self) -> None:

@@ -12,13 +12,15 @@ NumPy only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.quotas import steps, tiers
+from fiftyone_drop.quotas import tiers
 
 
 def keyed_hash(ids: Ids, seed: int) -> NDArray[np.uint64]:
@@ -91,7 +93,7 @@ def inner_order(
     scores: FloatArray | None = None,
     highest_first: bool = True,
     names: Ids | None = None,
-    must_keep: NDArray[np.bool_] | None = None,
+    first: Sequence[NDArray[np.bool_]] = (),
 ) -> IntArray:
     """The indices that sort samples as they are ordered inside a class.
 
@@ -101,7 +103,7 @@ def inner_order(
         scores (None): (N,) float without NaN; samples of equal score stay at random
         highest_first (True): whether high scores come first
         names (None): (N,) bytes, what is hashed instead of the ids
-        must_keep (None): (N,) bool, the samples that come before all others
+        first (()): (N,) bool each: samples that come first, before those of the next
 
     Returns:
         (N,) int, a permutation of 0 ... N-1
@@ -110,9 +112,9 @@ def inner_order(
     if scores is not None:
         keys = -scores if highest_first else scores
         order = order[np.argsort(keys[order], kind="stable")]
-    if must_keep is not None:
-        first = must_keep[order]
-        order = np.concatenate([order[first], order[~first]])
+    for some in reversed(first):
+        come_first = some[order]
+        order = np.concatenate([order[come_first], order[~come_first]])
     return order
 
 
@@ -181,7 +183,7 @@ def _by_step(codes: Codes, inner: IntArray, bounds: Bounds) -> IntArray:
     by_class, rank = rank_in_class(codes, inner, k)
     sizes = np.bincount(codes, minlength=k)
     step = np.zeros(len(codes), dtype=np.uint16)
-    for end in steps(sizes, bounds)[:-1]:
+    for end in bounds.steps():
         step[by_class] += rank >= np.repeat(end, sizes)
     return inner[np.argsort(step[inner], kind="stable")]
 

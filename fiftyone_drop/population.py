@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,9 @@ from fiftyone_drop import reader
 from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError, Warner
 from fiftyone_drop.fields import class_paths
+from fiftyone_drop.options import group_names
 
+_BY_ROW = ("names", "must_keep", "kept_before", "file_sizes")
 SPLIT_TAGS = {
     "train": {"train", "training"},
     "validation": {"val", "valid", "validation", "dev"},
@@ -39,6 +41,10 @@ class Population:
         classes: the K classes in sorted order: the labels or, with ``group_by``, the cells
         filepaths: N paths, if they were asked for
         values: number field -> (N,) float, NaN where a sample has no value
+        names: (N,) bytes, by which samples are ordered at random; None for their ids
+        must_keep: (N,) bool, samples that come before all others of their class; None for none
+        kept_before: (N,) bool, samples that come next; None for none
+        file_sizes: (N,) int, the bytes of the image files; None where nobody asked
     """
 
     ids: Ids
@@ -48,6 +54,10 @@ class Population:
     classes: tuple[ClassName, ...]
     filepaths: list[str] | None = None
     values: dict[str, FloatArray] = field(default_factory=dict)
+    names: Ids | None = None
+    must_keep: NDArray[np.bool_] | None = None
+    kept_before: NDArray[np.bool_] | None = None
+    file_sizes: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -73,7 +83,21 @@ class Population:
             if self.filepaths is None
             else [self.filepaths[i] for i in np.arange(len(self))[rows]],
             values={name: values[rows] for name, values in self.values.items()},
+            **{name: None if (a := getattr(self, name)) is None else a[rows] for name in _BY_ROW},
         )
+
+    def only(self, rows: NDArray[Any]) -> Population:
+        """Some of the rows, and the classes and labels that these have."""
+        rest = self.select(rows)
+        labels, label_names = _compact(rest.labels, self.label_names)
+        codes, classes = _compact(rest.codes, self.classes)
+        return replace(rest, labels=labels, label_names=label_names, codes=codes, classes=classes)
+
+    def count(self, rows: NDArray[np.bool_] | None) -> IntArray | None:
+        """How many samples of each class some rows are, (K,) int; None for None."""
+        if rows is None:
+            return None
+        return np.bincount(self.codes[rows], minlength=len(self.classes))
 
     def check_complete(self, name: str, argument: str) -> None:
         """Check that every sample has a value of a number field.
@@ -97,6 +121,17 @@ class Population:
     def means(self, name: str) -> FloatArray:
         """The mean of a number field in each class, (K,) float."""
         return np.bincount(self.codes, self.values[name], len(self.classes)) / self.sizes
+
+
+def _compact(codes: Codes, names: tuple[Any, ...]) -> tuple[Codes, tuple[Any, ...]]:
+    """Codes into those of the names that occur; -1 stays."""
+    counts = np.bincount(codes[codes >= 0], minlength=len(names))
+    present = np.flatnonzero(counts)
+    if len(present) == len(names):
+        return codes, names
+    recoded = np.full(len(names) + 1, -1, dtype=np.int32)  # the last is where -1 points
+    recoded[present] = np.arange(len(present))
+    return recoded[codes], tuple(names[code] for code in present)
 
 
 @dataclass(frozen=True)
@@ -132,6 +167,11 @@ def warn_about_splits(samples: foc.SampleCollection, warn: Warner) -> None:
     )
 
 
+def as_word(value: Any) -> str | None:
+    """A label or a value of a group as the class table has it: numbers, True and False as words."""
+    return value if value is None or isinstance(value, str) else str(value)
+
+
 class _Encoder:
     """Turns names into codes as they stream by, so that no list of names is ever held."""
 
@@ -142,7 +182,7 @@ class _Encoder:
     def add(self, values: list[Any]) -> None:
         code_of = self._code_of
         for value in values:
-            name = value if value is None or isinstance(value, str) else str(value)
+            name = as_word(value)
             code = code_of.get(name)
             if code is None:
                 code = len(code_of) - 1
@@ -165,9 +205,11 @@ def read_population(
     samples: foc.SampleCollection,
     label_field: str,
     *,
-    group_by: str | None = None,
+    group_by: str | Sequence[str] | None = None,
     values_of: Sequence[str] = (),
     filepaths: bool = False,
+    order_by: str | None = None,
+    only: Ids | None = None,
     skip_unlabeled: bool = False,
     progress: Any = None,
 ) -> Population:
@@ -175,10 +217,12 @@ def read_population(
 
     Args:
         samples: a collection
-        label_field: a Classification or string field
-        group_by (None): a field that divides each class into cells
+        label_field: a field of class labels
+        group_by (None): a field that divides each class into cells, or several
         values_of (()): number fields to read along
         filepaths (False): whether to read the paths of the images
+        order_by (None): a string field to read as the names of the samples
+        only (None): the ids of the samples that matter; by default all
         skip_unlabeled (False): whether to leave out samples without a label (or value of
             ``group_by``) rather than to raise an error
         progress (None): as everywhere in FiftyOne; collections that are read in less than about a
@@ -195,7 +239,8 @@ def read_population(
     values = {name: array("d") for name in values_of}
     all_ids: list[Ids] = []
     files: list[str] = []
-    extra = [*values_of, *(["filepath"] if filepaths else [])]
+    names: list[bytes] = []
+    extra = [*values_of, *([order_by] if order_by else []), *(["filepath"] if filepaths else [])]
     with reader.reading_bar(samples, progress) as bar:
         for ids, columns in reader.stream(samples, paths + extra):
             all_ids.append(ids)
@@ -203,6 +248,9 @@ def read_population(
                 encoder.add(column)
             for numbers, column in zip(values.values(), columns[len(paths) :], strict=False):
                 numbers.extend(float("nan") if v is None else float(v) for v in column)
+            if order_by:
+                column = columns[len(paths) + len(values)]
+                names.extend(b"" if v is None else str(v).encode() for v in column)
             if filepaths:
                 files.extend(columns[-1])
             bar.update(len(ids))
@@ -214,7 +262,10 @@ def read_population(
         population,
         filepaths=files if filepaths else None,
         values={name: np.array(numbers) for name, numbers in values.items()},
+        names=np.array(names) if order_by else None,
     )
+    if only is not None:
+        population = population.only(np.isin(population.ids, only))
     return _without_unlabeled(population, label_field, group_by, skip_unlabeled)
 
 
@@ -222,25 +273,26 @@ def _assemble(ids: Ids, encoded: list[tuple[Codes, tuple[str, ...]]]) -> Populat
     labels, names = encoded[0]
     if len(encoded) == 1:
         return Population(ids, labels, names, labels, names)
-    groups, group_names = encoded[1]
-    wide = labels.astype(np.int64) * len(group_names) + groups
-    wide[(labels < 0) | (groups < 0)] = -1
-    present = np.unique(wide[wide >= 0])
-    codes = np.where(wide < 0, -1, np.searchsorted(present, wide)).astype(np.int32)
-    cells = tuple(
-        (names[c // len(group_names)], group_names[c % len(group_names)]) for c in present
-    )
-    return Population(ids, labels, names, codes, cells)
+    codes = labels
+    cells: list[tuple[str, ...]] = [(name,) for name in names]
+    for groups, group_names in encoded[1:]:
+        wide = codes.astype(np.int64) * len(group_names) + groups
+        wide[(codes < 0) | (groups < 0)] = -1
+        present = np.unique(wide[wide >= 0])
+        codes = np.where(wide < 0, -1, np.searchsorted(present, wide)).astype(np.int32)
+        cells = [(*cells[c // len(group_names)], group_names[c % len(group_names)]) for c in present]
+    return Population(ids, labels, names, codes, tuple(cells))
 
 
 def _without_unlabeled(
-    population: Population, label_field: str, group_by: str | None, skip: bool
+    population: Population, label_field: str, group_by: str | Sequence[str] | None, skip: bool
 ) -> Population:
     unlabeled = np.flatnonzero(population.codes < 0)
     if not len(unlabeled):
         return population
     if not skip:
-        what = f"label in '{label_field}'" + (f" or value in '{group_by}'" if group_by else "")
+        groups = " or ".join(f"'{name}'" for name in group_names(group_by))
+        what = f"label in '{label_field}'" + (f" or value in {groups}" if groups else "")
         raise DropError(
             "skip_unlabeled",
             f"{len(unlabeled)} of {len(population)} samples have no {what}, such "
@@ -256,7 +308,7 @@ def read_outcomes(
     samples: foc.SampleCollection,
     classes: Sequence[ClassName],
     label_field: str,
-    group_by: str | None,
+    group_by: str | Sequence[str] | None,
     outcome_paths: Sequence[str],
 ) -> Outcomes:
     """Read validation samples in the classes of the target.
@@ -265,7 +317,7 @@ def read_outcomes(
         samples: the validation samples
         classes: the K classes of the target
         label_field: the field of the true labels
-        group_by: the field that divides classes into cells, or None
+        group_by: the field or fields that divide classes into cells, or None
         outcome_paths: what tells whether a prediction is right
 
     Returns:
@@ -278,14 +330,13 @@ def read_outcomes(
     labels: list[Any] = []
     outcomes: list[list[Any]] = [[] for _ in outcome_paths]
     for ids, columns in reader.stream(samples, paths + list(outcome_paths)):
-        keys: Iterator[Any] = iter(columns[0])
-        if group_by is not None:
-            keys = ((a, None if b is None else str(b)) for a, b in zip(*columns[:2], strict=True))
+        words = [map(as_word, column) for column in columns[: len(paths)]]
+        keys: Iterable[Any] = words[0] if group_by is None else zip(*words, strict=True)
         batch = np.array([code_of.get(key, -1) for key in keys], dtype=np.int32)
         rows = np.flatnonzero(batch >= 0)
         all_ids.append(ids[rows])
         codes.extend(batch[rows].tolist())
-        labels.extend(columns[0][i] for i in rows)
+        labels.extend(as_word(columns[0][i]) for i in rows)
         for outcome, column in zip(outcomes, columns[len(paths) :], strict=True):
             outcome.extend(column[i] for i in rows)
     return Outcomes(

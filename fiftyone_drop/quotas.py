@@ -7,8 +7,8 @@ priority ``(j - 1/2) / w_k``, and the lowest priorities come first: the Sainte-L
 method. So totals are exact, no class exceeds its size, the other classes take what a saturated
 class cannot, and a sample kept at one density is kept at every higher one.
 
-Bounds cut every class into four steps, and all classes climb one step before any climbs the next:
-what must be kept, the rest of the floor, the rest up to the cap, and what is beyond it. So at every
+Bounds cut every class into steps, and all classes climb one step before any climbs the next: what
+must be kept, the rest of the floor, the rest up to the cap, and what is beyond it. So at every
 size between all floors and all caps each class is within its bounds, and there is one level ``c``
 with ``n_k = clip(c w_k, floor_k, cap_k)`` up to rounding. Nothing beyond a cap is ever kept.
 
@@ -59,9 +59,7 @@ def tiers(sizes: IntArray, weights: FloatArray, bounds: Bounds | None = None) ->
 
 def steps(sizes: IntArray, bounds: Bounds | None) -> list[IntArray]:
     """Where the steps of each class end, (K,) int each, ascending."""
-    if bounds is None:
-        return [sizes]
-    return [bounds.must_keep, bounds.floors, bounds.caps, sizes]
+    return [sizes] if bounds is None else [*bounds.steps(), sizes]
 
 
 def quotas_of_size(

@@ -9,7 +9,8 @@ import torch
 from fiftyone_drop import checks
 from fiftyone_drop.errors import DropError
 
-MOST_WORKERS = 16
+MOST_WORKERS = 16  # unless the user says another number
+MOST_THREADS = 1024
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
@@ -40,6 +41,15 @@ def check_device(device: str | torch.device) -> str:
             "leave it out to take the best device",
         ) from error
     return name
+
+
+def check_workers(workers: object) -> int | None:
+    """The number of threads that read images, or None.
+
+    Raises:
+        DropError: if it is no such number
+    """
+    return checks.whole("workers", workers, least=1, most=MOST_THREADS, optional=True)
 
 
 def default_workers() -> int:

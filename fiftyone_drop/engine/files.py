@@ -1,9 +1,11 @@
-"""Folders that can be written to, and files that are written whole or not at all."""
+"""Folders that can be written to, files that are written whole or not at all, and plain files."""
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from fiftyone_drop import checks
 from fiftyone_drop.errors import DropError
@@ -28,8 +30,45 @@ def writable_folder(folder: Folder) -> Path:
     return path
 
 
-def write_atomically(path: Path, *parts: Buffer) -> None:
-    """Write a file whole or not at all, even if the power fails."""
+def open_file(path: str | Path) -> BinaryIO:
+    """Open a plain file for reading, without waiting for anybody: a named pipe would wait for ever.
+
+    Raises:
+        OSError: there is no such file, or it is a pipe, a device, a socket or a folder
+    """
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (the caller closes it)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("it is a pipe or a device, not a file")
+    return file
+
+
+def write_atomically(path: Path, *parts: Buffer, replace: bool = True) -> None:
+    """Write a file whole or not at all, even if the power fails.
+
+    Args:
+        path: the file
+        parts: its content
+        replace (True): whether a file that is there may be replaced
+
+    Raises:
+        FileExistsError: there is a file, and it may not be replaced
+    """
+    if not replace:
+        path.open("xb").close()  # from here on nobody else gets the name
+    try:
+        _write(path, parts)
+    except BaseException:
+        if not replace:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _write(path: Path, parts: tuple[Buffer, ...]) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:

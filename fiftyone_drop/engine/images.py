@@ -7,7 +7,8 @@ photos of some megapixels, because libjpeg scales down while it decodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,9 +18,16 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from fiftyone_drop.engine.files import open_file
 from fiftyone_drop.errors import DropError
 
-MIN_SIZE = 8
+# The formats of images that are read, likely ones first; MPO comes with JPEG, HEIF and JXL with
+# packages that add them to Pillow. No other: for PostScript Pillow would start Ghostscript
+FORMATS = (
+    *("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF", "HEIF", "JXL", "JPEG2000"),
+    *("DIB", "ICO", "PCX", "QOI", "SGI", "TGA"),
+)
+MIN_SIZE, MAX_SIZE = 8, 4096  # pixels a side of the inputs of query models
 PROBED_FILES = 64
 
 Indices = npt.NDArray[np.int64]
@@ -70,7 +78,7 @@ class Transformed:
     def __call__(self, path: str) -> Tensor:
         """What the transform makes of it, mostly (C, H, W)."""
         try:
-            with Image.open(path) as file:
+            with _opened(path) as file:
                 image = file.convert("RGB")
         except Exception as error:  # as in read_image
             raise UnreadableImageError(path, error) from error
@@ -96,7 +104,7 @@ def read_image(path: str, size: int) -> Pixels:
         UnreadableImageError: the file is missing or is no image
     """
     try:
-        with Image.open(path) as file:
+        with _opened(path) as file:
             file.draft("RGB", (size, size))
             image = _to_rgb(ImageOps.exif_transpose(file))
             if image.size != (size, size):
@@ -118,7 +126,7 @@ def probe_size(paths: Sequence[str]) -> int:
     sides = []
     for i in spread(len(paths), PROBED_FILES):
         try:
-            with Image.open(paths[i]) as file:
+            with _opened(paths[i]) as file:
                 sides.append((file.width * file.height) ** 0.5)
         except Exception as error:  # as in read_image
             raise UnreadableImageError(paths[i], error) from error
@@ -128,6 +136,15 @@ def probe_size(paths: Sequence[str]) -> int:
 def spread(n: int, limit: int) -> Indices:
     """At most ``limit`` of the positions 0 to n - 1, evenly spaced, ascending."""
     return np.unique(np.linspace(0, n - 1, min(n, limit)).round().astype(np.int64))
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Image.Image]:
+    """An image of Pillow's; every image file is opened here."""
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    with open_file(path) as file, Image.open(file, formats=formats) as image:
+        yield image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

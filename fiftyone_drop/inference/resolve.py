@@ -21,6 +21,7 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.engine.devices import choose_device
 from fiftyone_drop.engine.images import Square, Transformed
+from fiftyone_drop.engine.weights import BadWeightsError, load_file, load_into
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.inference.image_model import ImageModel
 from fiftyone_drop.inference.source import Source
@@ -200,12 +201,12 @@ def _torchvision(name: str, extras: Extras) -> ImageModel:
     if extras.classes is None:
         raise DropError("classes", "must be given with checkpoint=: its outputs, in their order")
     classes = extras.classes
-    module = torchvision.models.get_model(name, weights=None, num_classes=len(classes))
     assert extras.checkpoint is not None
     weights = _weights(extras.checkpoint)
+    module = torchvision.models.get_model(name, weights=None, num_classes=len(classes))
     try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
+        load_into(module, weights)
+    except BadWeightsError as error:
         raise DropError(
             "checkpoint",
             f"{extras.checkpoint} does not fit {name!r} with {len(classes)} classes: "
@@ -223,10 +224,10 @@ def _torchvision(name: str, extras: Extras) -> ImageModel:
 
 def _weights(path: Path) -> dict[str, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_file(path)
     except OSError as error:
         raise DropError("checkpoint", f"cannot read {path}: {error}") from error
-    except Exception as error:  # the safe unpickler may raise anything
+    except BadWeightsError as error:
         raise DropError(
             "checkpoint",
             f"{path} is damaged or holds more than weights ({error}); save it with "

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
+from fiftyone_drop.engine.devices import check_workers
 from fiftyone_drop.engine.files import Folder, writable_folder
 from fiftyone_drop.scoring import get_score
 
@@ -44,7 +45,7 @@ class PassOptions:
         self._settle(
             on_error=checks.choice("on_error", self.on_error, ("skip", "raise")),
             batch_size=checks.whole("batch_size", self.batch_size, least=1, optional=True),
-            workers=checks.whole("workers", self.workers, least=1, optional=True),
+            workers=check_workers(self.workers),
             deterministic=checks.flag("deterministic", self.deterministic),
             checkpoint_dir=None if folder is None else writable_folder(folder),
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import fiftyone.core.collections as foc
-import fiftyone.core.utils as fou
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from fiftyone_drop.fields import is_classification
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
 from fiftyone_drop.reader import stream
 from fiftyone_drop.scoring import forward_scores
+
+_SOME = 2**20  # bytes of packed logits, at least: a model may have more outputs than classes
+_NUMBER = 16  # bytes of NumPy's largest numbers
 
 
 @dataclass(eq=False)
@@ -94,7 +98,10 @@ class StoredLogits(Source):
     def _read(self) -> Iterator[tuple[Ids, IntArray, Floats]]:
         """Yields ids (B,) of the collection, which of these (C,) have logits, and these (C, K)."""
         for ids, (column,) in stream(self.samples, [f"{self.field}.logits"]):
-            arrays = [None if value is None else _array(value) for value in column]
+            arrays = [
+                None if value is None else self._array(digits, value)
+                for digits, value in zip(ids.tolist(), column, strict=True)
+            ]
             rows = np.array([i for i, a in enumerate(arrays) if a is not None], dtype=np.int64)
             for i in rows:
                 if np.shape(arrays[i]) != (len(self.classes),):
@@ -106,6 +113,25 @@ class StoredLogits(Source):
                     )
             logits = np.array([arrays[i] for i in rows], dtype=np.float32)
             yield ids, rows, logits.reshape(len(rows), len(self.classes))
+
+    def _array(self, digits: bytes, value: Any) -> Floats:
+        """Logits as MongoDB stores them: an array in bytes, or a list.
+
+        Raises:
+            DropError: they are something else
+        """
+        try:
+            if isinstance(value, bytes):
+                value = _unpacked(value, _SOME + _NUMBER * len(self.classes))
+            return np.asarray(value, dtype=np.float32)
+        # From zlib, NumPy and Python's parser, which reads NumPy's header: it may be anything
+        except Exception as error:
+            raise DropError(
+                "model",
+                f"the logits of the sample {digits.decode()} in '{self.field}' are no numbers "
+                f"({type(error).__name__}: {str(error)[:200]}); store them again with "
+                f"apply_model(..., label_field='{self.field}', store_logits=True)",
+            ) from error
 
     def _describe(self, ids: Ids, lacking: NDArray[np.bool_], problem: str) -> list[str]:
         """A sentence on the samples that have a problem, if there are any."""
@@ -158,8 +184,10 @@ def stored_logits(
     return StoredLogits(checks.texts("classes", classes), words, samples, name)
 
 
-def _array(value: Any) -> Floats:
-    """Logits as MongoDB stores them: an array in bytes, or a list."""
-    if isinstance(value, bytes):
-        return np.asarray(fou.deserialize_numpy_array(value), dtype=np.float32)
-    return np.asarray(value, dtype=np.float32)
+def _unpacked(value: bytes, most: int) -> Any:
+    """An array as FiftyOne packs it; no more than ``most`` bytes are unpacked."""
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(value, most)
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError("it is damaged, or holds far more numbers than there are classes")
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import fiftyone.core.collections as foc
@@ -20,10 +18,9 @@ from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.reader import read_ids, stream
 from fiftyone_drop.score_fields.fields import check_field_free, field_values, float_field, write
+from fiftyone_drop.score_fields.score_file import read_score_file
 from fiftyone_drop.scoring import SCORES
 from fiftyone_drop.training import QueryModel
-
-OTHER_ARRAYS = ("ids", "conventions")  # in a file, besides scores
 
 
 def import_scores(
@@ -73,7 +70,7 @@ def import_scores(
     dataset = samples._root_dataset
     prefix = checks.text("prefix", prefix, empty=True)
     overwrite = checks.flag("overwrite", overwrite)
-    content = _read(scores, checks.text("name", name, optional=True))
+    content = _read(scores, checks.text("name", name, optional=True), samples)
     ends = {score: _direction(score, hard) for score in content.columns}
     for score in content.columns:
         check_field_free(dataset, prefix + score, "score", score, overwrite)
@@ -108,11 +105,13 @@ class _Content:
     switches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def _read(scores: Any, name: str | None) -> _Content:
+def _read(scores: Any, name: str | None, samples: foc.SampleCollection) -> _Content:
     if isinstance(scores, (str, os.PathLike)):
         if name is not None:
             raise DropError("name", "a file names its scores itself; leave it out")
-        return _read_file(checks.path("scores", scores))
+        path = checks.path("scores", scores)
+        file = read_score_file(path, len(samples))
+        return _Content(dict(file.columns), path.name, file.ids, file.epochs, file.switches)
     if isinstance(scores, QueryModel) and name is None:
         if not scores.scores:
             raise DropError(
@@ -138,27 +137,6 @@ def _read(scores: Any, name: str | None) -> _Content:
             "name", "must be given with a mapping from id or filepath to number, and with no other"
         )
     return _Content({checks.text("scores", key): v for key, v in scores.items()}, "a mapping")
-
-
-def _read_file(path: Path) -> _Content:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        facts = json.loads(str(arrays["conventions"])) if "conventions" in arrays else {}
-        return _Content(
-            {key: value for key, value in arrays.items() if key not in OTHER_ARRAYS},
-            path.name,
-            arrays["ids"].astype("S24") if "ids" in arrays else None,
-            facts.get("epochs"),
-            facts.get("switches", {}),
-        )
-    except FileNotFoundError as error:
-        raise DropError("scores", f"there is no file {path}") from error
-    except Exception as error:  # on another or a damaged file, NumPy and zipfile may raise anything
-        raise DropError(
-            "scores",
-            f"{path} is no .npz file of numbers ({error}); write one with DynamicsRecorder.save",
-        ) from error
 
 
 def _direction(score: str, hard: str | Mapping[str, str] | None) -> str | None:
@@ -252,8 +230,9 @@ class _Keys:
 
 def _numbers(score: str, values: Any) -> FloatArray:
     try:
-        if np.iscomplexobj(values):
-            raise TypeError("complex numbers have no order")
-        return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = np.asarray(values)
+        if array.dtype.kind in "cmMV":
+            raise TypeError("complex numbers, times and records have no order")
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         raise DropError("scores", f"those of '{score}' must be numbers, but {error}") from error

@@ -10,14 +10,20 @@ from difflib import get_close_matches
 import torch
 
 from fiftyone_drop import checks
-from fiftyone_drop.engine.devices import check_device, choose_device, default_workers
-from fiftyone_drop.engine.images import MIN_SIZE, probe_size
+from fiftyone_drop.engine.devices import (
+    check_device,
+    check_workers,
+    choose_device,
+    default_workers,
+)
+from fiftyone_drop.engine.images import MAX_SIZE, MIN_SIZE, probe_size
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.architectures import architecture_names
 
 SMALL_IMAGE = 64  # up to this many pixels a side, "auto" takes the small CNN
 ORDINARY_IMAGE = 224  # the side that torchvision's pretrained weights know
 QUERY_EPOCHS = 16  # the paper: 10 % of 160
+MOST_EPOCHS = 100_000
 MIN_STEPS = 200  # 16 epochs of a tiny dataset are too few steps to learn anything
 
 
@@ -69,16 +75,16 @@ class TrainingOptions:
         plain = {
             "architecture": _check_architecture(self.architecture, pretrained),
             "pretrained": pretrained,
-            "epochs": checks.whole("epochs", self.epochs, least=1, optional=True),
+            "epochs": checks.whole("epochs", self.epochs, least=1, most=MOST_EPOCHS, optional=True),
             "batch_size": checks.whole("batch_size", self.batch_size, least=2),
             "learning_rate": rate,
             "momentum": checks.number("momentum", self.momentum, "(0, 1)"),
             "weight_decay": checks.number("weight_decay", self.weight_decay, "[0, inf)"),
             "image_size": checks.whole(
-                "image_size", self.image_size, least=MIN_SIZE, optional=True
+                "image_size", self.image_size, least=MIN_SIZE, most=MAX_SIZE, optional=True
             ),
             "device": None if self.device is None else check_device(self.device),
-            "workers": checks.whole("workers", self.workers, least=1, optional=True),
+            "workers": check_workers(self.workers),
             "seed": checks.whole("seed", self.seed, least=0),
             "deterministic": checks.flag("deterministic", self.deterministic),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from torch import nn
 
 from fiftyone_drop import checks
 from fiftyone_drop.engine.batches import Halving, evaluating
-from fiftyone_drop.engine.devices import choose_device, default_workers
+from fiftyone_drop.engine.devices import check_workers, choose_device, default_workers
 from fiftyone_drop.engine.files import write_atomically
-from fiftyone_drop.engine.images import Indices
+from fiftyone_drop.engine.images import MAX_SIZE, MIN_SIZE, Indices
 from fiftyone_drop.engine.reader import RGB, Images
+from fiftyone_drop.engine.weights import BadWeightsError, load_file, load_into
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.training.architectures import build, head_of
+from fiftyone_drop.training.architectures import architecture_names, build, head_of
 from fiftyone_drop.training.options import SMALL_IMAGE
 
 Progress = Callable[[int], object]
@@ -167,7 +168,7 @@ class QueryModel:
 
     def _images(self, paths: Sequence[str], workers: int | None) -> tuple[Images, Indices]:
         """Image files for one pass, and their positions."""
-        workers = checks.whole("workers", workers, least=1, optional=True) or default_workers()
+        workers = check_workers(workers) or default_workers()
         images = Images(paths, self.image_size, workers=workers, cached=False)
         return images, np.arange(len(paths), dtype=np.int64)
 
@@ -186,17 +187,20 @@ class QueryModel:
         finally:
             hook.remove()
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = True) -> None:
         """Write weights, class names, architecture, image size and normalisation to a file.
 
         The file is written whole or not at all.
 
         Args:
             path: the file
+            overwrite (True): whether a file that is there may be replaced
 
         Raises:
+            DropError: there is a file, and it may not be replaced
             OSError: the file cannot be written
         """
+        path, overwrite = checks.path("path", path), checks.flag("overwrite", overwrite)
         content = {
             "format": _FORMAT,
             "classes": list(self.classes),
@@ -208,7 +212,10 @@ class QueryModel:
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
-        write_atomically(checks.path("path", path), buffer.getbuffer())
+        try:
+            write_atomically(path, buffer.getbuffer(), replace=overwrite)
+        except FileExistsError as error:
+            raise DropError("path", f"{path} exists; pass another, or overwrite=True") from error
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None) -> QueryModel:
@@ -222,34 +229,53 @@ class QueryModel:
             DropError: ``save`` has not written the file, or the device is unknown
             FileNotFoundError: there is no such file
         """
-        content = _read(checks.path("path", path))
-        classes = tuple(content["classes"])
-        size = content["image_size"]
+        path, chosen = checks.path("path", path), choose_device(device)
+        try:
+            model = cls._of(load_file(path))
+        except FileNotFoundError:
+            raise
+        except (OSError, BadWeightsError, DropError) as error:
+            raise _not_ours(path) from error
+        model.module.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model
+
+    @classmethod
+    def _of(cls, content: Any) -> QueryModel:
+        """The model that ``save`` has written, on the CPU.
+
+        Raises:
+            BadWeightsError: the content is something else
+            DropError: a value is out of range
+        """
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise BadWeightsError("it has another format")
+        classes = checks.texts("classes", content.get("classes"), empty=True)
+        size = content.get("image_size")
+        size = checks.whole("image_size", size, least=MIN_SIZE, most=MAX_SIZE)
+        names = architecture_names()
+        architecture = checks.choice("architecture", content.get("architecture"), names)
+        weights = content.get("weights")
+        if not isinstance(weights, Mapping) or not _has_head(weights, len(classes)):
+            raise BadWeightsError("its weights are of another number of classes")
         with torch.random.fork_rng(devices=[]):
-            module = build(content["architecture"], len(classes), size)
-        module.load_state_dict(content["weights"])
-        module.to(choose_device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(
-            module=module.eval(),
-            classes=classes,
-            architecture=content["architecture"],
-            image_size=size,
-            mean=tuple(content["mean"]),
-            std=tuple(content["std"]),
-        )
+            module = build(architecture, len(classes), size, tried=True)
+        load_into(module, weights)
+        mean = _rgb("mean", content.get("mean"), "[0, 1]")
+        std = _rgb("std", content.get("std"), "(0, inf)")
+        return cls(module.eval(), classes, architecture, size, mean, std)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    # On a file that is no archive, the safe unpickler may raise anything.
-    except Exception as error:
-        raise _not_ours(path) from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise _not_ours(path)
-    return content
+def _has_head(weights: Mapping[Any, Any], classes: int) -> bool:
+    """Whether a matrix has a row for each class; else a network of any size could be asked for."""
+    shapes = [value.shape for value in weights.values() if isinstance(value, torch.Tensor)]
+    return any(len(shape) == 2 and shape[0] == classes for shape in shapes)
+
+
+def _rgb(name: str, values: Any, interval: str) -> RGB:
+    if not isinstance(values, (list, tuple)) or len(values) != 3:
+        raise BadWeightsError(f"{name} must be three numbers")
+    red, green, blue = (checks.number(name, value, interval) for value in values)
+    return red, green, blue
 
 
 def _not_ours(path: Path) -> DropError:

@@ -72,12 +72,13 @@ class DropOperator(foo.Operator):
         form = self.form(ctx)
         if ctx.delegated:
             return self._report(form, ctx.set_progress)
-        # Only the App's requests carry the operator
-        if "operator_uri" not in ctx.request_params:
+        if not form.from_app:
+            form.accept()
             return self.run(form, None)
         return self._stream(form, ctx)
 
     def _report(self, form, report):
+        form.accept()
         with worker.progress_in_words(report) as progress:
             return self.run(form, progress)
 

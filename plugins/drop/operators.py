@@ -11,7 +11,7 @@ import fiftyone.operators.types as types
 import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
-from . import results
+from . import models_folder, results
 from .forms.apply_drop import ApplyDropForm
 from .forms.runs import CompareDropsForm, DeleteDropForm, SetDensityForm
 from .forms.scores import ComputeScoresForm
@@ -37,7 +37,7 @@ class ApplyDrop(DropOperator):
 
     def run(self, form, progress):
         arguments = form.arguments()
-        fod.apply_drop(form.ctx.target_view(), **arguments, progress=progress)
+        fod.apply_drop(form.target_view, **arguments, progress=progress)
         return results.of_run(fod.load_drop(form.ctx.dataset, form.value("key")))
 
     def show(self, result):
@@ -61,13 +61,13 @@ class TrainQueryModel(DropOperator):
         return TrainQueryModelForm(ctx)
 
     def run(self, form, progress):
-        samples = form.ctx.target_view()
+        samples = form.target_view
         model = fod.train_query_model(samples, **form.arguments(), progress=progress)
         fields = fod.import_scores(
             samples, model, prefix=form.prefix, overwrite=form.value("overwrite")
         )
         if form.save_to is not None:
-            model.save(form.save_to)
+            models_folder.save(model, "save_to", form.save_to, form.value("overwrite"))
         return results.of_model(model, form.value("key"), fields, form.save_to)
 
     def show(self, result):
@@ -88,7 +88,7 @@ class ComputeScores(DropOperator):
         return ComputeScoresForm(ctx)
 
     def run(self, form, progress):
-        samples = form.ctx.target_view()
+        samples = form.target_view
         fields = fod.compute_scores(samples, **form.arguments(), progress=progress)
         return results.of_scores(samples, fields)
 

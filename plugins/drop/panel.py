@@ -14,8 +14,9 @@ import fiftyone.operators.types as types
 from fiftyone.operators.categories import Categories
 
 import fiftyone_drop as fod
+from fiftyone_drop import checks
 
-from . import panel_data
+from . import door, panel_data
 
 # The forms that the panel opens, with the parameters that it fills in
 FORMS = {
@@ -24,6 +25,8 @@ FORMS = {
     "set_density": ("key", "density"),
     "delete_drop": ("key",),
 }
+
+KINDS = {"key": door.word, "density": checks.density}
 
 KEPT_COLOURS = [{"value": "True", "color": "#ff6d04"}, {"value": "False", "color": "#5b6b7b"}]
 
@@ -44,8 +47,8 @@ def in_words(method):
     @functools.wraps(method)
     def event(self, ctx):
         self.tell(ctx, None)
-        key, drawn = ctx.params.get("key"), ctx.params.get("version")
         try:
+            key, drawn = door.optional(ctx, "key"), door.optional(ctx, "version")
             if drawn is None or drawn == panel_data.version(ctx.dataset, key):
                 return method(self, ctx)
             problem = CHANGED.format(key=key)
@@ -55,6 +58,7 @@ def in_words(method):
         self.tell(ctx, problem)
         return {"failed": True}
 
+    event.is_event = True
     return event
 
 
@@ -84,6 +88,20 @@ class DropPanel(foo.Panel):
         )
         return types.Property(types.Object(), view=view)
 
+    def execute(self, ctx):
+        """Answer an event. FiftyOne would call any method that a request names."""
+        params = ctx.params
+        if params.get("__method__") in (None, "on_startup"):
+            return super().execute(ctx)
+        method = getattr(self, door.param(ctx, "__method__"), None)
+        if not getattr(method, "is_event", False):
+            raise fod.DropError("__method__", "is no event of this panel")
+        door.param(ctx, "panel_id")
+        if not isinstance(params.get("panel_state") or {}, dict):
+            raise fod.DropError("panel_state", "must be a mapping")
+        door.open_dataset(ctx)
+        return super().execute(ctx)
+
     # -- runs --
 
     @in_words
@@ -99,7 +117,7 @@ class DropPanel(foo.Panel):
 
     @in_words
     def open_run(self, ctx):
-        self._open(ctx, ctx.params["key"])
+        self._open(ctx, door.param(ctx, "key"))
 
     @in_words
     def open_newest(self, ctx):
@@ -112,8 +130,8 @@ class DropPanel(foo.Panel):
     @in_words
     def open_form(self, ctx):
         """Open the form of an operator; the panel follows when it has been executed."""
-        name = ctx.params["operator"]
-        params = {param: ctx.params[param] for param in FORMS[name]}
+        name = door.param(ctx, "operator", door.one_of(FORMS))
+        params = {param: door.param(ctx, param, KINDS[param]) for param in FORMS[name]}
         if "key" in params:
             fod.load_drop(ctx.dataset, params["key"])  # an error if it was deleted meanwhile
             ctx.panel.set_state("key", params["key"])  # the run that is shown afterwards
@@ -137,19 +155,18 @@ class DropPanel(foo.Panel):
     @in_words
     def show(self, ctx):
         """Show samples of a run: of one part, class or score range, at one density."""
-        key, part = ctx.params["key"], ctx.params["part"]
-        class_name, score_range = ctx.params.get("class_name"), ctx.params.get("score_range")
-        if isinstance(class_name, list):
-            class_name = tuple(class_name)
-        if ctx.params.get("is_last"):  # the last bin of a histogram includes its upper edge
+        key, part = door.param(ctx, "key"), door.param(ctx, "part")
+        score_range = door.optional(ctx, "score_range", door.interval)
+        # The last bin of a histogram includes its upper edge
+        if score_range and door.optional(ctx, "is_last", checks.flag):
             score_range = (score_range[0], math.nextafter(score_range[1], math.inf))
         view = fod.drop_view(
             ctx.dataset,
             key,
-            ctx.params["density"],
+            door.param(ctx, "density", checks.density),
             part=part,
-            class_name=class_name,
-            score=ctx.params.get("score"),
+            class_name=door.optional(ctx, "class_name", door.class_name),
+            score=door.optional(ctx, "score"),
             score_range=score_range,
         )
         ctx.ops.set_view(view)
@@ -180,22 +197,24 @@ class DropPanel(foo.Panel):
     @in_words
     def show_difference(self, ctx):
         """Show the samples that only one of two runs keeps, or that both keep."""
-        compared = panel_data.compared(ctx.dataset, ctx.params["key"], ctx.params["other"])
-        ctx.ops.set_view(compared.view(ctx.params["which"]))
+        key, other = door.param(ctx, "key"), door.param(ctx, "other")
+        compared = panel_data.compared(ctx.dataset, key, other)
+        ctx.ops.set_view(compared.view(door.param(ctx, "which")))
 
     # -- counts on demand --
 
     @in_words
     def count_score(self, ctx):
-        names = (ctx.params[name] for name in ("key", "score", "density"))
-        ctx.panel.set_data("histogram", panel_data.histogram(ctx.dataset, *names))
+        key, score = door.param(ctx, "key"), door.param(ctx, "score")
+        density = door.param(ctx, "density", checks.density)
+        ctx.panel.set_data("histogram", panel_data.histogram(ctx.dataset, key, score, density))
 
     @in_words
     def report(self, ctx):
-        key, eval_key = ctx.params["key"], ctx.params.get("eval_key")
+        key, eval_key = door.param(ctx, "key"), door.optional(ctx, "eval_key")
         ctx.panel.set_data("report", panel_data.report(ctx.dataset, key, eval_key))
 
     @in_words
     def compare(self, ctx):
-        key, other = ctx.params["key"], ctx.params["other"]
+        key, other = door.param(ctx, "key"), door.param(ctx, "other")
         ctx.panel.set_data("comparison", panel_data.comparison(ctx.dataset, key, other))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -48,7 +47,7 @@ def of_run(run: Any) -> Json:
     }
 
 
-def of_model(model: Any, key: str, scores: list[str], saved_to: Path | None) -> Json:
+def of_model(model: Any, key: str, scores: list[str], saved_to: str | None) -> Json:
     """A :class:`fiftyone_drop.QueryModel` that ``train_query_model`` returned under ``key``."""
     pred_field, _ = precheck.training_outputs(key)
     return {
@@ -58,7 +57,7 @@ def of_model(model: Any, key: str, scores: list[str], saved_to: Path | None) -> 
         "pred_field": pred_field,
         "eval_key": model.eval_key,
         "scores": scores,
-        "saved_to": None if saved_to is None else str(saved_to),
+        "saved_to": saved_to,
     }
 
 

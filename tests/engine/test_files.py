@@ -5,7 +5,7 @@ import os
 import pytest
 
 from fiftyone_drop import DropError
-from fiftyone_drop.engine.files import writable_folder, write_atomically
+from fiftyone_drop.engine.files import open_file, writable_folder, write_atomically
 
 
 def test_a_write_that_fails_half_way_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -19,6 +19,34 @@ def test_a_write_that_fails_half_way_leaves_the_old_checkpoint(tmp_path, monkeyp
     with pytest.raises(OSError, match="no space"):
         write_atomically(path, b"new")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"old")]
+
+
+def test_a_file_that_is_there_is_left_alone_if_that_is_asked_for(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old", replace=False)
+    with pytest.raises(FileExistsError):
+        write_atomically(path, b"new", replace=False)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"old")]
+
+
+def test_a_write_that_fails_takes_no_name(tmp_path, monkeypatch):
+    def fail(_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(tmp_path / "file", b"new", replace=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_plain_files_are_opened(tmp_path):
+    write_atomically(tmp_path / "file", b"content")
+    with open_file(tmp_path / "file") as file:
+        assert file.read() == b"content"
+    os.mkfifo(tmp_path / "pipe")  # a plain open() would wait for somebody who writes
+    for path in (tmp_path, tmp_path / "pipe", "/dev/zero", tmp_path / "nothing"):
+        with pytest.raises(OSError):  # noqa: PT011 (each has its own words)
+            open_file(path)
 
 
 @pytest.mark.parametrize("folder", ["/dev/null/below", 3, b"folder", ""])

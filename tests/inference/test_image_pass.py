@@ -29,7 +29,7 @@ FROM_IMAGES = [name for name, needs in NEEDS.items() if needs not in ("dynamics"
 
 def test_every_score_of_images_comes_out_of_one_pass(small, score, cache, monkeypatch):
     opened = collections.Counter()
-    original = images.Image.open
+    original = images.open_file
 
     def count(path):
         opened[path] += 1
@@ -37,7 +37,7 @@ def test_every_score_of_images_comes_out_of_one_pass(small, score, cache, monkey
 
     module = network()
     expected = reference(small, module)
-    monkeypatch.setattr(images.Image, "open", count)
+    monkeypatch.setattr(images, "open_file", count)
     found = score(small, FROM_IMAGES, module, batch_size=13, workers=2)
     assert set(found) == set(expected) == set(FROM_IMAGES)
     for name, values in found.items():

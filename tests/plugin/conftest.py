@@ -22,6 +22,14 @@ def module_of_plugin():
 
 
 @pytest.fixture
+def models_folder(tmp_path, monkeypatch):
+    """The folder of models that the server's owner has opened to users of the App."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("FIFTYONE_DROP_MODELS_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
 def request_of():
     """A function that makes the request the App sends for an operator."""
 

@@ -20,11 +20,11 @@ def apply_drop_form(module_of_plugin):
 
 
 @pytest.fixture(autouse=True)
-def base(module_of_plugin):
+def recent(module_of_plugin):
     """What forms have read lately is forgotten."""
-    base = module_of_plugin("forms.base")
-    base._recent.clear()
-    return base
+    recent = module_of_plugin("forms.recent")
+    recent._recent.clear()
+    return recent
 
 
 @pytest.fixture
@@ -188,15 +188,15 @@ def test_pruning_what_another_run_keeps_is_pointed_out(form, dataset, recalls):
     assert "part_of_drop" not in form(dataset, {"key": "again"})
 
 
-def test_typing_counts_the_samples_once(base, form, dataset, monkeypatch):
+def test_typing_counts_the_samples_once(recent, form, dataset, monkeypatch):
     counted = []
     count = fo.Dataset.__len__
     monkeypatch.setattr(fo.Dataset, "__len__", lambda self: counted.append(1) or count(self))
     for density in (0.1, 0.12, 0.125):
         form(dataset, {"density": density})
     assert len(counted) == 1
-    later = time.monotonic() + base.RECENT_SECONDS + 1
-    monkeypatch.setattr(base.time, "monotonic", lambda: later)
+    later = time.monotonic() + recent.SECONDS + 1
+    monkeypatch.setattr(recent.time, "monotonic", lambda: later)
     form(dataset)
     assert len(counted) == 2
 
@@ -326,21 +326,21 @@ def test_the_samples_are_read_once_for_many_keystrokes(form, validated, monkeypa
         assert "size" in form(validated, params)
 
 
-def test_what_took_long_to_read_is_kept_longer(base, monkeypatch):
+def test_what_took_long_to_read_is_kept_longer(recent, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(base.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(recent.time, "monotonic", lambda: now[0])
     read = []
 
     def slowly():
         read.append(1)
         now[0] += 10
 
-    base.recently("it", slowly)
-    now[0] += 10 * base.RECENT_SECONDS - 1
-    base.recently("it", slowly)
+    recent.recently("it", slowly)
+    now[0] += 10 * recent.SECONDS - 1
+    recent.recently("it", slowly)
     assert len(read) == 1
     now[0] += 2
-    base.recently("it", slowly)
+    recent.recently("it", slowly)
     assert len(read) == 2
 
 

@@ -18,6 +18,7 @@ import fiftyone_drop as fod
 
 URI = "@fiftyone-drop/drop/apply_drop"
 NOISE = "cannot be told apart"
+PROPORTIONAL = {"density": 0.5, "more": True, "rule": "proportional"}
 
 
 @pytest.fixture
@@ -79,8 +80,8 @@ def test_only_the_target_view_is_pruned(dataset, recalls):
     assert dataset.exists("drop_keep_at").values("id") == view.values("id")
 
 
-def test_the_whole_dataset_can_be_the_target_although_a_view_is_shown(run_in_app, dataset, recalls):
-    run_in_app(dataset[:100], {"density": 0.5, "recalls": recalls, "view_target": "DATASET"})
+def test_the_whole_dataset_can_be_the_target_although_a_view_is_shown(run_in_app, dataset):
+    run_in_app(dataset[:100], PROPORTIONAL | {"view_target": "DATASET"})
     assert fod.load_drop(dataset, "drop").table.size == 300
 
 
@@ -99,8 +100,8 @@ def test_a_script_reads_the_message_of_the_package(dataset):
 # -- from the App ---------------------------------------------------------------------------------
 
 
-def test_the_app_sees_progress_then_the_class_table_and_the_kept_view(run_in_app, dataset, recalls):
-    invocations = run_in_app(dataset, {"density": 0.5, "recalls": recalls})
+def test_the_app_sees_progress_then_the_class_table_and_the_kept_view(run_in_app, dataset):
+    invocations = run_in_app(dataset, PROPORTIONAL)
     assert names(invocations) == [
         *("set_progress", "set_progress", "set_progress", "show_output"),
         *("set_view", "reload_dataset", "set_view"),
@@ -127,7 +128,7 @@ def test_progress_arrives_while_the_work_goes_on(dataset, recalls, request_of, m
         return apply_drop(*args, **kwargs)
 
     monkeypatch.setattr(fod, "apply_drop", waits)
-    request = request_of(dataset, {"density": 0.5, "recalls": recalls})
+    request = request_of(dataset, PROPORTIONAL)
     stream = asyncio.run(execute_or_delegate_operator(URI, request)).result
     assert next(stream).body.operator_uri == "set_progress"
     go_on.set()
@@ -152,8 +153,8 @@ def test_what_the_package_announces_becomes_the_label(dataset, run_in_app, monke
     ]
 
 
-def test_an_error_of_the_package_is_shown_in_words(run_in_app, dataset, recalls):
-    params = {"density": 0.1, "recalls": recalls, "min_per_class": 20}
+def test_an_error_of_the_package_is_shown_in_words(run_in_app, dataset):
+    params = PROPORTIONAL | {"density": 0.1, "min_per_class": 20}
     *_, (name, shown) = run_in_app(dataset, params)
     assert name == "show_output"
     assert "Nothing was pruned" in texts(shown["outputs"])
@@ -179,8 +180,8 @@ def test_an_error_that_nobody_foresaw_is_shown_and_logged(
     assert logged == [("%s failed", "apply_drop")]
 
 
-def test_closing_the_tab_does_not_stop_the_run(dataset, recalls, request_of):
-    request = request_of(dataset, {"density": 0.5, "recalls": recalls})
+def test_closing_the_tab_does_not_stop_the_run(dataset, request_of):
+    request = request_of(dataset, PROPORTIONAL)
     stream = asyncio.run(execute_or_delegate_operator(URI, request)).result
     next(stream)
     next(stream)

@@ -112,7 +112,11 @@ def test_loading_again_keeps_the_path_as_it_is(contexts):
 # -- public names ---------------------------------------------------------------------------------
 
 SOURCES = sorted(PLUGIN.rglob("*.py"))
-MAY_IMPORT = {("import", "fiftyone_drop", "fod"), ("from", "fiftyone_drop", "precheck")}
+MAY_IMPORT = {
+    ("import", "fiftyone_drop", "fod"),
+    ("from", "fiftyone_drop", "precheck"),
+    ("from", "fiftyone_drop", "checks"),
+}
 
 
 def of_the_package(tree):
@@ -139,7 +143,7 @@ def attributes(tree, name):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[str(p.relative_to(PLUGIN)) for p in SOURCES])
-def test_the_plugin_stands_on_public_names_and_precheck_alone(path):
+def test_the_plugin_stands_on_public_names_precheck_and_checks_alone(path):
     import fiftyone_drop
     from fiftyone_drop import precheck
 

@@ -16,7 +16,7 @@ PLUGIN = "@fiftyone-drop/drop"
 def at_once(module_of_plugin, monkeypatch):
     """No page has to fetch the dataset again, and forms start without memory."""
     monkeypatch.setattr(module_of_plugin("operators"), "SECONDS_TO_RELOAD", 0)
-    module_of_plugin("forms.base")._recent.clear()
+    module_of_plugin("forms.recent")._recent.clear()
 
 
 @pytest.fixture

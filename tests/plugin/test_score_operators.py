@@ -17,7 +17,7 @@ PLUGIN = "@fiftyone-drop/drop"
 @pytest.fixture(autouse=True)
 def nothing_read_lately(module_of_plugin):
     """What forms have read lately is forgotten."""
-    module_of_plugin("forms.base")._recent.clear()
+    module_of_plugin("forms.recent")._recent.clear()
 
 
 @pytest.fixture
@@ -113,10 +113,10 @@ def test_only_image_classifiers_of_the_zoo_are_offered(form, dataset):
     assert not [name for name in offered if "coco" in name]
 
 
-def test_a_file_that_is_not_there_is_marked(form, dataset, tmp_path):
+def test_a_file_that_is_not_there_is_marked(form, dataset, models_folder):
     params = {"model_from": "file"}
     assert "model_file" in problems(form(dataset, params, operator="compute_scores"))
-    params["model_file"] = str(tmp_path / "nowhere.pt")
+    params["model_file"] = "nowhere.pt"
     assert (
         "there is no file"
         in problems(form(dataset, params, operator="compute_scores"))["model_file"]
@@ -216,7 +216,7 @@ def test_scores_of_training_dynamics_and_el2n_are_offered(form, dataset):
         ({"batch_size": 1, "more": True}, "batch_size"),
         ({"momentum": 2, "more": True}, "momentum"),
         ({"batch_size": 1}, "problem"),
-        ({"save_to": "/nowhere/at/all/model.pt"}, "save_to"),
+        ({"save_to": "/tmp/model.pt"}, "save_to"),
         ({"key": "a b"}, "key"),
     ],
 )
@@ -256,9 +256,9 @@ def test_a_taken_key_offers_to_replace_what_is_there(form, dataset):
 
 
 @pytest.mark.filterwarnings("default::fiftyone_drop.DropWarning")
-def test_a_trained_model_leaves_an_evaluation_scores_and_a_file(dataset, tmp_path):
-    path = tmp_path / "model.pt"
-    params = TRAINED | {"scores": ["el2n", "aum"], "save_to": str(path), "holdout": 0.5}
+def test_a_trained_model_leaves_an_evaluation_scores_and_a_file(form, dataset, models_folder):
+    name = "mine/model.pt"
+    params = TRAINED | {"scores": ["el2n", "aum"], "save_to": name, "holdout": 0.5}
     uri = f"{PLUGIN}/train_query_model"
     result = foo.execute_operator(uri, {"dataset": dataset}, params=params).result
     assert result["eval_key"] == "quick_eval"
@@ -272,7 +272,10 @@ def test_a_trained_model_leaves_an_evaluation_scores_and_a_file(dataset, tmp_pat
     plan = fod.plan_drop(dataset, 0.5, label_field="ground_truth", eval_key="quick_eval")
     assert result["recalls"] == pytest.approx(plan.recalls)
 
-    scored = {"model_from": "file", "model_file": str(path), "scores": ["el2n"], "prefix": "file_"}
+    assert (models_folder / name).is_file()
+    drawn = form(dataset, {"model_from": "file"}, operator="compute_scores")
+    assert choices(drawn["model_file"]) == [name]
+    scored = {"model_from": "file", "model_file": name, "scores": ["el2n"], "prefix": "file_"}
     foo.execute_operator(f"{PLUGIN}/compute_scores", {"dataset": dataset}, params=scored)
     view = dataset.exists("quick_el2n")
     assert view.values("file_el2n") == pytest.approx(view.values("quick_el2n"), rel=1e-4)

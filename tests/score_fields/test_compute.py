@@ -99,7 +99,7 @@ def no_linear():
         ({"models": 0, "model": None}, r"models: must be a whole number >= 1"),
         ({"on_error": "ignore"}, r"on_error: must be one of \['skip', 'raise'\]"),
         ({"batch_size": 0}, r"batch_size: must be a whole number >= 1"),
-        ({"workers": 1.5}, r"workers: must be a whole number >= 1"),
+        ({"workers": 1.5}, r"workers: must be a whole number in \[1, 1024\]"),
         ({"device": "abacus"}, r"device"),
         ({"prefix": "a b"}, r"prefix: must make valid field names"),
         ({"prefix": "taken_"}, r"prefix: the field 'taken_el2n' exists"),

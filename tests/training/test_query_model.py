@@ -16,6 +16,15 @@ def model(few):
     return train(*few, TrainingOptions(epochs=1, device="cpu"))
 
 
+def test_a_file_that_is_there_is_replaced_unless_it_must_not_be(model, tmp_path):
+    path = tmp_path / "model.pt"
+    model.save(path, overwrite=False)
+    with pytest.raises(DropError, match=r"path: .*model.pt exists"):
+        model.save(path, overwrite=False)
+    model.save(path)
+    assert QueryModel.load(path).classes == model.classes
+
+
 def test_a_loaded_model_predicts_what_the_saved_one_did(model, few, tmp_path):
     model.save(tmp_path / "model.pt")
     loaded = QueryModel.load(tmp_path / "model.pt", device="cpu")
@@ -86,7 +95,9 @@ def test_batches_stream_in_order_and_count_progress(model, few):
 @pytest.mark.parametrize("argument", ["batch_size", "workers"])
 @pytest.mark.parametrize("value", [0, -1, True, 2.5, np.int64(0), "7"])
 def test_numbers_below_one_are_refused(model, few, argument, value):
-    with pytest.raises(DropError, match=rf"{argument}: must be a whole number >= 1 or None, but"):
+    with pytest.raises(
+        DropError, match=rf"{argument}: must be a whole number (>= 1|in \[1, 1024\]) or None, but"
+    ):
         list(model.predict(few[0], **{argument: value}))
 
 

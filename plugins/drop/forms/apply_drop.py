@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone as fo
 
 import fiftyone_drop as fod
-from fiftyone_drop import precheck
+from fiftyone_drop import checks, precheck
 
-from .base import Choices
+from .. import door
+from .base import Choices, Kinds
 from .target import NO_VALIDATION, TargetForm, find_validation
 
 START_DENSITY = 0.5  # where the slider starts: apply_drop has no default for it
@@ -47,6 +48,15 @@ class ApplyDropForm(TargetForm):
     """The form of the operator ``apply_drop``."""
 
     function = "apply_drop"
+    kinds: ClassVar[Kinds] = {
+        **dict.fromkeys(("label_field", "key", "eval_key", "recalls_of", "validation"), door.word),
+        **dict.fromkeys(("pred_field", "rule", "select", "keep", "group_by"), door.word),
+        **dict.fromkeys(("density", "folds", "holdout", "smoothing", "seed"), door.scalar),
+        **dict.fromkeys(("min_per_class", "missing_recall"), door.scalar),
+        **dict.fromkeys(("overwrite", "more", "skip_unlabeled"), checks.flag),
+        "allow_empty_classes": checks.flag,
+        "recalls_from": door.one_of(SOURCES),
+    }
 
     def __init__(self, ctx: Any):
         super().__init__(ctx)

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone.operators.types as types
 
 import fiftyone_drop as fod
 
+from .. import door
 from ..plain_text import as_it_is
 
 Choices = Iterable[str] | Mapping[str, str]
+Kinds = Mapping[str, door.Kind]
 
-RECENT_SECONDS = 20
-_recent: dict[str, tuple[float, Any]] = {}
+# What FiftyOne adds where a panel has opened the form; nothing reads it
+FROM_PANELS = ("panel_id", "panel_state")
 
 
 class Form:
@@ -33,26 +32,84 @@ class Form:
 
     Attributes:
         function: the public name of the function
-        entries: the values that are filled in, by name
+        kinds: the kind of value of each field that the form can have
+        entries: the values that are filled in, by name, but for those of another kind
         inputs: the fields drawn so far
     """
 
     function = ""
+    kinds: ClassVar[Kinds] = {}
 
     def __init__(self, ctx: Any):
         self.ctx = ctx
         self.inputs = types.Object()
-        self.entries = {name: v for name, v in ctx.params.items() if v is not None and v != ""}
+        self.entries: dict[str, Any] = {}
+        self._refused: list[fod.DropError] = []
         self._problems: list[tuple[str, str, str]] = []
+        for name, value in ctx.params.items():
+            blank = value is None or (isinstance(value, str) and not value)
+            if blank or name in FROM_PANELS:
+                continue
+            try:
+                self.entries[name] = self.parse(name, value)
+            except fod.DropError as error:
+                self._refused.append(error)
+
+    @property
+    def from_app(self) -> bool:
+        """Whether a browser sends the values, or has queued them; only then the request says so."""
+        return "operator_uri" in self.ctx.request_params
+
+    def parse(self, name: str, value: object) -> Any:
+        """A value that is filled in.
+
+        Raises:
+            fiftyone_drop.DropError: if the form has no such field, or one of another kind
+        """
+        kind = self.kinds.get(name)
+        if kind is not None:
+            return kind(name, value)
+        if name in self.parameters and not self.from_app:
+            return value  # a script may pass every argument; the package checks it
+        raise fod.DropError(str(name)[:100], "is no field of this form; leave it out")
 
     def draw(self, title: str) -> types.Property:
         """The form as it looks with the values that are filled in."""
-        if self.ctx.dataset is None:
-            self.problem("Open a dataset first")
+        for error in self._refused:
+            self.show(error)
+        try:
+            door.open_dataset(self.ctx)
+        except fod.DropError as error:
+            self.problem(error.message)
         else:
-            self.fields()
+            with self.checking():
+                self.fields()
         self._show_problems()
         return types.Property(self.inputs, view=types.View(label=title))
+
+    def accept(self) -> None:
+        """Check the values before they are used.
+
+        From a browser, only fields count that the form shows for the choices made: the App keeps
+        the values of fields that are hidden again.
+
+        Raises:
+            fiftyone_drop.DropError: if the form has no such field, one of another kind, or cannot
+                be filled in
+        """
+        for error in self._refused:
+            raise error
+        door.open_dataset(self.ctx)
+        if self.from_app:
+            drawn = type(self)(self.ctx)
+            shown = drawn.draw("").type.properties
+            hidden = {name for name in self.entries if name not in shown}
+            if not set(shown) & set(self.kinds):
+                raise fod.DropError("dataset", shown["problem"].error_message)
+            for name, message, _ in drawn._problems:
+                if any(self.is_needed(one) for one in hidden):  # hidden because of the problem
+                    raise fod.DropError(name, message)
+            self.entries = {name: v for name, v in self.entries.items() if name not in hidden}
 
     def fields(self) -> None:
         """Draw the fields."""
@@ -64,8 +121,8 @@ class Form:
         Raises:
             fiftyone_drop.DropError: if an argument is missing
         """
-        for name, parameter in self.parameters.items():
-            if parameter.default is parameter.empty and name not in self.entries:
+        for name in self.parameters:
+            if self.is_needed(name) and name not in self.entries:
                 raise fod.DropError(name, "must be given")
         return {name: value for name, value in self.entries.items() if name in self.parameters}
 
@@ -78,12 +135,15 @@ class Form:
         named = [p for p in others if p.kind is not p.VAR_KEYWORD and p.name != "progress"]
         return {p.name: p for p in named}
 
+    def is_needed(self, name: str) -> bool:
+        """Whether the function has a parameter of that name, without a default."""
+        parameter = self.parameters.get(name)
+        return parameter is not None and parameter.default is parameter.empty
+
     def default(self, name: str) -> Any:
         """The default of a parameter; None where it has no default."""
         parameter = self.parameters.get(name)
-        if parameter is None or parameter.default is parameter.empty:
-            return None
-        return parameter.default
+        return None if parameter is None or self.is_needed(name) else parameter.default
 
     def value(self, name: str) -> Any:
         """The value that is filled in, or the default."""
@@ -210,25 +270,6 @@ class Form:
             view=None if exact else view,
         )
         return self.entries.get("density", default)
-
-
-def recently(what: object, read: Callable[[], Any]) -> Any:
-    """The answer of ``read()``, remembered for a while: a slow answer longer than a quick one.
-
-    Args:
-        what: the question, as values that JSON can hold
-        read: finds the answer
-    """
-    key, now = json.dumps(what, default=str, sort_keys=True), time.monotonic()
-    until, value = _recent.get(key, (-math.inf, None))
-    if now > until:
-        value = read()
-        done = time.monotonic()
-        _recent[key] = done + max(RECENT_SECONDS, 20 * (done - now)), value
-    # Several forms may be drawn at once, each in a thread of its own
-    for old in [old for old, (end, _) in list(_recent.items()) if now > end]:
-        _recent.pop(old, None)
-    return value
 
 
 def _problem(check: Callable[[bool], Any], overwrite: bool) -> fod.DropError | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone as fo
 
 import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
-from .base import Form, recently
+from .. import door
+from .base import Form, Kinds
+from .recent import recently
 
 NO_RUN = "There is no drop run here yet; make one with 'DRoP: prune to a density'"
 ONE_RUN = "There is one drop run only; make another under another key"
 NOTHING = "none"
+SHOWN = (NOTHING, "first", "second", "both")
 CHOOSE = "choose a drop run"
 
 
@@ -21,6 +24,7 @@ class SetDensityForm(Form):
     """The form of the operator ``set_density``."""
 
     function = "set_density"
+    kinds: ClassVar[Kinds] = {"key": door.word, "density": door.scalar}
 
     def fields(self) -> None:
         """Draw the fields."""
@@ -53,6 +57,7 @@ class CompareDropsForm(Form):
     """The form of the operator ``compare_drops``."""
 
     function = "compare_drops"
+    kinds: ClassVar[Kinds] = {"key": door.word, "other": door.word, "show": door.one_of(SHOWN)}
 
     @property
     def shows(self) -> str | None:
@@ -90,6 +95,7 @@ class DeleteDropForm(Form):
     """The form of the operator ``delete_drop``."""
 
     function = "delete_drop"
+    kinds: ClassVar[Kinds] = {"key": door.word}
 
     def fields(self) -> None:
         """Draw the fields."""

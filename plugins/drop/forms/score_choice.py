@@ -7,17 +7,27 @@ from typing import Any
 
 from fiftyone_drop import precheck
 
+from .. import door
 from .target import TargetForm
 
 
 class ScoresForm(TargetForm):
     """A form whose function computes scores of the target view."""
 
+    def parse(self, name: str, value: object) -> Any:
+        """A value that is filled in; the conventions of scores are fields too.
+
+        Raises:
+            fiftyone_drop.DropError: if the form has no such field, or one of another kind
+        """
+        if name not in self.kinds and name in _conventions():
+            return door.scalar(name, value)
+        return super().parse(name, value)
+
     def arguments(self) -> dict[str, Any]:
         """The arguments of the function, with the conventions of the scores."""
-        scores = precheck.scores_of("training") | precheck.scores_of("images")
-        conventions = {switch for score in scores.values() for switch in score.conventions}
-        filled = {name: value for name, value in self.entries.items() if name in conventions}
+        names = _conventions()
+        filled = {name: value for name, value in self.entries.items() if name in names}
         return super().arguments() | filled
 
     def scores(self, offered: Mapping[str, Any], description: str) -> dict[str, Any]:
@@ -53,3 +63,9 @@ class ScoresForm(TargetForm):
                 else:
                     least, default = allowed.minimum, allowed.default
                     self.inputs.int(switch, default=default, min=least, label=label)
+
+
+def _conventions() -> set[str]:
+    """The names of the switches that scores have."""
+    scores = precheck.scores_of("training") | precheck.scores_of("images")
+    return {switch for score in scores.values() for switch in score.conventions}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone.zoo as foz
 
 import fiftyone_drop as fod
-from fiftyone_drop import precheck
+from fiftyone_drop import checks, precheck
 
+from .. import door, models_folder
+from .base import Kinds
 from .score_choice import ScoresForm
 
 # The field of each choice of `model_from`
@@ -22,7 +23,7 @@ SOURCES = {
 NEEDED = {
     "logits_field": "choose a field with stored logits",
     "zoo_model": "choose a model",
-    "model_file": "name a file that 'DRoP: train a query model' has saved",
+    "model_file": "choose a file that 'DRoP: train a query model' has saved",
 }
 ZOO_TAGS = ["classification", "logits", "torch"]
 
@@ -31,6 +32,14 @@ class ComputeScoresForm(ScoresForm):
     """The form of the operator ``compute_scores``."""
 
     function = "compute_scores"
+    kinds: ClassVar[Kinds] = {
+        **dict.fromkeys(("label_field", "prefix", "on_error", "device"), door.word),
+        **dict.fromkeys(("logits_field", "zoo_model", "model_file"), door.word),
+        **dict.fromkeys(("folds", "batch_size", "workers", "seed"), door.scalar),
+        **dict.fromkeys(("overwrite", "more"), checks.flag),
+        "scores": door.words,
+        "model_from": door.one_of(SOURCES),
+    }
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of ``compute_scores``."""
@@ -40,8 +49,13 @@ class ComputeScoresForm(ScoresForm):
         if needed in NEEDED and needed not in self.entries:
             raise fod.DropError(needed, NEEDED[needed])
         if source == "file":
-            arguments["model"] = fod.QueryModel.load(self.entries["model_file"])
-        elif source in ("logits", "zoo"):
+            arguments["model"] = _saved_model(self.entries[needed])
+        elif source == "zoo":
+            models = foz.list_zoo_models(tags=ZOO_TAGS)
+            arguments["model"] = checks.choice(needed, self.entries[needed], models)
+        elif source == "logits":
+            # A name that is no field might be that of another model
+            precheck.check_logits_field(self.target_view, self.entries[needed])
             arguments["model"] = self.entries[needed]
         return arguments
 
@@ -90,11 +104,16 @@ class ComputeScoresForm(ScoresForm):
             models = foz.list_zoo_models(tags=ZOO_TAGS)
             self.choose_needed(needed, models, NEEDED[needed], label="Model")
         elif needed == "model_file":
-            path = self.text(needed, label="File", description="On the machine that runs FiftyOne")
-            if path is None:
-                self.mark(needed, NEEDED[needed])
-            elif not Path(path).is_file():
-                self.mark(needed, f"there is no file {path}")
+            name = self.choose_needed(
+                needed,
+                models_folder.offered(),
+                NEEDED[needed],
+                label="File",
+                description="In the folder of models of the machine that runs FiftyOne",
+            )
+            if name is not None:
+                with self.checking():
+                    models_folder.to_read(needed, name)
 
     def check_logits(self, field: str) -> None:
         """Mark a field that holds no logits."""
@@ -129,3 +148,17 @@ class ComputeScoresForm(ScoresForm):
         self.number("workers", min=1, label="Threads that read images (optional)")
         self.text("device", label="PyTorch device (optional)")
         self.number("seed", label="Seed")
+
+
+def _saved_model(name: str) -> fod.QueryModel:
+    """The query model in a file of the folder of models.
+
+    Raises:
+        fiftyone_drop.DropError: if there is none
+    """
+    path = models_folder.to_read("model_file", name)
+    try:
+        return fod.QueryModel.load(path)
+    except (OSError, fod.DropError) as error:
+        words = f"{name} is damaged, or no query model; {NEEDED['model_file']}"
+        raise fod.DropError("model_file", words) from error

@@ -10,9 +10,11 @@ import fiftyone.core.collections as foc
 from fiftyone.operators import ViewTarget
 
 import fiftyone_drop as fod
-from fiftyone_drop import precheck
+from fiftyone_drop import checks, precheck
 
-from .base import Form, recently
+from .. import door
+from .base import Form
+from .recent import recently
 
 NO_LABELS = (
     "this dataset has no class labels; add a Classification or string field that holds the class "
@@ -34,8 +36,21 @@ class TargetForm(Form):
     size: int
     labels: str | None
 
+    @property
+    def target_view(self) -> foc.SampleCollection:
+        """The target view.
+
+        Raises:
+            fiftyone_drop.DropError: if the request names none that there is
+        """
+        try:
+            return self.ctx.target_view()
+        except Exception as error:  # FiftyOne takes its stages from the request as they are
+            raise fod.DropError("view_target", f"cannot be used: {str(error)[:200]}") from error
+
     def target(self, verb: str) -> bool:
         """The choice of the target view; where it cannot be used, says why and returns False."""
+        self.samples = self.target_view
         self.inputs.view_target(
             self.ctx,
             action_description=verb,
@@ -44,7 +59,6 @@ class TargetForm(Form):
             if self.ctx.has_custom_view
             else ViewTarget.DATASET,
         )
-        self.samples = self.ctx.target_view()
         try:
             self.size = self.recently("size", lambda: precheck.target_size(self.samples))
         except fod.DropError as error:
@@ -149,15 +163,15 @@ def find_validation(dataset: fo.Dataset, value: object) -> fo.DatasetView:
     Raises:
         fiftyone_drop.DropError: if there is no such view, or the value has another form
     """
-    kind, _, name = str(value).partition(":")
+    kind, _, name = door.word("validation", value).partition(":")
     if kind == "tag" and name:
         return dataset.match_tags(name)
     if kind == "view" and dataset.has_saved_view(name):
         return dataset.load_saved_view(name)
     raise fod.DropError(
         "validation",
-        f"must be view:<saved view> or tag:<sample tag>, but got {value!r}; saved views are "
-        f"{dataset.list_saved_views()}",
+        f"must be view:<saved view> or tag:<sample tag>, but got {checks.shown(value)}; saved "
+        f"views are {dataset.list_saved_views()}",
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone_drop as fod
-from fiftyone_drop import precheck
+from fiftyone_drop import checks, precheck
 
+from .. import door, models_folder
+from .base import Kinds
 from .score_choice import ScoresForm
 from .target import NO_VALIDATION, find_validation
 
@@ -21,6 +22,16 @@ class TrainQueryModelForm(ScoresForm):
     """The form of the operator ``train_query_model``."""
 
     function = "train_query_model"
+    kinds: ClassVar[Kinds] = {
+        **dict.fromkeys(("label_field", "key", "validation", "architecture"), door.word),
+        **dict.fromkeys(("save_to", "device"), door.word),
+        **dict.fromkeys(("holdout", "epochs", "batch_size", "image_size"), door.scalar),
+        **dict.fromkeys(("learning_rate", "momentum", "weight_decay"), door.scalar),
+        **dict.fromkeys(("workers", "seed"), door.scalar),
+        **dict.fromkeys(("overwrite", "more", "pretrained", "deterministic"), checks.flag),
+        "scores": door.words,
+        "recall_on": door.one_of(("holdout", "validation")),
+    }
 
     @functools.cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -28,10 +39,9 @@ class TrainQueryModelForm(ScoresForm):
         return super().parameters | dict(inspect.signature(fod.TrainingOptions).parameters)
 
     @property
-    def save_to(self) -> Path | None:
-        """The file that the model is saved to."""
-        path = self.entries.get("save_to")
-        return None if path is None else Path(path)
+    def save_to(self) -> str | None:
+        """The name of the file that the model is saved to, in the folder of models."""
+        return self.entries.get("save_to")
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of ``train_query_model``; checks the fields of the scores too."""
@@ -44,7 +54,7 @@ class TrainQueryModelForm(ScoresForm):
         if "validation" in arguments:
             arguments["validation"] = find_validation(self.ctx.dataset, arguments["validation"])
         self.check_fields(self.score_fields(self.value("scores")), self.value("overwrite"))
-        self.check_file()
+        self.check_file(self.value("overwrite"))
         return arguments
 
     @property
@@ -56,14 +66,14 @@ class TrainQueryModelForm(ScoresForm):
         """The fields of scores: field -> score."""
         return {self.prefix + name: name for name in scores}
 
-    def check_file(self) -> None:
+    def check_file(self, overwrite: bool) -> None:
         """Check that the model can be saved, before it is trained.
 
         Raises:
-            fiftyone_drop.DropError: if its folder does not exist
+            fiftyone_drop.DropError: if the name leads elsewhere, or is taken
         """
-        if self.save_to is not None and not self.save_to.parent.is_dir():
-            raise fod.DropError("save_to", f"there is no folder {self.save_to.parent}")
+        if self.save_to is not None:
+            models_folder.to_write("save_to", self.save_to, overwrite)
 
     def fields(self) -> None:
         """Draw the fields."""
@@ -80,11 +90,10 @@ class TrainQueryModelForm(ScoresForm):
         self.number("epochs", min=1, label="Epochs (optional)", description=BY_ITSELF)
         self.cost(trained_on)
         description = (
-            "On the machine that runs FiftyOne; 'DRoP: compute difficulty scores' reads it"
+            "A name such as digits.pt, in the folder of models of the machine that runs FiftyOne; "
+            "'DRoP: compute difficulty scores' offers it"
         )
         self.text("save_to", label="Save the model to a file (optional)", description=description)
-        with self.checking():
-            self.check_file()
         if self.more():
             self.rest(scores)
 
@@ -119,6 +128,7 @@ class TrainQueryModelForm(ScoresForm):
         def check(overwrite: bool) -> None:
             precheck.check_training_key(self.ctx.dataset, key, overwrite)
             self.check_fields(fields, overwrite)
+            self.check_file(overwrite)
 
         self.may_replace("Replace what has these names already", check)
 

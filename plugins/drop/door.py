@@ -1,0 +1,125 @@
+"""The door for what a browser sends: plain texts, numbers and switches, and nothing else.
+
+Whether a value fits its argument is checked by the package. Here it is made sure that a value is
+small, and of a kind that the package's checks, MongoDB and a message can take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import fiftyone as fo
+
+import fiftyone_drop as fod
+from fiftyone_drop import checks
+
+MOST_LETTERS = 2_000
+MOST_WORDS = 1_000
+
+Kind = Callable[[str, object], Any]
+
+
+def word(name: str, value: object) -> str:
+    """A text of at most 2,000 letters.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    return _short(name, checks.text(name, value))
+
+
+def words(name: str, value: object) -> list[str]:
+    """A list of at most 1,000 such texts.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    if isinstance(value, list | tuple) and len(value) <= MOST_WORDS:
+        return [word(name, one) for one in value]
+    raise fod.DropError(name, f"must be a list of texts, but got {checks.shown(value)}")
+
+
+def scalar(name: str, value: object) -> str | int | float:
+    """A finite number, or a text, since some fields take both.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else, or too long
+    """
+    if isinstance(value, str):
+        return word(name, value)
+    try:
+        return checks.whole(name, value)
+    except fod.DropError:
+        return checks.number(name, value)
+
+
+def one_of(choices: Collection[str]) -> Kind:
+    """The kind of a text that is one of these."""
+    return lambda name, value: checks.choice(name, word(name, value), choices)
+
+
+def class_name(name: str, value: object) -> str | tuple[str, ...]:
+    """A class, or a class and the value of a group.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return tuple(_short(name, checks.text(name, one, empty=True)) for one in value)
+    return _short(name, checks.text(name, value, empty=True))
+
+
+def interval(name: str, value: object) -> tuple[float, float]:
+    """Two finite numbers.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    if isinstance(value, list | tuple) and len(value) == 2:
+        low, high = (checks.number(name, end) for end in value)
+        return low, high
+    raise fod.DropError(name, f"must be two numbers, but got {checks.shown(value)}")
+
+
+def param(ctx: Any, name: str, kind: Kind = word) -> Any:
+    """A parameter of an event.
+
+    Raises:
+        fiftyone_drop.DropError: if it is missing, or of another kind
+    """
+    value = optional(ctx, name, kind)
+    if value is None:
+        raise fod.DropError(name, "must be given")
+    return value
+
+
+def optional(ctx: Any, name: str, kind: Kind = word) -> Any:
+    """A parameter of an event, None where it is missing.
+
+    Raises:
+        fiftyone_drop.DropError: if it is of another kind
+    """
+    value = ctx.params.get(name)
+    return None if value is None else kind(name, value)
+
+
+def open_dataset(ctx: Any) -> fo.Dataset:
+    """The dataset that is open in the App.
+
+    Raises:
+        fiftyone_drop.DropError: if there is none
+    """
+    try:
+        dataset = ctx.dataset
+    except Exception as error:  # FiftyOne takes the name from the request as it is
+        raise fod.DropError("dataset", f"It cannot be opened: {str(error)[:200]}") from error
+    if dataset is None:
+        raise fod.DropError("dataset", "Open a dataset first")
+    return dataset
+
+
+def _short(name: str, text: str) -> str:
+    if len(text) > MOST_LETTERS:
+        raise fod.DropError(name, f"must have at most {MOST_LETTERS:,} letters")
+    return text
