@@ -74,9 +74,7 @@ class Amount:
         """The dataset density of a size of ``n`` samples: the one that was given, if any."""
         return size / n if self.density is None else self.density
 
-    def checked_size(
-        self, n: int, bounds: Bounds, bytes_in_order: IntArray | None = None
-    ) -> int:
+    def checked_size(self, n: int, bounds: Bounds, bytes_in_order: IntArray | None = None) -> int:
         """How many of ``n`` samples are kept.
 
         Args:
@@ -120,9 +118,10 @@ class Amount:
 
     def _too_small(self, size: int, n: int, bounds: Bounds, needed: int | None) -> str:
         least = max(1, bounds.least)
-        by = _words(bounds.floors_by)
-        floor = f", fewer than the {least} that {by}" if bounds.least > 1 else ""
-        remedy = f" or lower {_either(bounds.floors_by)}" if bounds.least > 1 else ""
+        floor, remedy = "", ""
+        if bounds.least > 1:
+            floor = f", fewer than the {least} that {_words(bounds.floors_by)}"
+            remedy = f" or lower {_listed(bounds.floors_by, 'or')}"
         if self.density is not None:
             # Rounded up to four digits, so that what the message says works when typed
             shown = _rounded(keep_at(least - 1, n), math.ceil)
@@ -142,9 +141,9 @@ class Amount:
             return f"{size:,} is more than the {n:,} samples that there are; pass size={n} or less"
         most = bounds.most
         cap = f"more than the {most} that {_words(bounds.caps_by, 'allow')}"
-        remedy = f" or raise {_either(bounds.caps_by)}"
+        remedy = f" or raise {_listed(bounds.caps_by, 'or')}"
         if self.density is None:
-            return f"{size:,} samples are {cap}; pass size={most} or less,{remedy}"
+            return f"{size:,} samples are {cap}; pass size={most} or less{remedy}"
         shown = _rounded(most / n, math.floor)
         return (
             f"{self.density:g} keeps {size} of {n} samples, {cap}; "
@@ -154,18 +153,14 @@ class Amount:
 
 def _rounded(value: float, direction: Callable[[float], int]) -> float:
     """A density in (0, 1] with four digits."""
-    digits = 4 - math.ceil(math.log10(value))
-    return min(1.0, direction(value * 10**digits) / 10**digits)
+    scale = 10.0 ** (4 - math.ceil(math.log10(value)))
+    return min(1.0, direction(value * scale) / scale)
 
 
 def _words(arguments: Sequence[str], verb: str = "ask for") -> str:
     one, *rest = verb.split(" ", 1)
     verb = " ".join([f"{one}s" if len(arguments) == 1 else one, *rest])
     return f"{_listed(arguments, 'and')} {verb}"
-
-
-def _either(arguments: Sequence[str]) -> str:
-    return _listed(arguments, "or")
 
 
 def _listed(words: Sequence[str], last: str) -> str:

@@ -254,7 +254,7 @@ def class_name(argument: str, value: object) -> Hashable:
     raise DropError(
         argument,
         "must name classes: a text, a whole number, True or False, or a tuple of these, but got "
-        f"{_shown(value)}",
+        f"{shown(value)}",
     )
 
 
@@ -265,13 +265,13 @@ def by_class(argument: str, value: object, check: Callable[[str, Any], V]) -> di
         DropError: if ``value`` is no mapping, or one of its entries is unfit
     """
     if not isinstance(value, Mapping):
-        raise DropError(argument, f"must be a mapping from class to number, but got {_shown(value)}")
+        raise DropError(argument, f"must be a mapping from class to number, but got {shown(value)}")
     checked = {}
     for name, one in value.items():
         try:
             checked[class_name(argument, name)] = check(argument, one)
         except DropError as error:
-            raise DropError(argument, f"{error.message}, for {_shown(name)}") from None
+            raise DropError(argument, f"{error.message}, for {shown(name)}") from None
     return checked
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 
-import numpy as np
-
 from fiftyone_drop import checks
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing

@@ -48,7 +48,7 @@ def read_evaluation(
     eval_key: str,
     classes: Sequence[ClassName],
     label_field: str,
-    group_by: str | None,
+    group_by: str | Sequence[str] | None,
 ) -> tuple[Ids, Codes, NDArray[np.bool_]]:
     """Read the outcomes of an evaluation run from the samples that record them.
 
@@ -57,7 +57,7 @@ def read_evaluation(
         eval_key: an evaluation, checked with :func:`check_evaluation`
         classes: the K classes that count
         label_field: the field of the true labels
-        group_by: the field that divides classes into cells, or None
+        group_by: the field or fields that divide classes into cells, or None
 
     Returns:
         a tuple over the n evaluated samples of these classes

@@ -13,7 +13,8 @@ from typing import Any
 
 from fiftyone_drop import checks
 from fiftyone_drop.amount import Amount
-from fiftyone_drop.bounds import (
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.limits import (
     Limits,
     PerClass,
     Share,
@@ -22,7 +23,6 @@ from fiftyone_drop.bounds import (
     check_quotas,
     check_weights,
 )
-from fiftyone_drop.errors import DropError
 from fiftyone_drop.recall import Smoothing, check_smoothing
 from fiftyone_drop.rules import BY_HAND, Rule, check_rule, get_rule
 
@@ -148,9 +148,7 @@ class DropOptions:
 
     def at(self, amount: Amount) -> DropOptions:
         """The same options with another amount to keep."""
-        return replace(
-            self, density=amount.density, size=amount.size, max_bytes=amount.max_bytes
-        )
+        return replace(self, density=amount.density, size=amount.size, max_bytes=amount.max_bytes)
 
     @property
     def amount(self) -> Amount:
@@ -184,6 +182,13 @@ class DropOptions:
         if not self.the_rule.sets_quotas:
             floors, otherwise = (floors if isinstance(floors, Mapping) else 0), 0
         return Limits(floors, otherwise, self.max_per_class, self.protect, self.quotas)
+
+    @property
+    def suspects(self) -> str:
+        """The thresholds of ``drop_below`` and ``drop_above``, in words."""
+        below, above = self.drop_below or {}, self.drop_above or {}
+        words = [f"{name} < {value:g}" for name, value in below.items()]
+        return ", ".join(words + [f"{name} > {value:g}" for name, value in above.items()])
 
     def uses(self) -> list[tuple[str, str]]:
         """Argument and name of each field, evaluation and run that the pruning reads."""

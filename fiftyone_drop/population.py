@@ -21,7 +21,6 @@ from fiftyone_drop.errors import DropError, Warner
 from fiftyone_drop.fields import class_paths
 from fiftyone_drop.options import group_names
 
-_BY_ROW = ("names", "must_keep", "kept_before", "file_sizes")
 SPLIT_TAGS = {
     "train": {"train", "training"},
     "validation": {"val", "valid", "validation", "dev"},
@@ -83,7 +82,10 @@ class Population:
             if self.filepaths is None
             else [self.filepaths[i] for i in np.arange(len(self))[rows]],
             values={name: values[rows] for name, values in self.values.items()},
-            **{name: None if (a := getattr(self, name)) is None else a[rows] for name in _BY_ROW},
+            names=None if self.names is None else self.names[rows],
+            must_keep=None if self.must_keep is None else self.must_keep[rows],
+            kept_before=None if self.kept_before is None else self.kept_before[rows],
+            file_sizes=None if self.file_sizes is None else self.file_sizes[rows],
         )
 
     def only(self, rows: NDArray[Any]) -> Population:
@@ -116,6 +118,21 @@ class Population:
                 f"{len(missing)} of {len(self)} samples have no value in '{name}', such as "
                 f"{self.ids[missing[0]].decode()!r}; compute the scores of these samples, or leave "
                 f"them out of the target view with .exists('{name}')",
+            )
+
+    def check_named(self, order_by: str) -> None:
+        """Check that every sample has a value in the field that samples are ordered by.
+
+        Raises:
+            DropError: if some have none
+        """
+        assert self.names is not None
+        nameless = np.flatnonzero(self.names == b"")
+        if len(nameless):
+            raise DropError(
+                "order_by",
+                f"{len(nameless)} of {len(self)} samples have no value in '{order_by}', such as "
+                f"{self.ids[nameless[0]].decode()!r}; give them one, or leave order_by= out",
             )
 
     def means(self, name: str) -> FloatArray:
@@ -275,12 +292,12 @@ def _assemble(ids: Ids, encoded: list[tuple[Codes, tuple[str, ...]]]) -> Populat
         return Population(ids, labels, names, labels, names)
     codes = labels
     cells: list[tuple[str, ...]] = [(name,) for name in names]
-    for groups, group_names in encoded[1:]:
-        wide = codes.astype(np.int64) * len(group_names) + groups
+    for groups, values in encoded[1:]:
+        wide = codes.astype(np.int64) * len(values) + groups
         wide[(codes < 0) | (groups < 0)] = -1
         present = np.unique(wide[wide >= 0])
         codes = np.where(wide < 0, -1, np.searchsorted(present, wide)).astype(np.int32)
-        cells = [(*cells[c // len(group_names)], group_names[c % len(group_names)]) for c in present]
+        cells = [(*cells[c // len(values)], values[c % len(values)]) for c in present]
     return Population(ids, labels, names, codes, tuple(cells))
 
 

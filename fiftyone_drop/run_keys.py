@@ -87,7 +87,8 @@ def check_independent(
         DropError: if one does: the samples that are returned would not be those that were pruned
     """
     for argument, name in uses:
-        if name in (key, *config.fields):
+        # A tag may have the name of a run
+        if name in config.fields or (name == key and argument != "must_keep"):
             remedy = "choose another key"
             if argument == "eval_key":
                 remedy = f"pass recalls=load_drop(dataset, '{key}').recalls, or {remedy}"
