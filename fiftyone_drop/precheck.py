@@ -31,6 +31,7 @@ from fiftyone_drop.fields import (
     class_label_fields,
     default_label_field,
     label_path,
+    number_fields,
     score_fields,
 )
 from fiftyone_drop.limits import class_bounds
@@ -63,11 +64,14 @@ __all__ = [
     "default_label_field",
     "evaluations",
     "group_fields",
+    "group_names",
     "has_logits",
     "kept",
     "kept_by_run",
     "label_fields",
+    "must_keep_names",
     "newest_run",
+    "number_fields",
     "outputs",
     "overlap",
     "rules",
@@ -106,6 +110,11 @@ def group_fields(samples: foc.SampleCollection, label_field: str | None) -> list
     schema = samples.get_field_schema(ftype=(fo.BooleanField, fo.IntField))
     names = [*label_fields(samples), *schema]
     return [name for name in names if name != label_field]
+
+
+def must_keep_names(samples: foc.SampleCollection) -> list[str]:
+    """The boolean fields and the tags that ``must_keep=`` takes. Queries the samples."""
+    return [*samples.get_field_schema(ftype=fo.BooleanField), *samples.distinct("tags")]
 
 
 # -- samples --------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ def test_a_plan_writes_nothing_and_applies_without_computing_again(dataset, reca
     plan = fod.plan_drop(dataset, 0.5, recalls=recalls)
     assert dataset.get_field_schema().keys() == before
     assert dataset.list_runs() == dataset.list_saved_views() == []
-    monkeypatch.setattr("fiftyone_drop.pruning.read_population", None)
+    monkeypatch.setattr("fiftyone_drop.target.read_population", None)
     view = plan.apply(key="mine")
     assert ids(view) == set(plan.kept_ids)
     assert fod.load_drop(dataset, "mine").recalls == plan.recalls == recalls
@@ -187,7 +187,7 @@ def test_recalls_and_their_counts_stand_in_the_table():
     assert table.recalls.tolist() == values.tolist()
     assert (table.correct.tolist(), table.support.tolist()) == ([9, 5, 1], [10, 10, 10])
     assert table.weights.tolist() == pytest.approx([6 * 0.1, 4 * 0.5, 2 * 0.9])
-    assert table.min_per_class == 1
+    assert table.bounds.floors.tolist() == [1, 1, 1]
 
 
 def test_the_kept_samples_of_a_view_keep_its_stages_in_order(dataset):
