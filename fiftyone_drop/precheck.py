@@ -249,8 +249,9 @@ def kept(samples: int, sizes: Mapping[str, int], **arguments: Any) -> int | None
     options = DropOptions.parse({**_DEFAULTS, **arguments})
     if options.max_bytes is not None:
         return None
-    known = np.array([*sizes.values()], dtype=np.int64)
-    bounds = class_bounds(options.limits, tuple(sizes), known) if sizes else Bounds.none(known)
+    classes = tuple(sorted(sizes))
+    known = np.array([sizes[name] for name in classes], dtype=np.int64)
+    bounds = class_bounds(options.limits, classes, known) if sizes else Bounds.none(known)
     # Samples of classes that are not known have no bounds
     bounds = bounds.beside(samples - int(known.sum()))
     return options.amount.checked_size(samples, bounds)

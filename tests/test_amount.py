@@ -65,7 +65,7 @@ def test_as_many_samples_are_kept_as_fit_into_the_bytes(sizes, budget):
     fits = max((i for i in range(n + 1) if sum(sizes[:i]) <= budget), default=0)
     amount = Amount.parse(max_bytes=budget)
     if fits == 0:
-        with pytest.raises(DropError, match="^max_bytes: .* hold 0 of") as caught:
+        with pytest.raises(DropError, match=r"^max_bytes: .* hold 0 of") as caught:
             amount.checked_size(n, bounds_of(n), in_order)
         needed = int(re.search(r"max_bytes=(\d+)", caught.value.message)[1])
         assert Amount.parse(max_bytes=needed).checked_size(n, bounds_of(n), in_order) >= 1

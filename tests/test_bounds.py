@@ -1,5 +1,6 @@
 """Bounds as a record: they survive JSON and stand beside others."""
 
+import itertools
 import json
 
 import numpy as np
@@ -30,6 +31,6 @@ def test_the_steps_of_a_class_ascend():
     zeros = np.zeros(3, np.int64)
     bounds = Bounds(zeros, np.array([1, 2, 0]), np.array([5, 2, 4]), np.array([3, 0, 4]))
     steps = [zeros, *bounds.steps(), SIZES]
-    assert all(np.all(low <= high) for low, high in zip(steps, steps[1:], strict=False))
+    assert all(np.all(low <= high) for low, high in itertools.pairwise(steps))
     assert bounds.while_extending().least == 3 + 2 + 4
     assert bounds.least == 3

@@ -1,5 +1,7 @@
 """``extend_drop``: the dataset has grown; what was kept stays kept, and new samples get places."""
 
+import itertools
+
 import fiftyone as fo
 import numpy as np
 import pytest
@@ -55,7 +57,7 @@ def test_an_extended_run_moves_both_ways_and_stays_nested(grows, recalls):
     before = ids(dataset.apply_drop(0.5, recalls=recalls))
     fod.extend_drop(dataset, "drop", grow(range(200, 300)))
     kept = [ids(fod.set_density(dataset, "drop", d)) for d in (0.1, 0.3, 0.5, 0.8, 1.0)]
-    assert all(smaller < larger for smaller, larger in zip(kept, kept[1:], strict=False))
+    assert all(smaller < larger for smaller, larger in itertools.pairwise(kept))
     assert kept[1] < before < kept[2]  # moved down, it keeps of the samples of before first
     assert_whole(dataset, ["drop"])
 

@@ -1,4 +1,4 @@
-"""What decides about samples, read from real datasets: amounts, bounds, thresholds, cells, names."""
+"""What decides about samples, read from real datasets: amounts, bounds, thresholds, cells."""
 
 import os
 

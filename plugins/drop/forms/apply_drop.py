@@ -74,6 +74,7 @@ class ApplyDropForm(TargetForm):
             self._forget(set(AMOUNTS) - {self.entries["amount"]})
         elif not {"quotas", *AMOUNTS} & set(self.entries):
             self.entries["density"] = START_DENSITY
+        self._forget([name for name, value in self.entries.items() if value == []])
         # Hidden fields do not count; a script passes neither `more` nor `recalls_from`
         if self.entries.get("more") is False:
             self._forget(MORE)

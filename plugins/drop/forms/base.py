@@ -49,7 +49,7 @@ class Form:
         self._refused: list[fod.DropError] = []
         self._problems: list[tuple[str, str, str]] = []
         for name, value in ctx.params.items():
-            blank = value is None or (isinstance(value, str | list) and not value)
+            blank = value is None or (isinstance(value, str) and not value)
             if blank or name in FROM_PANELS:
                 continue
             try:
@@ -224,10 +224,11 @@ class Form:
 
     def choose_many(self, name: str, choices: Mapping[str, str], **kwargs: Any) -> list[str]:
         """Any number of choices; returns the chosen values, or the default."""
-        default = list(self.default(name) or ())
+        default = self.default(name)
+        default = None if default is None else list(default)
         view = _choices(types.Dropdown(), choices)
         self.inputs.list(name, types.String(), default=default, view=view, **kwargs)
-        return list(self.entries.get(name, default))
+        return list(self.entries.get(name, default) or ())
 
     def radio(self, name: str, choices: Mapping[str, str], **kwargs: Any) -> str | None:
         """A choice of few, all of them in sight; returns the chosen value, or the default."""

@@ -30,6 +30,10 @@ class SetDensityForm(Form):
         **dict.fromkeys(AMOUNTS, door.scalar),
     }
 
+    def is_needed(self, name: str) -> bool:
+        """Whether an argument is needed; of the three amounts the one that is filled in."""
+        return super().is_needed(name) or (name in AMOUNTS and name in self.entries)
+
     def fields(self) -> None:
         """Draw the fields."""
         keys = fod.list_drops(self.ctx.dataset)
