@@ -138,11 +138,14 @@ def _torch_if_loaded() -> Any:
 
 def _commit() -> str:
     here = Path(__file__).parent
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:  # a machine without git
+        return "unknown"
     return done.stdout.strip() or "unknown"

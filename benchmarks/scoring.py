@@ -3,18 +3,15 @@
     python scripts/with_mongod.py --home /tmp/scoring -- \
         python benchmarks/scoring.py --archive cifar10.tar.xz
 
-The bare loop loads the same images with the same workers and runs the same forward pass, and keeps
-nothing; the same loop with a DataLoader's processes is there for comparison. Ours computes EL2N,
-entropy, margin, loss and last-layer GraNd and writes them to the database. FiftyOne's arm is what
-gives the entropy alone there: apply_model(store_logits=True), then compute_hardness. ResNet-18 with
-a 3x3 stem; its weights are random, since time does not depend on them.
+The bare loops are those of ``scoring_pass.py``. Ours computes EL2N, entropy, margin, loss and
+last-layer GraNd and writes them to the database. FiftyOne's arm is what gives the entropy alone
+there: apply_model(store_logits=True), then compute_hardness. ResNet-18 with a 3x3 stem; its weights
+are random, since time does not depend on them.
 """
 
 from __future__ import annotations
 
 import argparse
-import tarfile
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,66 +23,12 @@ import fiftyone.utils.torch as fout
 import numpy as np
 import torch
 from grand import build
-from PIL import Image
 from reporting import interleaved, report
+from scoring_pass import SCORES, TRANSFORM, bare, bare_processes, chosen, main
 from torch import nn
-from torchvision.transforms import v2
 
 import fiftyone_drop as fod
-from fiftyone_drop.engine.images import Transformed
-from fiftyone_drop.engine.reader import ImageReader, positions
 from fiftyone_drop.score_fields import compute
-
-SCORES = ("el2n", "entropy", "margin", "loss", "grand_last_layer")
-TRANSFORM = v2.Compose(
-    [
-        v2.ToImage(),
-        v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize([0.491, 0.482, 0.447], [0.247, 0.243, 0.262]),
-    ]
-)
-
-
-def bare(paths: list[str], module: nn.Module, args: argparse.Namespace) -> None:
-    """The loop that everybody writes, with our worker threads."""
-    pin = args.device != "cpu"
-    reader = ImageReader(paths, [Transformed(TRANSFORM)], workers=args.workers, pin=pin)
-    reader.probe(0)
-    with torch.inference_mode(), torch.autocast(args.device, torch.float16, args.device != "cpu"):
-        for batch in reader.batches(positions(0, len(paths), args.batch)):
-            logits = module(to_device(batch.inputs[0], args.device))
-    logits.cpu()
-
-
-class Files(torch.utils.data.Dataset[torch.Tensor]):
-    """Image files as tensors."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self.paths = paths
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        with Image.open(self.paths[index]) as file:
-            return TRANSFORM(file.convert("RGB"))
-
-
-def bare_processes(paths: list[str], module: nn.Module, args: argparse.Namespace) -> None:
-    """The same with a DataLoader's processes."""
-    loader = torch.utils.data.DataLoader(
-        Files(paths), args.batch, num_workers=args.workers, pin_memory=args.device != "cpu"
-    )
-    with torch.inference_mode(), torch.autocast(args.device, torch.float16, args.device != "cpu"):
-        for images in loader:
-            logits = module(to_device(images, args.device))
-    logits.cpu()
-
-
-def to_device(images: torch.Tensor, device: str) -> torch.Tensor:
-    if device == "cpu":
-        return images
-    return images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
 
 
 def fiftyone_model(module: nn.Module, classes: list[str], device: str) -> fout.TorchImageModel:
@@ -169,15 +112,14 @@ def make_arms(
 
 
 def run(folder: Path, args: argparse.Namespace) -> None:
-    files = sorted(folder.glob("train/*/*.jpg"))
-    chosen = [files[i] for i in np.linspace(0, len(files) - 1, args.samples).astype(int)]
+    files = chosen(folder, args.samples)
     torch.manual_seed(0)
     module = build("resnet18", 32, args.device)
     database: list[float] = []
     # What touches the database: reading labels and paths, writing fields
     compute.read_labelled = timed(compute.read_labelled, database)
     compute.write = timed(compute.write, database)
-    warm, dataset = make_dataset(chosen[:: max(1, len(chosen) // 64)]), make_dataset(chosen)
+    warm, dataset = make_dataset(files[:: max(1, len(files) // 64)]), make_dataset(files)
     try:
         for arm in make_arms(warm, module, args, database).values():
             arm()
@@ -199,31 +141,5 @@ def run(folder: Path, args: argparse.Namespace) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--archive", type=Path, help="cifar10.tar.xz, to be unpacked")
-    parser.add_argument("--folder", type=Path, help="or a folder with train/<class>/*.jpg")
-    parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--quick", action="store_true", help="300 images, one repeat")
-    args = parser.parse_args()
-    if args.quick:
-        args.samples, args.repeats, args.batch = 300, 1, 64
-    torch.set_num_threads(args.threads)
-    if args.folder is not None:
-        run(args.folder, args)
-        return
-    if args.archive is None:
-        parser.error("pass --archive or --folder")
-    with tempfile.TemporaryDirectory(prefix="fiftyone-drop-") as folder:
-        with tarfile.open(args.archive) as archive:
-            archive.extractall(folder, filter="data")
-        run(Path(folder), args)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, run)

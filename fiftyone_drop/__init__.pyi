@@ -3,6 +3,8 @@
 from fiftyone_drop._version import __version__ as __version__
 from fiftyone_drop.allocation import Allocation as Allocation
 from fiftyone_drop.allocation import allocate as allocate
+from fiftyone_drop.class_offsets import ClassOffsets as ClassOffsets
+from fiftyone_drop.class_offsets import class_offsets as class_offsets
 from fiftyone_drop.class_table import ClassTable as ClassTable
 from fiftyone_drop.comparison import DropComparison as DropComparison
 from fiftyone_drop.comparison import compare_drops as compare_drops

@@ -14,6 +14,11 @@ HEADER = """# What it costs, measured
 Written by `scripts/docs_benchmarks.py` from `benchmarks/results/`, where each benchmark left its
 record. Arms of one table took turns in one run; a ratio is the median over the repeats. A claim
 that does not hold says so.
+
+Where a GPU is at hand, `python benchmarks/on_gpu.py --archive cifar10.tar.xz --out results` runs
+all that needs one in 8 minutes (`--minutes`): the tests of scoring, engine and training on CUDA,
+the prices below, and trainings of the experiment's presets `fast` and `paper`. It needs PyTorch and
+pytest, not FiftyOne, and goes on from the results of an earlier run (`--resume`).
 """
 
 

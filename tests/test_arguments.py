@@ -21,7 +21,15 @@ from fiftyone_drop import DropError
 
 # Classes that the package makes, and users only read; and what takes no number and no text
 NOT_CALLED = {
-    *("Allocation", "ClassTable", "DropComparison", "DropConfig", "DropError", "DropPlan"),
+    *(
+        "Allocation",
+        "ClassOffsets",
+        "ClassTable",
+        "DropComparison",
+        "DropConfig",
+        "DropError",
+        "DropPlan",
+    ),
     *("DropReport", "DropResults", "DropWarning", "QueryModel", "ScoreHistogram"),
 }
 # Not read at the door: handed to FiftyOne, or words for people
@@ -148,6 +156,7 @@ def calls(small, shared_recalls):
     return {
         "allocate": (fod.allocate, {"class_sizes": [9, 9], "recalls": [0.5, 0.9], "density": 0.5}),
         "apply_drop": (fod.apply_drop, prune | {"key": "new"}),
+        "class_offsets": (fod.class_offsets, run | {"eval_key": "ev"}),
         "compare_drops": (fod.compare_drops, run | {"other": "other"}),
         "compute_scores": (fod.compute_scores, where | {"model": "predictions"}),
         "delete_drop": (fod.delete_drop, run),

@@ -14,7 +14,12 @@ from fiftyone_drop.order import drop_order, inner_order
 from fiftyone_drop.rules import class_weights, get_rule
 from fiftyone_drop.scoring import get_score
 
-SHORT = ("el2n", "grand", "loss")  # scores of query models trained for a tenth of the epochs
+SHORT = (
+    "el2n",
+    "grand",
+    "loss",
+    "herding",
+)  # scores of query models trained for a tenth of the epochs
 LONG = ("forgetting", "dynamic_uncertainty", "k_center")  # scores of one full training
 WINSORISED = 0.1  # of each end
 
@@ -31,16 +36,23 @@ class Method:
         rule: a rule of the package, or "nucs" or "rcap"
         weighted_loss: CDB-W: the loss of a class is weighted by 1 - its validation recall after
             the epoch before (Sinha et al., IJCV 2022, as the authors' code has it)
+        adjusted_loss: the log of the kept share of each class is added to its logits in the loss
+            (Menon et al., ICLR 2021)
+        closed_form: recalls are those of ridge regression on random patches, without training
     """
 
     title: str
     score: str | None = None
     rule: str = "none"
     weighted_loss: bool = False
+    adjusted_loss: bool = False
+    closed_form: bool = False
 
     @property
     def queries(self) -> tuple[str, ...]:
         """The kinds of query that it needs."""
+        if self.closed_form:
+            return ("closed",)
         short = self.rule not in ("none", "proportional", "balanced") or self.score in SHORT
         return ("short",) * short + ("long",) * (self.score in LONG)
 
@@ -58,6 +70,7 @@ METHODS = {
     "random+drop": Method("Random + DRoP", rule="drop"),
     **{name: Method(title, name) for name, title in TITLES.items()},
     **{f"{name}+drop": Method(f"{title} + DRoP", name, "drop") for name, title in TITLES.items()},
+    "random+drop-closed": Method("Random + DRoP, closed form", rule="drop", closed_form=True),
     "random+drop-unweighted": Method("Random + DRoP, unweighted", rule="drop-unweighted"),
     "random+proportional": Method("Random, proportional", rule="proportional"),
     "random+balanced": Method("Random, balanced", rule="balanced"),
@@ -65,6 +78,18 @@ METHODS = {
     "random+rcap": Method("Random + RCAP quotas", rule="rcap"),
     "full+cdb-w": Method("Full data, CDB-W", weighted_loss=True),
     "random+cdb-w": Method("Random, CDB-W", weighted_loss=True),
+    "herding": Method("Herding", "herding", "proportional"),
+    "herding+drop": Method("Herding + DRoP", "herding", "drop"),
+    "herding+balanced": Method("Herding, balanced", "herding", "balanced"),
+    "full+adjusted": Method("Full data, adjusted loss", adjusted_loss=True),
+    "random+adjusted": Method("Random, adjusted loss", adjusted_loss=True),
+    "random+drop+adjusted": Method("Random + DRoP, adjusted loss", rule="drop", adjusted_loss=True),
+    "random+balanced+adjusted": Method(
+        "Random, balanced, adjusted loss", rule="balanced", adjusted_loss=True
+    ),
+    "herding+drop+adjusted": Method(
+        "Herding + DRoP, adjusted loss", "herding", "drop", adjusted_loss=True
+    ),
 }
 
 

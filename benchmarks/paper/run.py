@@ -8,8 +8,9 @@ is trained follows from ``--preset``: "paper" is the paper's protocol (for a GPU
 recipe for a GPU, "cpu" a small network on two fifths of the images.
 
 Each training adds a line to benchmarks/results/paper/<preset>.jsonl, and what is there already is
-skipped: after an interruption give the same command again. ``report.py`` makes tables, plots and
-docs/evidence.md of whatever there is.
+skipped: after an interruption give the same command again. ``--minutes`` ends it in time: trainings
+that are not done by then go on from their checkpoints at the next call. ``report.py`` makes tables,
+plots and docs/evidence.md of whatever there is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import math
 import multiprocessing
 import os
 import sys
@@ -77,9 +79,9 @@ def cells(
                 yield Cell(dataset, method, 1.0 if method.startswith("full") else density, seed)
 
 
-def tasks_for(wanted: Iterable[Cell]) -> list[Task]:
+def tasks_for(wanted: Iterable[Cell], brief: bool = False) -> list[Task]:
     """Each cell once, after the queries that it needs; the published way's cost first."""
-    tasks: dict[Task, None] = {Published(): None}
+    tasks: dict[Task, None] = {} if brief else {Published(): None}
     for cell in wanted:
         tasks |= dict.fromkeys(cell.needs)
         tasks[cell] = None
@@ -118,8 +120,25 @@ def workers(jobs: int) -> Executor:
     return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), start_worker)
 
 
-def run(tasks: list[Task], place: Place, results: Results, jobs: int) -> list[str]:
+def stop(pool: Executor) -> None:
+    """End the processes of a pool, whatever they are doing."""
+    for process in list(getattr(pool, "_processes", None) or {}.values()):
+        process.kill()
+    pool.shutdown(cancel_futures=True)
+
+
+def run(
+    tasks: list[Task], place: Place, results: Results, jobs: int, end: float = math.inf
+) -> list[str]:
     """Run what is not done yet, several tasks at once.
+
+    Args:
+        tasks: in the order in which they are started, once what they need is there
+        place: where
+        results: what is done, and where it is added
+        jobs: tasks at once
+        end: when to stop, of the monotonic clock; several jobs only. Nothing is started that
+            would take until then, by what the last task took
 
     Returns:
         the names of tasks that failed, or could not run since one that they need has failed
@@ -148,16 +167,28 @@ def run(tasks: list[Task], place: Place, results: Results, jobs: int) -> list[st
     )
     failed = []
     running: dict[Future[dict[str, Any]], Task] = {}
+    begun: dict[Task, float] = {}
+    typical = 0.0  # seconds of the last task that was done
     with workers(jobs) as pool:
         while True:
             startable = [task for task in left if all(map(ready, task.needs))]
-            for task in startable[: jobs - len(running)]:
+            in_time = time.monotonic() + typical < end
+            for task in startable[: jobs - len(running)] if in_time else []:
                 left.remove(task)
+                begun[task] = time.monotonic()
                 running[pool.submit(run_task, task, place)] = task
-            if not running:
+            if not running and in_time:
                 return failed + [task.name for task in left]
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            timeout = None if math.isinf(end) else max(0.0, end - time.monotonic())
+            done = wait(running, timeout, FIRST_COMPLETED).done
+            if not done:
+                names = ", ".join(task.name for task in running.values()) or "nothing"
+                print(f"out of time: dropped {names}; {len(left)} not begun", flush=True)
+                stop(pool)
+                return failed
+            for future in done:
                 task = running.pop(future)
+                typical = time.monotonic() - begun[task]
                 try:
                     record = future.result()
                 except Exception:  # of one task: the others go on
@@ -172,11 +203,12 @@ def run(tasks: list[Task], place: Place, results: Results, jobs: int) -> list[st
 def summary(record: dict[str, Any]) -> str:
     """One line about a record."""
     accuracy = record.get("accuracy")
-    seconds = sum(cpu for _, cpu in record.get("seconds", {}).values())
+    wall, cpu = (sum(pair[i] for pair in record.get("seconds", {}).values()) for i in (0, 1))
+    seconds = f"{wall:.0f} s, {cpu:.0f} s of the processor"
     if accuracy is None:
-        return f"{seconds:.0f} s"
+        return seconds
     mean = sum(accuracy) / len(accuracy)
-    return f"average {mean:.1%}, worst class {min(accuracy):.1%}, {seconds:.0f} s"
+    return f"average {mean:.1%}, worst class {min(accuracy):.1%}, {seconds}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -191,9 +223,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, help="instead of the preset's; to try things out")
     parser.add_argument("--per-class", type=int, help="training images, instead of the preset's")
     parser.add_argument("--jobs", type=int, help="trainings at once; one per core, 2 on a GPU")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="several jobs: stop then")
+    parser.add_argument("--brief", action="store_true", help="accuracies only: no prices, no GraNd")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args(arguments)
+    end = time.monotonic() + 60 * args.minutes
     if args.all:
         blocks = EVERYTHING
     else:
@@ -201,11 +236,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs = args.jobs or (2 if args.device.startswith("cuda") else os.cpu_count() or 1)
     os.environ["OMP_NUM_THREADS"] = "1"  # NumPy's, of the workers
     preset = PRESETS[args.preset].changed(args.epochs, args.per_class)
-    place = Place(preset, args.archive, args.cache.expanduser(), args.device)
+    place = Place(preset, args.archive, args.cache.expanduser(), args.device, args.brief)
     load(place.archive, place.cache)  # decoded once, before several workers want it
     wanted = (cell for block in blocks for cell in cells(*block))
     with closing(Results(args.results / f"{preset.name}.jsonl")) as results:
-        failed = run(tasks_for(wanted), place, results, jobs)
+        failed = run(tasks_for(wanted, args.brief), place, results, jobs, end)
     if failed:
         sys.exit(f"{len(failed)} tasks failed or could not run: {', '.join(failed)}")
 

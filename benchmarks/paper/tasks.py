@@ -28,10 +28,20 @@ from presets import Preset
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torchvision.transforms import v2
-from training import Images, Training, autocast, channel_statistics, predict, recalls
+from training import (
+    PREDICTED_AT_ONCE,
+    Images,
+    Training,
+    autocast,
+    channel_statistics,
+    predict,
+    recalls,
+)
 
 from fiftyone_drop import suggested_epochs
-from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, k_center
+from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
+from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, herding, k_center
+from fiftyone_drop.training.closed_form import PatchFeatures, leave_one_out
 
 SCORED_AT_ONCE = 250
 PUBLISHED_IMAGES, PUBLISHED_GRADIENTS = 1000, 200
@@ -39,12 +49,16 @@ PUBLISHED_IMAGES, PUBLISHED_GRADIENTS = 1000, 200
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run reads and writes, and what it computes on."""
+    """Where a run reads and writes, and what it computes on.
+
+    ``brief``: queries leave out the scores that cost more than their trainings, such as GraNd.
+    """
 
     preset: Preset
     archive: Path
     cache: Path
     device: str
+    brief: bool = False
 
     @property
     def folder(self) -> Path:
@@ -105,7 +119,9 @@ class Query:
 
     "short": query models trained for a tenth of the epochs; recalls are those of the epoch with
     the best validation accuracy, EL2N, GraNd and loss those of the end, all averaged over the
-    models. "long": one full training, for training dynamics and embeddings.
+    models; herding is on the embeddings of all of them. "closed": ridge regression on patches, of
+    which each training sample is left out once, in place of query models. "long": one full
+    training, for training dynamics and embeddings.
     """
 
     dataset: str
@@ -120,12 +136,14 @@ class Query:
 
     def path(self, place: Place) -> Path:
         """Where its arrays are."""
-        return place.folder / f"{self.dataset}-{self.kind}-{self.seed}.npz"
+        brief = "-brief" if place.brief else ""
+        return place.folder / f"{self.dataset}-{self.kind}{brief}-{self.seed}.npz"
 
     def run(self, place: Place) -> dict[str, Any]:
         """Train, score, and keep the arrays."""
         work = Work(place, self.dataset, self.seed)
-        found = {"short": _short_query, "long": _long_query}[self.kind](work)
+        kinds = {"short": _short_query, "long": _long_query, "closed": _closed_query}
+        found = kinds[self.kind](work)
         path = self.path(place)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npz")
@@ -139,7 +157,9 @@ class Query:
 
 def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
     train, validation = work.images(work.data.train), work.images(work.data.validation)
-    sums: dict[str, Any] = dict.fromkeys(("recalls", "el2n", "loss", "grand"), 0.0)
+    names = ("recalls", "el2n", "loss") + ("grand",) * (not work.place.brief)
+    sums: dict[str, Any] = dict.fromkeys(names, 0.0)
+    embeddings = []
     for model in range(work.preset.query_models):
         by_epoch = []
         with work.seconds.time("train"):
@@ -148,17 +168,38 @@ def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
             ).run(lambda m, seen=by_epoch: seen.append(recalls(m, validation, work.recipe, work.k)))
         sums["recalls"] += max(by_epoch, key=np.mean)
         with work.seconds.time("el2n"):
-            logits, _ = predict(module, train, work.recipe)
+            logits, embedding = predict(module, train, work.recipe)
+            embeddings.append(embedding)
             scores = forward_scores(("el2n", "loss"), torch.from_numpy(logits), train.labels.cpu())
         sums["el2n"] += scores["el2n"]
         sums["loss"] += scores["loss"]
+        if work.place.brief:
+            continue
         with work.seconds.time("grand"):
             norms = GradientNorms(module)
             parts = np.array_split(np.arange(len(train)), -(-len(train) // SCORED_AT_ONCE))
             sums["grand"] += np.concatenate(
                 [norms(train.batch(part), train.labels[part]).cpu().numpy() for part in parts]
             )
-    return {name: values / work.preset.query_models for name, values in sums.items()}
+    means = {name: values / work.preset.query_models for name, values in sums.items()}
+    if work.place.brief:
+        return means
+    with work.seconds.time("herding"):
+        table = torch.from_numpy(np.concatenate(embeddings, axis=1)).to(work.device)
+        return means | {"herding": herding(table, train.labels)}
+
+
+def _closed_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
+    labels = work.data.train.labels
+    pixels = torch.from_numpy(work.data.train.pixels).permute(0, 3, 1, 2).to(work.device)
+    with work.seconds.time("features"):
+        features_of = PatchFeatures(pixels, work.seed)
+        parts = pixels.split(PREDICTED_AT_ONCE)
+        features = torch.cat([features_of(part) for part in parts])
+    with work.seconds.time("algebra"):
+        outputs = leave_one_out(features, torch.from_numpy(labels).to(work.device), work.k)
+    correct = outputs.argmax(1) == labels
+    return {"recalls": np.bincount(labels, correct, minlength=work.k) / work.data.sizes}
 
 
 def _long_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
@@ -214,9 +255,10 @@ class Cell:
         with work.seconds.time("select"):
             kept = work.data.train.take(select(work.data, method, self.density, self.seed, found))
         epochs = suggested_epochs(work.recipe.epochs, self.density)
-        training = work.training(
-            kept, epochs, 0, augment=True, checkpoint_dir=str(place.folder / "checkpoints")
-        )
+        sizes = np.bincount(kept.labels, minlength=work.k)
+        prior = tuple((-log_prior_offsets(sizes)).tolist()) if method.adjusted_loss else ()
+        folder = str(place.folder / "checkpoints")
+        training = work.training(kept, epochs, 0, augment=True, checkpoint_dir=folder, prior=prior)
         validation = work.images(work.data.validation)
 
         def class_errors(module: nn.Module) -> torch.Tensor:
@@ -225,18 +267,49 @@ class Cell:
 
         with work.seconds.time("train"):
             module = training.run(class_errors if method.weighted_loss else None)
-        accuracy = recalls(module, work.images(work.data.test), work.recipe, work.k)
+        logits = {
+            "validation": predict(module, validation, work.recipe)[0],
+            "test": predict(module, work.images(work.data.test), work.recipe)[0],
+        }
+        self._keep(place, logits)
+        accuracies = _with_offsets(work.data, logits, sizes)
         return {
             "dataset": self.dataset,
             "method": self.method,
             "density": self.density,
             "seed": self.seed,
             "epochs": epochs,
-            "accuracy": accuracy.round(4).tolist(),
+            "accuracy": accuracies.pop("none"),
+            "offsets": accuracies,
             "sizes": work.data.sizes.tolist(),
-            "quotas": np.bincount(kept.labels, minlength=work.k).tolist(),
+            "quotas": sizes.tolist(),
             "seconds": work.seconds,
         }
+
+    def _keep(self, place: Place, logits: dict[str, npt.NDArray[np.float32]]) -> None:
+        """Keep the logits of the two halves, for what somebody asks later."""
+        path = place.folder / "logits" / f"{self.name.replace('/', ' ')}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **{half: z.astype(np.float16) for half, z in logits.items()})
+
+
+def _with_offsets(
+    data: Data, logits: dict[str, npt.NDArray[np.float32]], sizes: npt.NDArray[np.int64]
+) -> dict[str, list[float]]:
+    """The accuracy of each class on the test half: as it is, and with offsets on the logits.
+
+    The log-prior offsets know the training samples only, the tuned ones the validation half.
+    """
+    table = {half: values.astype(np.float64) for half, values in logits.items()}
+    offsets = {
+        "none": np.zeros(len(sizes)),
+        "log-prior": log_prior_offsets(sizes),
+        "tuned": tuned_offsets(table["validation"], data.validation.labels),
+    }
+    return {
+        name: recalls_under(values, table["test"], data.test.labels).round(4).tolist()
+        for name, values in offsets.items()
+    }
 
 
 @dataclass(frozen=True)

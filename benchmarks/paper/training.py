@@ -76,25 +76,36 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(
+    def places(
         self, rows: npt.NDArray[np.int64], random: np.random.Generator | None = None
-    ) -> Tensor:
-        """Some images, shifted and flipped if a generator says how.
+    ) -> npt.NDArray[np.int64]:
+        """Where the pixels of some images are, shifted and flipped if a generator says how.
+
+        Returns:
+            (B, 4) int64: the row, pixels down and to the right, and whether it is flipped
+        """
+        shift = np.full((len(rows), 2), SHIFT)
+        flip = np.zeros(len(rows), bool)
+        if random is not None:
+            shift = random.integers(0, 2 * SHIFT + 1, shift.shape)
+            flip = random.random(flip.shape) < 0.5
+        return np.column_stack([rows, shift, flip]).astype(np.int64)
+
+    def at(self, places: Tensor) -> Tensor:
+        """The images at some places, (B, 4) int64 on the device.
 
         Returns:
             (B, 3, S, S) float32 on the device, channels last in memory
         """
-        shift = np.full((len(rows), 2, 1), SHIFT)
-        flip = np.zeros((len(rows), 1), bool)
-        if random is not None:
-            shift = random.integers(0, 2 * SHIFT + 1, shift.shape)
-            flip = random.random(flip.shape) < 0.5
-        steps = np.arange(self.size)
-        y, x = shift[:, 0] + steps, shift[:, 1] + np.where(flip, steps[::-1], steps)
-        device = self.padded.device
-        where = (rows[:, None, None], y[:, :, None], x[:, None, :])
-        pixels = self.padded[tuple(torch.from_numpy(axis).to(device) for axis in where)]
+        steps = torch.arange(self.size, device=places.device)
+        rows, down, right, flip = places.T[:, :, None]
+        y, x = down + steps, right + torch.where(flip > 0, self.size - 1 - steps, steps)
+        pixels = self.padded[rows[:, :, None], y[:, :, None], x[:, None, :]]
         return ((pixels.float() - self.mean) / self.std).permute(0, 3, 1, 2)
+
+    def batch(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        """Some images as they are: see ``at``."""
+        return self.at(torch.from_numpy(self.places(rows)).to(self.padded.device))
 
 
 def channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
@@ -124,6 +135,8 @@ class Training:
         augment: shift and flip
         query: whether this is a query model, whose learning rate never drops in the paper
         checkpoint_dir: where checkpoints go while it lasts
+        prior: what is added to the logits in the loss, (K,) float, so that the network itself
+            need not learn it
     """
 
     recipe: Recipe
@@ -134,6 +147,7 @@ class Training:
     augment: bool = False
     query: bool = False
     checkpoint_dir: str | None = None
+    prior: tuple[float, ...] = ()
 
     def run(
         self,
@@ -202,16 +216,22 @@ class Training:
         recorder: DynamicsRecorder | None,
     ) -> None:
         images, recipe = self.images, self.recipe
+        device = images.padded.device
+        prior = torch.tensor(self.prior or (0.0,) * self.classes, device=device)
         # A generator of its own for every epoch: there is no random state to be stored
         random = np.random.default_rng((self.seed, epoch))
         steps = -(-len(images) // recipe.batch_size)
         batches = np.array_split(random.permutation(len(images)), steps)
-        for i, rows in enumerate(batches):
+        # A whole epoch at once: a copy at every step would wait for the device
+        places = [images.places(rows, random if self.augment else None) for rows in batches]
+        there = torch.from_numpy(np.concatenate(places)).to(device)
+        parts = there.split([len(rows) for rows in batches])
+        for i, (rows, part) in enumerate(zip(batches, parts, strict=True)):
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(epoch * steps + i, self.epochs * steps, self.query)
-            with autocast(images.padded.device, recipe):
-                logits = module(images.batch(rows, random if self.augment else None))
-            loss = cross_entropy(logits, images.labels[rows], weight=weights)
+            with autocast(device, recipe):
+                logits = module(images.at(part))
+            loss = cross_entropy(logits + prior, images.labels[part[:, 0]], weight=weights)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -226,7 +246,7 @@ class Training:
             "recipe": repr(self.recipe),
             "labels": self.images.labels,
             "pixels": self.images.padded[:: max(1, len(self.images) // 1000)],
-            "call": (self.epochs, self.seed, self.classes, self.augment, self.query),
+            "call": (self.epochs, self.seed, self.classes, self.augment, self.query, self.prior),
             "recorder": None if recorder is None else recorder.state_dict(),
         }
 

@@ -62,7 +62,7 @@ def grand(module, inputs, labels):
         loss = torch.nn.functional.cross_entropy(module(inputs[i : i + 1]), labels[i : i + 1])
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         norms.append(sum(g.double().square().sum() for g in gradients if g is not None).sqrt())
-    return torch.stack(norms).numpy()
+    return torch.stack(norms).cpu().numpy()
 
 
 def class_mean_distance(embeddings, labels):

@@ -38,7 +38,7 @@ def linear_weight(layer: nn.Module, x: Tensor, g: Tensor) -> Tensor:
     if places * (width + height) <= width * height:
         # Rounding can take the sum of a vanishing gradient below zero
         return torch.bmm(x, x.mT).mul_(torch.bmm(g, g.mT)).sum((1, 2)).clamp_min_(0)
-    return chunked(len(x), width * height, lambda c: torch.bmm(g[c].mT, x[c]))
+    return chunked(len(x), width * height, lambda c: torch.bmm(g[c].mT, x[c]), x.device)
 
 
 def last_bias(layer: nn.Module, x: Tensor, g: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 """Small models of every odd kind, and the check of their gradient norms.
 
-The reference is the loop over single samples, as published.
+The reference is the loop over single samples, as published; on CUDA too, where there is a GPU.
 """
+
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -77,7 +79,9 @@ class Positions(nn.Module):
         )
 
     def forward(self, x):
-        return self.out((self.words(x) + self.places(torch.arange(5))).tanh().mean(1))
+        return self.out(
+            (self.words(x) + self.places(torch.arange(5, device=x.device))).tanh().mean(1)
+        )
 
 
 class SequenceFirst(nn.Module):
@@ -115,14 +119,31 @@ def images(n=5, size=16, channels=3):
     return torch.randn(n, channels, size, size, generator=torch.Generator().manual_seed(2))
 
 
+DEVICES = ("cuda", "cpu") if torch.cuda.is_available() else ("cpu",)
+
+
 def check(model, inputs, rtol=1e-9, dtype=torch.float64):
-    model = model.to(dtype).eval()
-    inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
-    labels = torch.arange(len(inputs)) % 10
-    expected = REFERENCES["grand"](model, inputs, labels)
-    norms = per_sample_gradient_norms(model, inputs, labels)
-    assert norms.dtype == dtype
-    np.testing.assert_allclose(norms.numpy(), expected, rtol=rtol)
+    for device in DEVICES:  # the CPU last, where the model stays
+        model = model.to(device, dtype).eval()
+        inputs = inputs.to(device, dtype if inputs.is_floating_point() else None)
+        labels = torch.arange(len(inputs), device=device) % 10
+        with whole_float32():
+            expected = REFERENCES["grand"](model, inputs, labels)
+            norms = per_sample_gradient_norms(model, inputs, labels)
+        assert norms.dtype == dtype
+        assert norms.device.type == device
+        np.testing.assert_allclose(norms.cpu().numpy(), expected, rtol=rtol, err_msg=device)
+
+
+@contextmanager
+def whole_float32():
+    """No TensorFloat-32, 10 bits of mantissa, in which CUDA's convolutions compute by default."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def shuffled(model):

@@ -1,0 +1,132 @@
+"""``class_offsets``: from a run and the logits of a model to what helps its worst class."""
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from reports import PROPORTIONAL
+from torch.nn.functional import cross_entropy
+
+import fiftyone_drop as fod
+from fiftyone_drop import DropError
+
+CLASSES = ("cat", "dog", "owl")
+SIZES = {"cat": 120, "dog": 40, "owl": 20}
+
+
+@pytest.fixture
+def skewed(make_dataset):
+    """180 unequal training samples, of which a run keeps half; 120 with logits that show it."""
+    dataset = make_dataset()
+    names = [name for name, size in SIZES.items() for _ in range(size)]
+    names += list(np.resize(CLASSES, 120))
+    dataset.set_values("ground_truth", [fo.Classification(label=name) for name in names])
+    dataset.set_values("tags", [["train" if i < 180 else "val"] for i in range(300)])
+    rng = np.random.default_rng(0)
+    held_out = dataset.match_tags("val")
+    truth = [CLASSES.index(name) for name in held_out.values("ground_truth.label")]
+    logits = rng.normal(size=(120, 3)) + 2 * np.eye(3)[truth] + np.log([120, 40, 20])
+    held_out.set_values(
+        "guess",
+        [fo.Classification(label=CLASSES[z.argmax()], logits=z.astype(np.float32)) for z in logits],
+    )
+    dataset.classes = {"guess": list(CLASSES)}
+    dataset.save()
+    held_out.evaluate_classifications("guess", "ground_truth", eval_key="val", progress=False)
+    dataset.match_tags("train").apply_drop(0.5, label_field="ground_truth", **PROPORTIONAL)
+    return dataset
+
+
+def test_log_prior_offsets_follow_from_what_is_kept(skewed):
+    offsets = fod.class_offsets(skewed, "drop")
+    assert dict(zip(offsets.classes, offsets.kept, strict=True)) == {
+        "cat": 60,
+        "dog": 20,
+        "owl": 10,
+    }
+    assert offsets["owl"] - offsets["cat"] == pytest.approx(np.log(6))
+    assert sum(offsets.values()) == pytest.approx(0)
+    assert offsets.before is None
+
+
+@pytest.mark.parametrize("method", ["log-prior", "tuned"])
+def test_both_ways_lift_the_worst_class_and_say_what_it_costs(skewed, method):
+    offsets = fod.class_offsets(
+        skewed, "drop", method, validation=skewed.match_tags("val"), pred_field="guess"
+    )
+    assert offsets.after.min() > offsets.before.min() + 0.2
+    assert offsets.samples == 120
+    assert offsets.trade_off[0][1] == offsets.before.min()
+    assert offsets.trade_off[-1] == (1.0, offsets.after.min(), offsets.after.mean())
+    assert "100% of the offsets: worst recall" in str(offsets)
+
+
+def test_an_evaluation_names_the_samples_and_the_predictions(skewed):
+    by_view = fod.class_offsets(
+        skewed, "drop", "tuned", validation=skewed.match_tags("val"), pred_field="guess"
+    )
+    by_evaluation = fod.class_offsets(skewed, "drop", "tuned", eval_key="val")
+    assert dict(by_evaluation) == dict(by_view)
+
+
+def test_recalls_before_are_those_of_the_evaluation(skewed):
+    report = skewed.load_evaluation_results("val").report()
+    offsets = fod.class_offsets(skewed, "drop", eval_key="val")
+    for name, recall in zip(offsets.classes, offsets.before, strict=True):
+        assert recall == pytest.approx(report[name]["recall"])
+
+
+def test_outputs_may_have_another_order_and_more_classes(skewed):
+    offsets = fod.class_offsets(skewed, "drop")
+    outputs = ("owl", "crane", "dog", "cat")
+    found = offsets.for_outputs(outputs)
+    assert found.dtype == np.float32
+    assert found.tolist() == pytest.approx([offsets.get(name, 0) for name in outputs])
+    with pytest.raises(DropError, match="classes: must name all outputs of the model, but has not"):
+        offsets.for_outputs(("owl", "dog"))
+
+
+def test_class_weights_make_every_class_count_alike_in_the_loss(skewed):
+    import torch
+
+    offsets = fod.class_offsets(skewed, "drop")
+    kept = torch.repeat_interleave(torch.arange(3), torch.tensor(offsets.kept))
+    weights = torch.tensor([offsets.class_weights[name] for name in offsets.classes]).float()
+    losses = cross_entropy(torch.zeros(len(kept), 3), kept, weight=weights, reduction="none")
+    by_class = torch.stack([losses[kept == k].sum() for k in range(3)])
+    torch.testing.assert_close(by_class, by_class.mean().expand(3))
+    assert weights[kept].mean().item() == pytest.approx(1)
+
+
+def test_half_the_strength_is_half_of_the_offsets(skewed):
+    whole, half = (fod.class_offsets(skewed, "drop", strength=s) for s in (1, 0.5))
+    np.testing.assert_allclose(half.offsets, whole.offsets / 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"method": "tuned"}, "validation: must be given with method='tuned'"),
+        ({"method": "best"}, "method: must be one of"),
+        ({"strength": 0}, r"strength: must be a number in \(0, 1\]"),
+        ({"pred_field": "guess"}, "validation: must be given"),
+        ({"eval_key": "val", "pred_field": "guess"}, "eval_key: must be given without"),
+        ({"eval_key": "other"}, "eval_key: the evaluation 'other' does not exist"),
+        ({"eval_key": "val", "classes": ("cat", "dog", "ant")}, "classes: must name every class"),
+        ({"eval_key": "val", "classes": ("cat",)}, "classes: must name every"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_argument(skewed, given, message):
+    with pytest.raises(DropError, match=f"^{message}"):
+        fod.class_offsets(skewed, "drop", **given)
+
+
+def test_predictions_without_logits_are_refused(skewed):
+    skewed.match_tags("val").set_values("bare", [fo.Classification(label="cat")] * 120)
+    with pytest.raises(DropError, match=r"^pred_field: 120 of 120 samples have no logits"):
+        fod.class_offsets(
+            skewed,
+            "drop",
+            validation=skewed.match_tags("val"),
+            pred_field="bare",
+            classes=CLASSES,
+        )
