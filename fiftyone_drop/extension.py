@@ -15,10 +15,10 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
+from fiftyone_drop.decision import decide
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import check_collection, must_keep_view
 from fiftyone_drop.options import SOURCES, DropOptions
-from fiftyone_drop.plan import decide
 from fiftyone_drop.population import Population
 from fiftyone_drop.predictions import read_predictions
 from fiftyone_drop.pruning import apply_drop

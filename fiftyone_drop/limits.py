@@ -6,6 +6,8 @@
 A number for all classes yields to what names a class: ``max_per_class=100, protect=("cat",)`` keeps
 all cats, and at most 100 of every other class. Two that name one class must agree.
 
+Each argument is parsed, and checked against the others, so the module is longer than others.
+
 NumPy only.
 """
 

@@ -1,6 +1,7 @@
 """FiftyOne -> arrays: the labels of a collection as ids and integer codes, read once.
 
-This is the one place where rows get ids, and where class names become codes.
+This is the one place where rows get ids, and where class names become codes. Targets and validation
+samples are read alike, so that the module is longer than others.
 """
 
 from __future__ import annotations

@@ -11,13 +11,14 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 
 from fiftyone_drop.checks import flag
+from fiftyone_drop.decision import check_amount, decide
 from fiftyone_drop.errors import Warner
 from fiftyone_drop.fields import (
     check_collection,
     default_label_field,
 )
 from fiftyone_drop.options import DropOptions
-from fiftyone_drop.plan import DropPlan, check_amount, decide
+from fiftyone_drop.plan import DropPlan
 from fiftyone_drop.population import warn_about_splits
 from fiftyone_drop.recall import SHRINKAGE, Smoothing
 from fiftyone_drop.recall_sources import check_source, find_recalls

@@ -1,4 +1,4 @@
-"""The form of ``apply_drop``."""
+"""The form of ``apply_drop``, which is longer than others: the function has most arguments."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 The App draws a form at each keystroke, so its checks are cheap: they read the dataset's record, and
 query samples only now and then. They are advice. When the operator is executed, the package checks
-everything again. The messages are those of the package.
+everything again. The messages are those of the package. Every kind of field is drawn here, so the
+module is longer than others.
 """
 
 from __future__ import annotations
