@@ -215,6 +215,11 @@ def is_text(value: object) -> bool:
     return isinstance(_plain(value), str)
 
 
+def is_fraction(value: object) -> bool:
+    """Whether a checked number is a fraction, and no whole number: ``1.0`` is one, ``1`` is none."""
+    return isinstance(value, float)
+
+
 def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ...]:
     """A sequence of texts as a tuple; a single text is refused, since it is a common slip.
 

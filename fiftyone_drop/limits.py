@@ -240,7 +240,7 @@ def _quotas(
     for name, value in _labels_first(limits.quotas or {}):
         for row in _rows("quotas", name, classes):
             size = int(sizes[row])
-            quotas[row] = kept_size(size, value) if isinstance(value, float) else value
+            quotas[row] = kept_size(size, value) if checks.is_fraction(value) else value
             given[row] = True
             if quotas[row] > size:
                 raise DropError(

@@ -307,6 +307,7 @@ def test_integers_and_booleans_are_labels(dataset, field, values):
     assert fod.compare_drops(dataset, "drop", "protected").kept_by_both.sum() > 0
 
 
+@pytest.mark.filterwarnings("ignore::fiftyone_drop.errors.DropWarning")
 def test_integers_are_predicted_and_measured(dataset, few_steps):
     dataset.set_values("number", [i % 2 for i in range(300)])
     dataset.set_values("guess", [(i % 2) if i % 5 else 1 for i in range(300)])
