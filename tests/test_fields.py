@@ -74,7 +74,7 @@ def test_labels_are_read_from_classifications_strings_integers_and_booleans(refu
     )
 
 
-def test_the_class_of_a_sample_is_its_label_and_its_group(varied):
+def test_the_class_of_a_sample_is_its_label_and_its_group(refused, varied):
     assert fields.class_paths(varied, "ground_truth", None) == ["ground_truth.label"]
     assert fields.class_paths(varied, "name", "flag") == ["name", "flag"]
     groups = ("flag", "count", "parity", "other")

@@ -306,16 +306,18 @@ def test_it_can_be_queued(delegated, two_runs, name, arguments):
     assert operation.result.result["key"] == "first"
 
 
-def test_a_run_moves_to_a_number_of_samples_or_of_bytes(run, execute, form):
+def test_a_run_moves_to_a_number_of_samples_or_of_bytes(run, run_in_app, form):
     properties = form(run, {"key": "first", "amount": "size", "size": 77}, operator="set_density")
     assert message(properties["keeps"]).startswith("Keeps 77 of 300 samples")
     assert "density" not in properties
-    result = execute(run, {"key": "first", "size": 77}, operator="set_density")
-    assert result.result["kept"] == 77
+    set_density = foo.get_operator(f"{PLUGIN}/set_density")
+    assert set_density(run, "first", size=77).result["kept"] == 77
     params = {"key": "first", "amount": "max_bytes", "max_bytes": 20_000}
     assert (
         message(form(run, params, operator="set_density")["keeps"])
         == "Keeps as many samples as fit"
     )
-    result = execute(run, params, operator="set_density")
-    assert 0 < result.result["kept"] < 300
+    schema, _ = output(run_in_app(run, params, operator="set_density"))
+    kept = len(run.load_saved_view("first-kept"))
+    assert 0 < kept < 300
+    assert f"Kept {kept} of 300 samples" in texts(schema)
