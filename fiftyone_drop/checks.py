@@ -216,7 +216,7 @@ def is_text(value: object) -> bool:
 
 
 def is_fraction(value: object) -> bool:
-    """Whether a checked number is a fraction, and no whole number: ``1.0`` is one, ``1`` is none."""
+    """Whether a checked number is a fraction: ``1.0`` is one, ``1`` is a whole number."""
     return isinstance(value, float)
 
 
