@@ -3,8 +3,6 @@
 from fiftyone_drop._version import __version__ as __version__
 from fiftyone_drop.allocation import Allocation as Allocation
 from fiftyone_drop.allocation import allocate as allocate
-from fiftyone_drop.class_offsets import ClassOffsets as ClassOffsets
-from fiftyone_drop.class_offsets import class_offsets as class_offsets
 from fiftyone_drop.class_table import ClassTable as ClassTable
 from fiftyone_drop.comparison import DropComparison as DropComparison
 from fiftyone_drop.comparison import compare_drops as compare_drops
@@ -18,6 +16,10 @@ from fiftyone_drop.errors import DropWarning as DropWarning
 from fiftyone_drop.extension import extend_drop as extend_drop
 from fiftyone_drop.fairness import DropReport as DropReport
 from fiftyone_drop.fairness import report as report
+from fiftyone_drop.logit_offsets import ClassOffsets as ClassOffsets
+from fiftyone_drop.logit_offsets import class_offsets as class_offsets
+from fiftyone_drop.manifest import load_manifest as load_manifest
+from fiftyone_drop.manifest import save_manifest as save_manifest
 from fiftyone_drop.plan import DropPlan as DropPlan
 from fiftyone_drop.pruning import apply_drop as apply_drop
 from fiftyone_drop.pruning import plan_drop as plan_drop
@@ -36,6 +38,8 @@ from fiftyone_drop.scoring.registry import register_score as register_score
 from fiftyone_drop.scoring.switches import Whole as Whole
 from fiftyone_drop.training.options import TrainingOptions as TrainingOptions
 from fiftyone_drop.training.query_model import QueryModel as QueryModel
+from fiftyone_drop.verification import DropVerification as DropVerification
+from fiftyone_drop.verification import verify_drop as verify_drop
 from fiftyone_drop.views import drop_view as drop_view
 
 __all__: list[str]

@@ -115,9 +115,11 @@ def allocate(
     if not weighting.sets_quotas:
         raise DropError("rule", f"'{rule}' sets no quotas; choose one of {_with_quotas()}")
     classes, sizes = _sizes(class_sizes)
-    order = sorted(range(len(classes)), key=lambda k: sort_key(classes[k]))
-    in_order = sizes[order]
     named = isinstance(class_sizes, Mapping)
+    order = list(range(len(classes)))  # an array has the order that its caller gave it
+    if named:
+        order.sort(key=lambda k: sort_key(classes[k]))
+    in_order = sizes[order]
     table = {"sizes": in_order.astype(np.float64)}
     if recalls is not None:
         by_class = _by_class("recalls", recalls, classes, named)
@@ -139,9 +141,9 @@ def allocate(
     return Allocation(classes, sizes, densities, found)
 
 
-def sort_key(name: Hashable) -> tuple[str, str]:
-    """Sorted label order for names of any type: numbers in an array keep their order."""
-    return ("", f"{name:020d}") if isinstance(name, int) else (type(name).__name__, str(name))
+def sort_key(name: Hashable) -> tuple[str, ...]:
+    """The order in which ``apply_drop`` breaks ties: that of the names as texts, cell by cell."""
+    return tuple(map(str, name)) if isinstance(name, tuple) else (str(name),)
 
 
 def _with_quotas() -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, KeysView, Mapping, Set
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
@@ -234,6 +234,24 @@ def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ..
     if isinstance(_plain(value), str):
         raise DropError(argument, f"must be a sequence of names, such as ({str(value)!r},)")
     return tuple(text(argument, item, empty=empty) for item in items(argument, value, "names"))
+
+
+def class_list(argument: str, value: object) -> tuple[str, ...]:
+    """The class names of a model in the order of its outputs, as a tuple; read once.
+
+    Raises:
+        DropError: if ``value`` is no sequence of texts, is empty, or has no order
+    """
+    if isinstance(value, Set) and not isinstance(value, KeysView):
+        raise DropError(
+            argument,
+            f"must be in the order of the model's outputs, but got a set, which has no order "
+            f"({shown(value)}); pass a list",
+        )
+    names = texts(argument, value)
+    if not names:
+        raise DropError(argument, "must name the model's outputs in their order, but is empty")
+    return names
 
 
 def numbers_in(argument: str, values: object, interval: str) -> list[float]:

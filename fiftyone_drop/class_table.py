@@ -78,10 +78,17 @@ class ClassTable:
 
     @property
     def intervals(self) -> FloatArray | None:
-        """(K, 2) float, 95 % Wilson score intervals of the recalls; None if those were given."""
+        """(K, 2) float, 95 % Wilson score intervals of ``observed``; None if recalls were given."""
         if self.correct is None or self.support is None:
             return None
         return recall_intervals(self.correct, self.support)
+
+    @property
+    def observed(self) -> FloatArray | None:
+        """(K,) float, the recalls without smoothing; NaN without a sample, None if given."""
+        if self.correct is None or self.support is None:
+            return None
+        return np.where(self.support > 0, self.correct / np.maximum(self.support, 1), np.nan)
 
     def by_class(self, column: str) -> dict[ClassName, Any]:
         """A column, such as ``"quotas"`` or ``"recalls"``, as a mapping from class to value.
@@ -243,6 +250,10 @@ class ClassTable:
         }
         if self.recalls is not None:
             columns["recall"] = [f"{r:.3f}" for r in self.recalls]
+        observed = self.observed
+        # A recall that smoothing has moved need not lie in the interval of the observed one
+        if observed is not None and not np.allclose(self.recalls, observed, 0, 5e-4):  # type: ignore[arg-type]
+            columns["observed"] = ["-" if np.isnan(r) else f"{r:.3f}" for r in observed]
         if self.intervals is not None and self.support is not None:
             columns["95 % interval"] = [f"{low:.3f} to {high:.3f}" for low, high in self.intervals]
             columns["measured on"] = [f"{n:,}" for n in self.support]

@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 from fiftyone import ViewField as F
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
+from fiftyone_drop.dataset_state import changes_since
 from fiftyone_drop.fields import class_paths, number_field
 from fiftyone_drop.reader import aggregate, count_groups
 from fiftyone_drop.run_lookup import check_order, load_order
+from fiftyone_drop.runs import DropResults
 from fiftyone_drop.views import in_part
 
 MOST_BINS = 10_000
@@ -28,8 +31,8 @@ MOST_BINS = 10_000
 def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[float]) -> IntArray:
     """How many samples of each class a run keeps at many densities.
 
-    Follows from the class table; for rule ``"none"``, which sets no quotas, it is counted in the
-    data, in one aggregation.
+    Follows from the class table. It is counted in the data, in one aggregation, for rule
+    ``"none"``, which sets no quotas, and where samples are gone since the run was decided.
 
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
@@ -47,7 +50,7 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
     results = load_order(dataset, key)
     table = results.table
     wanted = np.array(checks.numbers_in("densities", densities, "[0, 1]"), dtype=np.float64)
-    if table.weights is not None:
+    if not counts_samples(dataset._root_dataset, results):
         return table.quotas_at(wanted)
     bounds, row = np.unique(wanted, return_inverse=True)
     counts = np.zeros((len(bounds), len(table.classes)), dtype=np.int64)
@@ -60,6 +63,21 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
         if class_of(values) in column:
             counts[i, column[class_of(values)]] += n
     return np.asarray(np.cumsum(counts, axis=0)[row])
+
+
+def counts_samples(dataset: fo.Dataset, results: DropResults) -> bool:
+    """Whether only the data tells what a run keeps of each class."""
+    found, table = results.config.found, results.table
+    if table.weights is None or table.size != found.get(
+        "size", table.size
+    ):  # a manifest's, with samples missing
+        return True
+    changes = changes_since(dataset, found)
+    if changes is not None:
+        return changes.gone > 0
+    in_run = in_part(results.config.keep_at_field, results.density, "all")
+    counted: int = sum(n for (n,) in count_groups(dataset, in_run, []))
+    return counted != table.size
 
 
 @dataclass(frozen=True, eq=False)

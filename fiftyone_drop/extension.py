@@ -28,7 +28,7 @@ from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.run_lookup import check_dataset, load_order
 from fiftyone_drop.run_outputs import own_fields
 from fiftyone_drop.runs import DropConfig, DropResults
-from fiftyone_drop.target import check_fields, read_target, rule_columns
+from fiftyone_drop.target import check_fields, read_target, rule_columns, snapshot_of
 from fiftyone_drop.views import part_view
 
 OWN = ("density", "size", "max_bytes", "missing_recall", "new_samples", "key", "dataset")
@@ -144,6 +144,7 @@ def _extend(
         "warnings": [*config.warnings, *warn.messages],
         "left_out": config.found.get("left_out", 0) + left_out,
         "extended_by": config.found.get("extended_by", 0) + len(fresh),
+        **population.dataset_state,
     }
     asked = options.asked() | {name: config.asked.get(name) for name in (*IN_WORDS, "must_keep")}
     written = write_run(
@@ -154,7 +155,7 @@ def _extend(
         asked=asked,
         found=found,
         table=table,
-        ids=population.ids,
+        decided_on=snapshot_of(population, options),
         keep_at=new_keep_at,
         predictions=read_predictions(root, str(pred_field)) if predicted else None,
         progress=progress,

@@ -13,8 +13,12 @@ import fiftyone.core.collections as foc
 
 from fiftyone_drop import checks, run_lookup
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.field_marks import check_whole, unfinished
 from fiftyone_drop.options import BY_ID, group_names
+from fiftyone_drop.reader import count
 
+BRAIN = ("mistakenness", "hardness", "uniqueness", "representativeness")
+"""Methods of FiftyOne Brain whose high values are kept first."""
 NUMBER_FIELDS = (fo.FloatField, fo.IntField)
 VALUE_FIELDS = (fo.StringField, fo.IntField, fo.BooleanField)
 
@@ -38,9 +42,10 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
         raise DropError(
             argument,
             f"{kind} cannot be pruned; collections of images can. Make one first, for example with "
-            "dataset.select_group_slices('left').clone() or view.clone(), whose samples are images",
+            "dataset.select_group_slices('left').clone(), view.flatten() of dynamic groups, or "
+            "view.clone(), whose samples are images",
         )
-    if not collection:
+    if not collection and not count(collection):
         raise DropError(argument, "the target view is empty; pass a view that holds samples")
     return collection
 
@@ -82,14 +87,22 @@ def label_path(samples: foc.SampleCollection, label_field: object, argument: str
             argument,
             f"no field {label_field!r}; fields with class labels are {class_label_fields(samples)}",
         )
-    if isinstance(field, VALUE_FIELDS):
+    single = single_field(samples, label_field)
+    if isinstance(single, VALUE_FIELDS) and label_field != "filepath":
         return label_field
-    if is_classification(field):
+    if is_classification(single):
+        check_whole(field, label_field, argument)
         return f"{label_field}.label"
+    if single is None:
+        what = "has a list per sample, and not one value"
+    elif label_field == "filepath":
+        what = "differs from sample to sample and holds no class labels"
+    else:
+        what = f"is a {_describe(field)} and holds no class labels"
     raise DropError(
         argument,
-        f"'{label_field}' is a {_describe(field)} and holds no class labels; it must be a "
-        f"Classification, string, integer or boolean field, such as {class_label_fields(samples)}",
+        f"'{label_field}' {what}; it must be a Classification, string, integer or boolean field, "
+        f"such as {class_label_fields(samples)}",
     )
 
 
@@ -123,16 +136,38 @@ def default_label_field(samples: foc.SampleCollection, besides: Iterable[str] = 
         raise DropError(
             "label_field", f"several fields hold class labels, pass one of {candidates}"
         )
+    known = [name for name in _classification_fields(samples) if name in predictions]
+    besides_them = f" besides the predictions {known}" if known else ""
     raise DropError(
         "label_field",
-        "there is no Classification field besides predictions; pass the name of a string field "
-        f"that holds class labels, such as {_string_fields(samples)}",
+        f"there is no Classification field{besides_them}; pass the name of a string field that "
+        f"holds class labels, such as {_string_fields(samples)}",
     )
+
+
+def stated_classes(samples: foc.SampleCollection, field: str) -> tuple[str, ...] | None:
+    """The classes of a field in their order, as the dataset states them; None if it does not."""
+    dataset = samples._root_dataset
+    classes = dataset.classes.get(field) or dataset.default_classes
+    return checks.class_list("classes", classes) if classes else None
 
 
 def class_label_fields(samples: foc.SampleCollection) -> list[str]:
     """The fields that may hold class labels: Classifications first, then strings."""
     return _classification_fields(samples) + _string_fields(samples)
+
+
+def single_field(samples: foc.SampleCollection, path: str) -> fo.Field | None:
+    """The field at a path that has one value per sample; None if it has a list, or does not exist.
+
+    The schema of ``boxes.detections.label`` says that it is a string, but a sample has as many of
+    them as it has boxes.
+    """
+    parts = path.split(".")
+    for stop in range(1, len(parts)):
+        if isinstance(samples.get_field(".".join(parts[:stop])), fo.ListField):
+            return None
+    return samples.get_field(path)
 
 
 def is_classification(field: object) -> bool:
@@ -149,7 +184,9 @@ def _describe(field: fo.Field) -> str:
 
 
 def _classification_fields(samples: foc.SampleCollection) -> list[str]:
-    return [name for name, field in samples.get_field_schema().items() if is_classification(field)]
+    schema = samples.get_field_schema()
+    # Predictions that are being written are known to nobody yet
+    return [name for name, f in schema.items() if is_classification(f) and not unfinished(f)]
 
 
 def _string_fields(samples: foc.SampleCollection) -> list[str]:
@@ -170,10 +207,12 @@ def number_field(samples: foc.SampleCollection, name: object, argument: str, rem
         remedy: what an error says in the end
 
     Raises:
-        DropError: if there is no such field, or it holds something else
+        DropError: if there is no such field, it holds something else, or it is not whole
     """
     name = checks.text(argument, name, remedy)
-    if isinstance(samples.get_field(name), NUMBER_FIELDS):
+    field = single_field(samples, name)
+    if isinstance(field, NUMBER_FIELDS):
+        check_whole(field, name, argument)
         return name
     raise DropError(
         argument,
@@ -188,9 +227,9 @@ def number_fields(samples: foc.SampleCollection) -> list[str]:
 
 
 def score_fields(samples: foc.SampleCollection) -> list[str]:
-    """The number fields that say which end is kept first."""
+    """The number fields that say which end is kept first, and are whole."""
     schema = samples.get_field_schema(ftype=NUMBER_FIELDS)
-    return [name for name, field in schema.items() if first_end(field)]
+    return [n for n, field in schema.items() if first_end_of(samples, n) and not unfinished(field)]
 
 
 def first_end(field: fo.Field) -> str | None:
@@ -199,6 +238,18 @@ def first_end(field: fo.Field) -> str | None:
     # Scores such as k_center have no hard end, but an end that is kept first
     first = info.get("hard") or info.get("kept_first")
     return first if first in ("high", "low") else None
+
+
+def first_end_of(samples: foc.SampleCollection, name: str) -> str | None:
+    """:func:`first_end` of a number field, which may be one that FiftyOne Brain has computed."""
+    first = first_end(samples.get_field(name))
+    if first is None:
+        dataset = samples._root_dataset
+        for brain_key in dataset.list_brain_runs():  # hardness says that it is mistakenness
+            config = dataset.get_brain_info(brain_key).config
+            if name in [getattr(config, f"{method}_field", None) for method in BRAIN]:
+                return "high"
+    return first
 
 
 def highest_first(samples: foc.SampleCollection, select: str, keep: str) -> bool:
@@ -218,7 +269,7 @@ def highest_first(samples: foc.SampleCollection, select: str, keep: str) -> bool
         "select",
         "pass 'random', or compute scores with fiftyone_drop.compute_scores(...)",
     )
-    first = first_end(samples.get_field(select))
+    first = first_end_of(samples, select)
     if first is None:
         raise DropError(
             "select",

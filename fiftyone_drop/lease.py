@@ -33,7 +33,7 @@ POLL = 0.1
 
 
 class Lease:
-    """The right to write the runs of a dataset.
+    """The right to write the runs and scores of a dataset.
 
     Attributes:
         lost: whether the lease has expired while it was held: the process was suspended, or the
@@ -62,11 +62,11 @@ class Lease:
             if time.monotonic() >= until:
                 raise DropError(
                     "dataset",
-                    f"the drop runs of '{self._name}' are being written by {words}; try again when "
-                    "that is done",
+                    f"runs or scores of '{self._name}' are being written by {words}; try again "
+                    "when that is done",
                 )
             if not told:
-                logger.info("Waiting for %s, who writes drop runs of '%s'", words, self._name)
+                logger.info("Waiting for %s, who writes runs or scores of '%s'", words, self._name)
                 told = True
             time.sleep(POLL)
         thread = threading.Thread(target=self._renew, name="fiftyone-drop-lease", daemon=True)
@@ -87,7 +87,7 @@ class Lease:
         if self.lost:
             raise DropError(
                 "dataset",
-                f"another process may have begun to write the drop runs of '{self._name}', since "
+                f"another process may have begun to write runs or scores of '{self._name}', since "
                 f"this one was not heard of for {SECONDS:g} s; make the call again",
             )
 

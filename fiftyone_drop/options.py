@@ -196,6 +196,8 @@ class DropOptions:
         used = [(name, getattr(self, name)) for name in names]
         used += [("group_by", name) for name in self.groups]
         used += [(name, field) for name in SUSPECTS for field in getattr(self, name) or ()]
+        models = self.model if isinstance(self.model, list | tuple) else [self.model]
+        used += [("model", name) for name in models if isinstance(name, str)]
         rule = self.the_rule
         used += [("rule", name) for name in rule.of_kind("mean") + rule.of_kind("kept")]
         return [(a, name) for a, name in used if isinstance(name, str) and name not in NO_FIELDS]
@@ -244,6 +246,15 @@ def group_names(group_by: str | Sequence[str] | None) -> tuple[str, ...]:
     if group_by is None:
         return ()
     return (group_by,) if isinstance(group_by, str) else tuple(group_by)
+
+
+def group_by_of(asked: Mapping[str, Any]) -> str | tuple[str, ...] | None:
+    """The ``group_by`` in the record of a run.
+
+    Raises:
+        DropError: if it names no fields
+    """
+    return _group_by("group_by", asked["group_by"])
 
 
 def _plain_name(name: Any) -> Any:

@@ -206,3 +206,13 @@ def positions_to_keep_at(order: IntArray, most: int | None = None) -> FloatArray
     if most is not None:
         densities[order[most:]] += 1
     return densities
+
+
+def places(keep_at: FloatArray, size: int) -> IntArray:
+    """The positions in the order, (N,) int: the inverse of :func:`positions_to_keep_at`.
+
+    Args:
+        keep_at: (N,) float
+        size: how many samples were ordered, of which these may be a part
+    """
+    return np.rint(keep_at % 1 * size - 0.5).astype(np.int64)

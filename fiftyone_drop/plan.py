@@ -19,7 +19,7 @@ from fiftyone_drop.options import DropOptions
 from fiftyone_drop.population import Population
 from fiftyone_drop.predictions import Predictions
 from fiftyone_drop.run_changes import write_run
-from fiftyone_drop.target import with_file_sizes
+from fiftyone_drop.target import snapshot_of, with_file_sizes
 from fiftyone_drop.views import in_part
 
 
@@ -121,8 +121,12 @@ class DropPlan:
             the kept samples: the target view and a match
 
         Raises:
-            DropError: if the key is invalid or taken
+            DropError: if the key is invalid or taken, or the target view shows other labels, groups
+                or scores than the dataset stores
         """
+        assert self.options.label_field is not None
+        label_field, group_by = self.options.label_field, self.options.group_by
+        self.population.check_as_stored(self.samples, label_field, group_by)
         with self.predictions.checkpoint if self.predictions else nullcontext():
             config = write_run(
                 self.samples,
@@ -136,9 +140,10 @@ class DropPlan:
                     "recalls_from": self.recalls_from,
                     "warnings": list(self.warnings),
                     "left_out": self.left_out,
+                    **self.population.dataset_state,
                 },
                 table=self.table,
-                ids=self.population.ids,
+                decided_on=snapshot_of(self.population, self.options),
                 keep_at=self.keep_at,
                 predictions=self.predictions,
                 progress=progress,

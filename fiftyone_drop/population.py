@@ -1,26 +1,37 @@
 """FiftyOne -> arrays: the labels of a collection as ids and integer codes, read once.
 
 This is the one place where rows get ids, and where class names become codes. Targets and validation
-samples are read alike, so that the module is longer than others.
+samples are read alike, and what a view shows is compared with what the dataset stores by the same
+reading, so that the module is longer than others.
 """
 
 from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop import reader
 from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
-from fiftyone_drop.errors import DropError, Warner
+from fiftyone_drop.dataset_state import state_of
+from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import class_paths
-from fiftyone_drop.options import group_names
+from fiftyone_drop.members import as_word, stream_members
+
+CHOOSING = (
+    *(fo.Match, fo.MatchTags, fo.MatchLabels, fo.Exists, fo.Select, fo.Exclude, fo.SelectBy),
+    *(fo.ExcludeBy, fo.Limit, fo.Skip, fo.Take, fo.Shuffle, fo.SortBy, fo.SelectFields),
+    fo.ExcludeFields,
+)
+"""Stages that choose and sort samples, and leave their values as they are."""
 
 SPLIT_TAGS = {
     "train": {"train", "training"},
@@ -45,6 +56,7 @@ class Population:
         must_keep: (N,) bool, samples that come before all others of their class; None for none
         kept_before: (N,) bool, samples that come next; None for none
         file_sizes: (N,) int, the bytes of the image files; None where nobody asked
+        dataset_state: what a record says of the dataset: see :mod:`fiftyone_drop.dataset_state`
     """
 
     ids: Ids
@@ -58,6 +70,7 @@ class Population:
     must_keep: NDArray[np.bool_] | None = None
     kept_before: NDArray[np.bool_] | None = None
     file_sizes: IntArray | None = None
+    dataset_state: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -116,9 +129,10 @@ class Population:
         if len(missing):
             raise DropError(
                 argument,
-                f"{len(missing)} of {len(self)} samples have no value in '{name}', such as "
+                f"{len(missing)} of {len(self)} samples have no value in '{name}', or NaN, such as "
                 f"{self.ids[missing[0]].decode()!r}; compute the scores of these samples, or leave "
-                f"them out of the target view with .exists('{name}')",
+                f"them out of the target view with .match(F('{name}') >= float('-inf')), "
+                "where F is fiftyone.ViewField",
             )
 
     def check_named(self, order_by: str) -> None:
@@ -135,6 +149,17 @@ class Population:
                 f"{len(nameless)} of {len(self)} samples have no value in '{order_by}', such as "
                 f"{self.ids[nameless[0]].decode()!r}; give them one, or leave order_by= out",
             )
+
+    def check_as_stored(
+        self,
+        samples: foc.SampleCollection,
+        label_field: str,
+        group_by: str | Sequence[str] | None = None,
+    ) -> None:
+        """:func:`check_as_stored` for the samples that were read from a target view."""
+        check_as_stored(
+            samples, self.ids, self.codes, self.classes, label_field, group_by, self.values
+        )
 
     def means(self, name: str) -> FloatArray:
         """The mean of a number field in each class, (K,) float."""
@@ -168,6 +193,19 @@ class Outcomes:
     labels: list[Any]
     columns: list[list[Any]]
 
+    def check_some(self, label_names: Sequence[str]) -> None:
+        """Check that there are validation samples of the classes of the target.
+
+        Raises:
+            DropError: if there are none
+        """
+        if not len(self.ids):
+            raise DropError(
+                "validation",
+                f"has no sample of the classes {listing(label_names)}; pass held-out samples of "
+                "these",
+            )
+
 
 def warn_about_splits(samples: foc.SampleCollection, warn: Warner) -> None:
     """Warn if the collection seems to hold more than one of train, validation and test."""
@@ -183,11 +221,6 @@ def warn_about_splits(samples: foc.SampleCollection, warn: Warner) -> None:
         "them are being pruned; to prune the training split only, call "
         f"dataset.match_tags({train!r}).apply_drop(...)"
     )
-
-
-def as_word(value: Any) -> str | None:
-    """A label or a value of a group as the class table has it: numbers, True and False as words."""
-    return value if value is None or isinstance(value, str) else str(value)
 
 
 class _Encoder:
@@ -228,7 +261,7 @@ def read_population(
     filepaths: bool = False,
     order_by: str | None = None,
     only: Ids | None = None,
-    skip_unlabeled: bool = False,
+    skip_unlabeled: bool | None = False,
     progress: Any = None,
 ) -> Population:
     """Read the samples of a collection.
@@ -242,7 +275,7 @@ def read_population(
         order_by (None): a string field to read as the names of the samples
         only (None): the ids of the samples that matter; by default all
         skip_unlabeled (False): whether to leave out samples without a label (or value of
-            ``group_by``) rather than to raise an error
+            ``group_by``) rather than to raise an error; None where the caller's user cannot say
         progress (None): as everywhere in FiftyOne; collections that are read in less than about a
             second show none
 
@@ -253,6 +286,7 @@ def read_population(
         DropError: if a field is unfit, or samples have no label
     """
     paths = class_paths(samples, label_field, group_by)
+    dataset_state = state_of(samples._root_dataset)  # before any sample is read
     encoders = [_Encoder() for _ in paths]
     values = {name: array("d") for name in values_of}
     all_ids: list[Ids] = []
@@ -281,10 +315,11 @@ def read_population(
         filepaths=files if filepaths else None,
         values={name: np.array(numbers) for name, numbers in values.items()},
         names=np.array(names) if order_by else None,
+        dataset_state=dataset_state,
     )
     if only is not None:
         population = population.only(np.isin(population.ids, only))
-    return _without_unlabeled(population, label_field, group_by, skip_unlabeled)
+    return _without_unlabeled(population, paths, skip_unlabeled)
 
 
 def _assemble(ids: Ids, encoded: list[tuple[Codes, tuple[str, ...]]]) -> Population:
@@ -303,22 +338,23 @@ def _assemble(ids: Ids, encoded: list[tuple[Codes, tuple[str, ...]]]) -> Populat
 
 
 def _without_unlabeled(
-    population: Population, label_field: str, group_by: str | Sequence[str] | None, skip: bool
+    population: Population, paths: Sequence[str], skip: bool | None
 ) -> Population:
     unlabeled = np.flatnonzero(population.codes < 0)
     if not len(unlabeled):
         return population
     if not skip:
-        groups = " or ".join(f"'{name}'" for name in group_names(group_by))
-        what = f"label in '{label_field}'" + (f" or value in {groups}" if groups else "")
+        what = f"label in '{paths[0]}'" + "".join(f" or value in '{p}'" for p in paths[1:])
+        remedy = f"pass samples{''.join(f'.exists({path!r})' for path in paths)}"
+        if skip is not None:
+            remedy = "leave them out of the run with skip_unlabeled=True"
         raise DropError(
-            "skip_unlabeled",
-            f"{len(unlabeled)} of {len(population)} samples have no {what}, such "
-            f"as {population.ids[unlabeled[0]].decode()}; label them, or leave them out of the run "
-            "with skip_unlabeled=True",
+            "label_field" if skip is None else "skip_unlabeled",
+            f"{len(unlabeled)} of {len(population)} samples have no {what}, such as "
+            f"{population.ids[unlabeled[0]].decode()}; label them, or {remedy}",
         )
     if len(unlabeled) == len(population):
-        raise DropError("label_field", f"no sample of the target has a label in '{label_field}'")
+        raise DropError("label_field", f"no sample of the target has a label in '{paths[0]}'")
     return population.select(population.codes >= 0)
 
 
@@ -341,25 +377,84 @@ def read_outcomes(
     Returns:
         the :class:`Outcomes` of the validation samples whose class is one of the target
     """
-    paths = class_paths(samples, label_field, group_by)
-    code_of = {name: code for code, name in enumerate(classes)}
     all_ids: list[Ids] = []
     codes = array("i")
     labels: list[Any] = []
     outcomes: list[list[Any]] = [[] for _ in outcome_paths]
-    for ids, columns in reader.stream(samples, paths + list(outcome_paths)):
-        words = [map(as_word, column) for column in columns[: len(paths)]]
-        keys: Iterable[Any] = words[0] if group_by is None else zip(*words, strict=True)
-        batch = np.array([code_of.get(key, -1) for key in keys], dtype=np.int32)
+    for ids, batch, names, columns in stream_members(
+        samples, classes, label_field, group_by, outcome_paths
+    ):
         rows = np.flatnonzero(batch >= 0)
         all_ids.append(ids[rows])
         codes.extend(batch[rows].tolist())
-        labels.extend(as_word(columns[0][i]) for i in rows)
-        for outcome, column in zip(outcomes, columns[len(paths) :], strict=True):
+        labels.extend(names[i] for i in rows)
+        for outcome, column in zip(outcomes, columns, strict=True):
             outcome.extend(column[i] for i in rows)
     return Outcomes(
         np.concatenate(all_ids) if all_ids else np.empty(0, "S24"),
         np.array(codes, dtype=np.int32),
         labels,
         outcomes,
+    )
+
+
+def check_as_stored(
+    samples: foc.SampleCollection,
+    ids: Ids,
+    codes: Codes,
+    classes: Sequence[ClassName],
+    label_field: str,
+    group_by: str | Sequence[str] | None,
+    values: Mapping[str, FloatArray] = MappingProxyType({}),
+    argument: str = "samples",
+) -> None:
+    """Check that a view has the labels, groups and scores that are stored in the dataset.
+
+    A run is looked at, moved and evaluated without the view, so what decided it must be stored.
+
+    Args:
+        samples: a collection
+        ids: (N,) S24, its samples
+        codes: (N,) int, their codes into ``classes``
+        classes: the K classes
+        label_field: the field of the labels
+        group_by: the field or fields that divide classes into cells, or None
+        values (()): number field -> (N,) float, NaN where a sample has no value
+        argument ("samples"): the argument that named the collection, for errors
+
+    Raises:
+        DropError: if a stage of the view changes a value, or repeats samples
+    """
+    if all(isinstance(stage, CHOOSING) for stage in samples.view()._all_stages):
+        return
+    repeated = len(ids) - len(np.unique(ids))
+    if repeated:
+        raise DropError(
+            argument,
+            f"the view has {repeated} samples more than once; pass one that has each sample once, "
+            "such as dataset.select(view.values('id'))",
+        )
+    root = samples._root_dataset
+    stored = read_outcomes(root, classes, label_field, group_by, list(values))
+    _, here, there = np.intersect1d(ids, stored.ids, assume_unique=True, return_indices=True)
+    same = np.zeros(len(ids), bool)
+    same[here] = codes[here] == stored.codes[there]
+    _refuse_changed(ids, same, class_paths(root, label_field, group_by), argument)
+    for (name, mine), theirs in zip(values.items(), stored.columns, strict=True):
+        numbers = np.array([theirs[i] for i in there], dtype=np.float64)
+        same[here] = np.isclose(mine[here], numbers, 0, 0, equal_nan=True)
+        _refuse_changed(ids, same, [name], argument)
+
+
+def _refuse_changed(ids: Ids, same: NDArray[np.bool_], paths: Sequence[str], argument: str) -> None:
+    changed = np.flatnonzero(~same)
+    if not len(changed):
+        return
+    raise DropError(
+        argument,
+        f"the view changes {' or '.join(map(repr, paths))} of {len(changed)} of {len(ids)} "
+        f"samples, such as {ids[changed[0]].decode()}, but a run is read from what the dataset "
+        "stores. Store what the view shows in a field of its own and pass that field: "
+        f"dataset.set_values('mine', dict(zip(*view.values(['id', '{paths[0]}']))), "
+        "key_field='id')",
     )

@@ -13,11 +13,13 @@ import fiftyone.core.collections as foc
 from fiftyone_drop.checks import flag
 from fiftyone_drop.decision import check_amount, decide
 from fiftyone_drop.errors import Warner
+from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.fields import (
     check_collection,
     default_label_field,
 )
 from fiftyone_drop.options import DropOptions
+from fiftyone_drop.overshoot import overshoot_warning
 from fiftyone_drop.plan import DropPlan
 from fiftyone_drop.population import warn_about_splits
 from fiftyone_drop.recall import SHRINKAGE, Smoothing
@@ -90,8 +92,9 @@ def apply_drop(
         size (None): instead of ``density``, the number of samples to keep, exactly
         max_bytes (None): instead, the bytes that the kept image files may take: as many samples are
             kept as fit. A file's size is ``metadata.size_bytes``, or else read from the disk
-        label_field (None): a Classification, string, integer or boolean field; by default the only
-            Classification field that is not a known prediction
+        label_field (None): a Classification, string, integer or boolean field; by default the one
+            that ``eval_key`` compares with, or the only Classification field that is not a known
+            prediction
         key ("drop"): the run key, a valid field name
         eval_key (None): an evaluation run (``evaluate_classifications``) to take recalls from
         recalls (None): a mapping from class, or with ``group_by`` from (class, value), to recall
@@ -165,7 +168,7 @@ def apply_drop(
     samples._root_dataset.reload()  # others may have written since this session loaded it
     # Before an hour of training, not after it
     key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
-    return _plan(samples, options, progress).apply(key, overwrite, progress)
+    return _plan(samples, options, progress, writes=True).apply(key, overwrite, progress)
 
 
 _SIGNATURE = inspect.signature(apply_drop)
@@ -214,8 +217,12 @@ _PLAN_SIGNATURE = _SIGNATURE.replace(
 plan_drop.__signature__ = _PLAN_SIGNATURE  # type: ignore[attr-defined]
 
 
-def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) -> DropPlan:
+def _plan(
+    samples: foc.SampleCollection, options: DropOptions, progress: Any, *, writes: bool = False
+) -> DropPlan:
     label_field = options.label_field
+    if label_field is None and options.eval_key is not None:
+        label_field = evaluated_labels(samples, options.eval_key)
     if label_field is None:
         besides = [options.pred_field] if options.pred_field else []
         label_field = default_label_field(samples, besides)
@@ -224,13 +231,15 @@ def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) ->
     check_source(samples, options)
     warn = Warner()
     warn_about_splits(samples, warn)
-    population, left_out = read_target(samples, options, warn, progress)
+    population, left_out = read_target(samples, options, warn, progress, writes=writes)
     check_amount(options, population, high)
     columns = rule_columns(samples, options, population)
     recalls = None
     if options.needs_recalls:
         recalls = find_recalls(options, samples, population, warn, progress)
     keep_at, table = decide(options, population, high, recalls, columns)
+    if "recalls" in options.the_rule.needs and (too_far := overshoot_warning(table)):
+        warn(too_far)
     return DropPlan(
         samples,
         table,

@@ -12,18 +12,27 @@ import fiftyone.core.collections as foc
 import numpy as np
 from numpy.typing import NDArray
 
-from fiftyone_drop import checks, lease, store
+from fiftyone_drop import checks, field_writes, lease
 from fiftyone_drop.cross_validation import cross_predict, train_and_predict
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.field_marks import unfinished
+from fiftyone_drop.field_writes import evaluated_by
 from fiftyone_drop.fields import (
     check_collection,
     check_validation,
     default_label_field,
+    is_classification,
     label_path,
 )
-from fiftyone_drop.population import Population, read_outcomes, read_population
+from fiftyone_drop.population import (
+    Population,
+    check_as_stored,
+    read_outcomes,
+    read_population,
+)
 from fiftyone_drop.predictions import Predictions, predict_samples, query_model_source
 from fiftyone_drop.recall import class_counts, class_recalls
+from fiftyone_drop.run_outputs import KEY
 
 if TYPE_CHECKING:
     from fiftyone_drop.scoring import DynamicsRecorder
@@ -46,7 +55,8 @@ def train_query_model(
     """Train a query model, and evaluate it on samples it has not seen.
 
     Writes its predictions on these samples as ``<key>_pred`` and, where labels are Classifications,
-    evaluates them as ``<key>_eval``, fit for ``apply_drop(eval_key=...)``.
+    evaluates them as ``<key>_eval``, fit for ``apply_drop(eval_key=...)``. Where labels are
+    strings, predictions are strings too.
 
     An interrupted training goes on where it stopped when the same call is made again.
 
@@ -90,9 +100,16 @@ def train_query_model(
     # FiftyOne evaluates Classification fields only, not strings
     evaluates = label_path(samples, label_field, "label_field") != label_field
     pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
+    if label_field.split(".")[0] in (pred_field, eval_key):
+        raise DropError(
+            "key",
+            f"'{label_field}' holds the labels and would be replaced by predictions; pass another "
+            "key",
+        )
     if validation is not None:
         validation = check_validation(samples, validation)
-    population = read_population(samples, label_field, filepaths=True)
+    population = read_population(samples, label_field, filepaths=True, skip_unlabeled=None)
+    population.check_as_stored(samples, label_field)
     recorder = _recorder(population, scores, switches)
     predictions, rows, codes = _train(
         population,
@@ -107,14 +124,7 @@ def train_query_model(
     model = predictions.models[0]
     correct, support = class_counts(codes, predictions.correct, len(population.classes))
     values = _scores(model, population.select(rows), rows, scores, recorder, progress)
-    _write(
-        dataset,
-        predictions,
-        pred_field,
-        label_field,
-        eval_key,
-        evaluates,
-    )
+    _write(dataset, predictions, key, label_field, evaluates, overwrite)
     recalls = class_recalls(correct, support)
     model.recalls = dict(zip(population.label_names, recalls.tolist(), strict=True))
     model.eval_key = eval_key if evaluates else None
@@ -129,18 +139,39 @@ def check_predictions_free(dataset: fo.Dataset, key: object, overwrite: bool) ->
 
     Raises:
         DropError: if ``key`` makes no field name, or one of the names is taken and ``overwrite`` is
-            False
+            False, or it is taken by something else
     """
     key = checks.name("key", key)
     pred_field, eval_key = f"{key}_pred", f"{key}_eval"
-    taken = dataset.get_field(pred_field) is not None or dataset.has_evaluation(eval_key)
+    field = dataset.get_field(pred_field)
+    if unfinished(field):
+        return pred_field, eval_key  # that is ended or removed before anything is written
+    taken = field is not None or dataset.has_evaluation(eval_key)
     if taken and not overwrite:
         raise DropError(
             "key",
             f"the field '{pred_field}' or the evaluation run '{eval_key}' exists; pass "
             "overwrite=True to replace them, or another key",
         )
+    if field is not None and not _is_ours(field):
+        raise DropError(
+            "key",
+            f"the field '{pred_field}' holds no predictions that train_query_model has written and "
+            "may change; pass another key, or rename or delete the field",
+        )
+    evaluated = evaluated_by(dataset, eval_key)
+    if evaluated not in (None, pred_field) or (evaluated is None and dataset.has_field(eval_key)):
+        raise DropError(
+            "key",
+            f"'{eval_key}' is no evaluation of '{pred_field}', but of other predictions, or a "
+            "field of somebody else; pass another key, or rename or delete it",
+        )
     return pred_field, eval_key
+
+
+def _is_ours(field: fo.Field) -> bool:
+    info = field.info or {}
+    return is_classification(field) and not field.read_only and "source" in info and KEY not in info
 
 
 def _train(
@@ -168,7 +199,11 @@ def _train(
         )
         rows = np.setdiff1d(np.arange(len(population)), predictions.rows)
         return predictions, rows, population.codes[predictions.rows]
-    outcomes = read_outcomes(validation, population.classes, label_field, None, ["filepath"])
+    classes = population.classes
+    outcomes = read_outcomes(validation, classes, label_field, None, ["filepath"])
+    check_as_stored(
+        validation, outcomes.ids, outcomes.codes, classes, label_field, None, argument="validation"
+    )
     predictions = train_and_predict(
         population,
         outcomes,
@@ -202,31 +237,32 @@ def _scores(
 def _write(
     dataset: fo.Dataset,
     predictions: Predictions,
-    pred_field: str,
+    key: str,
     label_field: str,
-    eval_key: str,
     evaluates: bool,
+    overwrite: bool,
 ) -> None:
-    """Write predictions that belong to no run, replacing older ones, and evaluate them.
+    """Write predictions that belong to no run, and evaluate them.
 
-    A failure leaves neither the field nor the evaluation run.
+    A failure leaves the old ones or the new.
     """
-    with lease.writing(dataset):
-        store.delete_predictions(dataset, pred_field, eval_key)
-        try:
-            with predictions.checkpoint:
-                store.write_fields(
-                    dataset,
-                    predictions.ids,
-                    {pred_field: predictions.field_values()},
-                    progress=False,
-                )
-                if evaluates:
-                    store.evaluate(dataset, pred_field, label_field, eval_key)
-        except BaseException:
-            dataset.reload()
-            store.delete_predictions(dataset, pred_field, eval_key)
-            raise
+    with predictions.checkpoint, lease.writing(dataset) as held:
+        field_writes.recover(dataset)
+        pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
+        evaluation = {"key": eval_key, "label_field": label_field if evaluates else None}
+        fields = {
+            pred_field: predictions.field_values(
+                not evaluates, {field_writes.EVALUATION: evaluation}
+            )
+        }
+        field_writes.write(
+            dataset,
+            held,
+            [(predictions.ids, fields)],
+            fingerprints={},
+            clears=True,
+            progress=False,
+        )
 
 
 def _split_options(
@@ -280,4 +316,7 @@ def _recorder(
     dynamics = [name for name in scores if name != "el2n"]
     if not dynamics:
         return None
-    return DynamicsRecorder(len(population), population.labels, scores=dynamics, **switches)
+    # Each process that calls trains a model of its own
+    return DynamicsRecorder(
+        len(population), population.labels, scores=dynamics, gather=False, **switches
+    )

@@ -94,6 +94,17 @@ def read_order(dataset: fo.Dataset, keep_at_field: str) -> tuple[Ids, FloatArray
     return ids, np.concatenate([np.empty(0), *(part[1] for part in parts)])
 
 
+def count(samples: foc.SampleCollection) -> int:
+    """How many samples a collection has, counted.
+
+    FiftyOne asks the server for an estimate of a whole dataset, which is wrong after the server was
+    killed.
+    """
+    pipeline = samples._pipeline(post_pipeline=[{"$count": "n"}])
+    found = samples._dataset._sample_collection.aggregate(pipeline, allowDiskUse=True)
+    return int(next(found, {"n": 0})["n"])
+
+
 def count_groups(
     dataset: fo.Dataset, where: ViewExpression, by: Sequence[Any]
 ) -> list[tuple[Any, ...]]:

@@ -18,17 +18,18 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop import checks, lease, store
-from fiftyone_drop._types import FloatArray, Ids, IntArray
+from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.counts import kept_counts
+from fiftyone_drop.counts import counts_samples, kept_counts
 from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import label_path
 from fiftyone_drop.file_sizes import read_file_sizes
+from fiftyone_drop.order import places
 from fiftyone_drop.predictions import Predictions
 from fiftyone_drop.reader import read_order
-from fiftyone_drop.run_keys import Uses, check_key, serialized
+from fiftyone_drop.run_keys import Uses, abandoned_fields, check_key, serialized
 from fiftyone_drop.run_lookup import check_dataset, find_configs, load_order
 from fiftyone_drop.run_outputs import Outputs, check_deletable, key_of_successor
 from fiftyone_drop.run_recovery import (
@@ -43,6 +44,7 @@ from fiftyone_drop.run_recovery import (
     verify,
 )
 from fiftyone_drop.runs import DropConfig, DropResults
+from fiftyone_drop.snapshot import Snapshot, save_snapshot
 from fiftyone_drop.views import part_view
 
 MAX_VIEW_BYTES = 4_000_000  # a document holds 16 MB; a target view may be a selection of ids
@@ -58,7 +60,7 @@ def write_run(
     asked: Mapping[str, Any],
     found: Mapping[str, Any],
     table: ClassTable,
-    ids: Ids,
+    decided_on: Snapshot,
     keep_at: FloatArray,
     predictions: Predictions | None,
     progress: Any,
@@ -72,11 +74,12 @@ def write_run(
         overwrite: whether a run of that key is replaced
         uses: argument and name of each field, evaluation and run that the run was decided by
         asked: every argument as a plain value, for the record
-        found: size, source of recalls and warnings, for the record; see
+        found: size, source of recalls, warnings and so on, for the record; see
             :class:`~fiftyone_drop.runs.DropConfig`
         table: the class table
-        ids: (N,) S24, the samples of the run
-        keep_at: (N,) float, their smallest dataset densities, above 1 beyond a cap
+        decided_on: the N samples of the run
+        keep_at: (N,) float, their smallest dataset densities, above 1 beyond a cap, in the same
+            order
         predictions: the predictions of query models that the run trained; None without any
         progress: as everywhere in FiftyOne
         extends (None): the record of the run that this one extends, as it was read
@@ -90,6 +93,7 @@ def write_run(
     """
     dataset = samples._root_dataset
     overwrite = checks.flag("overwrite", overwrite)
+    registered_on, size = _registered_on(samples), len(decided_on.ids)
     with lease.writing(dataset) as held:
         recover(dataset)
         key = check_key(samples, key, overwrite, uses)
@@ -107,28 +111,33 @@ def write_run(
             state="writing",
             density=table.density,
             asked=asked,
-            found=found,
+            found={**found, "target_recorded": registered_on is samples},
             written=outputs.names(),
             versions=_versions(),
             token=token,
-            quotas=None if table.weights is not None else table.quotas.tolist(),
+            # Of a run that comes without some of its samples the quotas are counted too
+            quotas=None
+            if table.weights is not None and size == table.size
+            else table.quotas.tolist(),
         )
+        store.delete_fields(dataset, abandoned_fields(dataset, key))
         try:
-            _registered_on(samples).register_run(staged_key, config)
+            registered_on.register_run(staged_key, config)
             if predictions is not None:
                 _write_predictions(dataset, key, config, predictions)
             fields = _field_values(key, config, keep_at)
-            store.write_fields(dataset, ids, fields, progress)
+            save_snapshot(token, decided_on)
+            store.write_fields(dataset, decided_on.ids, fields, progress)
             results = DropResults(dataset, config, staged_key, class_table=table.to_dict())
             dataset.save_run_results(staged_key, results, cache=False)
             held.check()
             if replaces:
-                verify(dataset, staged_key, config, len(ids), views=False)
+                verify(dataset, staged_key, config, size, views=False)
                 # From here on the new run is whole: whatever happens, it takes the place of the old
                 config.state, config.intent = "replacing", {"key": key}
                 save_record(dataset, staged_key, config)
             else:
-                finish_writing(dataset, key, config, len(ids))
+                finish_writing(dataset, key, config, size)
         except BaseException:
             # From the server: the failure may have left memory and database apart
             dataset.reload()
@@ -152,7 +161,7 @@ def _write_predictions(
     dataset: fo.Dataset, key: str, config: DropConfig, predictions: Predictions
 ) -> None:
     outputs = config.outputs
-    values = predictions.field_values(outputs.marks(key))
+    values = predictions.field_values(outputs.eval_key is None, outputs.marks(key))
     store.write_fields(dataset, predictions.ids, {str(outputs.pred_field): values}, progress=False)
     if outputs.eval_key is not None:
         evaluate(dataset, config, outputs)
@@ -210,6 +219,9 @@ def set_density(
     Pass one of ``density``, ``size`` and ``max_bytes``; see :func:`fiftyone_drop.apply_drop`. The
     bounds of the run hold at every density: ``must_keep``, floors, caps, ``protect``, ``quotas``.
 
+    Where samples of the dataset are gone since the run was decided, the quotas of its class table
+    are counted: they say what is there.
+
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
         key: the run key
@@ -232,23 +244,30 @@ def set_density(
         recover(root)
         results = load_order(root, key)
         config, table = results.config, results.table
-        in_order = _bytes_in_order(root, config) if amount.max_bytes is not None else None
+        in_order = None
+        if amount.max_bytes is not None:
+            in_order = _bytes_in_order(root, config, table.size)
         reached = table.density_of(amount, in_order)
-        counted = kept_counts(root, key, [reached])[0] if table.weights is None else None
-        table = table.at(reached, counted)
         if table.weights is not None and not config.allow_empty_classes:
-            check_no_class_emptied(table.classes, table.quotas)
-        quotas = None if counted is None else counted.tolist()
+            check_no_class_emptied(table.classes, table.quotas_at([reached])[0])
+        quotas = None
+        if counts_samples(root, results):
+            quotas = kept_counts(root, key, [reached])[0].tolist()
         config.state, config.intent = "moving", {"density": reached, "quotas": quotas}
         root.update_run_config(key, config)
         finish_moving(root, key, config)
     return part_view(root, config, reached, "kept")
 
 
-def _bytes_in_order(dataset: fo.Dataset, config: DropConfig) -> IntArray:
-    """The bytes of the image file of each sample of a run, in the order that they are kept in."""
+def _bytes_in_order(dataset: fo.Dataset, config: DropConfig, size: int) -> IntArray:
+    """The bytes of the image file of each sample of a run, (size,), in the order of the run.
+
+    Samples that the dataset has no more keep their place, and take nothing.
+    """
     ids, keep_at = read_order(dataset, config.keep_at_field)
-    return read_file_sizes(dataset, ids)[np.argsort(keep_at)]
+    in_order = np.zeros(size, np.int64)
+    in_order[places(keep_at, size)] = read_file_sizes(dataset, ids)
+    return in_order
 
 
 def delete_drop(dataset: foc.SampleCollection, key: str) -> None:

@@ -16,8 +16,10 @@ import numpy as np
 
 from fiftyone_drop._types import ClassName
 from fiftyone_drop.class_table import ClassTable
+from fiftyone_drop.dataset_state import changes_since
 from fiftyone_drop.rules import BY_HAND
 from fiftyone_drop.run_outputs import Outputs, delete_outputs
+from fiftyone_drop.snapshot import delete_snapshot
 
 METHOD = "drop"
 # The record of 0.1.0 before its sections: which of its attributes belong where today
@@ -34,11 +36,15 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
         intent: where the change leads: while moving the ``density``, while replacing the ``key``
         token: the mark of everything that the run owns; None for runs from before there were marks
         density: the dataset density at which the run stands, in (0, 1]
-        quotas: the samples kept of each class at this density, where no rule says; None otherwise
+        quotas: the samples kept of each class at this density, where they were counted; None where
+            the rule says
         asked: every argument of ``apply_drop``, as plain values
         found: ``size`` (samples in the run), ``label_field``, ``recalls_from`` (words, or None),
             ``warnings`` (a list of texts), ``left_out`` (samples that ``drop_below`` and
-            ``drop_above`` left out) and ``extended_by`` (samples that came later, if any)
+            ``drop_above`` left out) and ``extended_by`` (samples that came later, if any); the
+            state of the dataset, by which it is noticed that samples came or went;
+            ``target_recorded``, whether the target view could be stored; and ``manifest``, where
+            the run was loaded from a file
         written: the names of what the run wrote: ``keep_at_field``, ``kept_field``, ``kept_view``,
             ``pruned_view``; and, where it trained query models, ``pred_field`` and ``eval_key``,
             None otherwise
@@ -108,6 +114,11 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
     def recalls_from(self) -> str | None:
         """Where the recalls are from, in words; None without recalls."""
         return self.found["recalls_from"]  # type: ignore[no-any-return]
+
+    @property
+    def recalls_eval_key(self) -> str | None:
+        """The evaluation that has the outcomes behind the recalls, or None."""
+        return self.asked.get("eval_key") or self.written_eval_key
 
     @property
     def warnings(self) -> list[str]:
@@ -191,6 +202,7 @@ class Drop(focr.Run):  # type: ignore[misc]
     def cleanup(self, samples: Any, key: str) -> None:
         """Remove what the run wrote (``dataset.delete_run`` calls this)."""
         delete_outputs(samples._root_dataset, self.config.outputs)
+        delete_snapshot(self.config.token)
 
 
 class DropResults(focr.RunResults):  # type: ignore[misc]
@@ -230,11 +242,26 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
     @property
     def table(self) -> ClassTable:
         """The class table of the run as it stands."""
-        table = ClassTable.from_dict(self.class_table)
-        if table.density == self.density:
-            return table
+        table = self.decided_table
         quotas = self.config.quotas
+        if quotas is None and table.density == self.density:
+            return table
         return table.at(self.density, None if quotas is None else np.array(quotas, np.int64))
+
+    @property
+    def decided_table(self) -> ClassTable:
+        """The class table at the density that the run was made with."""
+        return ClassTable.from_dict(self.class_table)
+
+    @property
+    def changes(self) -> str | None:
+        """One line if samples of the dataset came or went since the run was decided; else None.
+
+        Looked up when it is asked for. Where it is not known, as of runs of earlier versions, None
+        too; :func:`fiftyone_drop.verify_drop` says more.
+        """
+        changes = changes_since(self.samples._root_dataset, self.config.found)
+        return None if changes is None else changes.in_words(self.key)
 
     def attributes(self) -> list[str]:
         """The stored attributes: K-sized tables only, for the order is in the field."""
@@ -242,6 +269,7 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
 
     def __str__(self) -> str:
         lines = [f"Drop run '{self.key}', density {self.density:g}", str(self.table)]
-        return "\n".join(lines + [f"Warning: {message}" for message in self.config.warnings])
+        warnings = [*self.config.warnings, *filter(None, [self.changes])]
+        return "\n".join(lines + [f"Warning: {message}" for message in warnings])
 
     __repr__ = __str__

@@ -34,9 +34,9 @@ class FieldValues:
     """A field and what to write into it.
 
     Attributes:
-        ftype: :class:`fiftyone.FloatField`, :class:`fiftyone.BooleanField` or
-            :class:`fiftyone.Classification`
-        values: (N,) float or bool; for classifications (N,) labels
+        ftype: :class:`fiftyone.FloatField`, :class:`fiftyone.BooleanField`,
+            :class:`fiftyone.StringField` or :class:`fiftyone.Classification`
+        values: (N,) float or bool; for strings and classifications (N,) labels
         description: one line, shown in the App
         info: JSON-serialisable facts about the field
         confidences: (N,) float in [0, 1], for classifications
@@ -81,13 +81,7 @@ def write_fields(
     """
     _unset_strays(dataset, fields)
     for name, field in fields.items():
-        kind = (
-            {"ftype": fo.EmbeddedDocumentField, "embedded_doc_type": fo.Classification}
-            if field.ftype is fo.Classification
-            else {"ftype": field.ftype}
-        )
-        info = dict(field.info) if field.info else None
-        dataset.add_sample_field(name, description=field.description, info=info, **kind)
+        add_field(dataset, name, field)
     logger.info("Writing %s", ", ".join(fields))
     samples = dataset._sample_collection
     now = datetime.now(timezone.utc)
@@ -112,6 +106,17 @@ def write_fields(
             pool.shutdown(cancel_futures=True)  # nothing may be written after the error
             raise
     dataset._reload_docs()
+
+
+def add_field(dataset: fo.Dataset, name: str, values: FieldValues) -> None:
+    """Make the field of some values, without these; one that exists stays as it is."""
+    kind = (
+        {"ftype": fo.EmbeddedDocumentField, "embedded_doc_type": fo.Classification}
+        if values.ftype is fo.Classification
+        else {"ftype": values.ftype}
+    )
+    info = dict(values.info) if values.info else None
+    dataset.add_sample_field(name, description=values.description, info=info, **kind)
 
 
 def _update(
@@ -140,11 +145,11 @@ def evaluate(dataset: fo.Dataset, pred_field: str, label_field: str, eval_key: s
     )
 
 
-def delete_predictions(dataset: fo.Dataset, pred_field: str, eval_key: str) -> None:
-    """Delete an evaluation run, its field and the predictions, as far as they exist."""
+def delete_evaluation(dataset: fo.Dataset, eval_key: str) -> None:
+    """Delete an evaluation run and its field, as far as they exist."""
     if dataset.has_evaluation(eval_key):
         dataset.delete_evaluation(eval_key)
-    delete_fields(dataset, [pred_field, eval_key])
+    delete_fields(dataset, [eval_key])
 
 
 def move_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density: float) -> None:
@@ -177,6 +182,41 @@ def copy_fields(dataset: fo.Dataset, copies: Mapping[str, str]) -> None:
     dataset._reload_docs()
 
 
+def move_values(dataset: fo.Dataset, moves: Mapping[str, str]) -> None:
+    """Move the values of fields into other fields, server-side, in one pass that may be repeated.
+
+    A pipeline, since that takes the server less time than ``$rename``.
+
+    Args:
+        dataset: the dataset
+        moves: field -> the field whose values it gets, where these exist; None is a value too
+    """
+    moved: dict[str, Any] = {
+        to: {"$cond": [{"$eq": [{"$type": f"${source}"}, "missing"]}, f"${to}", f"${source}"]}
+        for to, source in moves.items()
+    }
+    moved["last_modified_at"] = datetime.now(timezone.utc)
+    sources = list(moves.values())
+    dataset._sample_collection.update_many(
+        {"$or": [{source: {"$exists": True}} for source in sources]},
+        [{"$set": moved}, {"$unset": sources}],
+    )
+
+
+def count_rest(dataset: fo.Dataset, name: str, staged: str) -> int:
+    """How many samples have a value in a field, and nothing in the one that is staged for it."""
+    return int(dataset._sample_collection.count_documents(_rest(name, staged)))
+
+
+def stage_nothing(dataset: fo.Dataset, name: str, staged: str) -> None:
+    """Stage None for the samples that :func:`count_rest` counts."""
+    dataset._sample_collection.update_many(_rest(name, staged), {"$set": {staged: None}})
+
+
+def _rest(name: str, staged: str) -> dict[str, Any]:
+    return {name: {"$ne": None}, staged: {"$exists": False}}
+
+
 def delete_fields(dataset: fo.Dataset, names: Iterable[str]) -> None:
     """Delete those of the fields that exist: their values first.
 
@@ -185,7 +225,7 @@ def delete_fields(dataset: fo.Dataset, names: Iterable[str]) -> None:
     schema = dataset.get_field_schema()
     present = [name for name in names if name in schema]
     if present:
-        _unset(dataset, present)
+        unset(dataset, present)
         dataset.delete_sample_fields(present)
 
 
@@ -194,9 +234,10 @@ def _unset_strays(dataset: fo.Dataset, names: Iterable[str]) -> None:
     schema = dataset.get_field_schema()
     absent = [name for name in names if name not in schema]
     if absent:
-        _unset(dataset, absent)
+        unset(dataset, absent)
 
 
-def _unset(dataset: fo.Dataset, names: Sequence[str]) -> None:
+def unset(dataset: fo.Dataset, names: Sequence[str]) -> None:
+    """Unset the values of fields, or values under names that are no fields."""
     some = [{name: {"$exists": True}} for name in names]
     dataset._sample_collection.update_many({"$or": some}, {"$unset": dict.fromkeys(names, "")})

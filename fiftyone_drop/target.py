@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop._types import FloatArray, Ids
 from fiftyone_drop.errors import DropError, Warner, listing
+from fiftyone_drop.field_marks import tokens
 from fiftyone_drop.fields import (
     check_order_by,
     class_paths,
@@ -23,6 +26,7 @@ from fiftyone_drop.options import BY_ID, RANDOM, SUSPECTS, DropOptions
 from fiftyone_drop.population import Population, read_population
 from fiftyone_drop.reader import read_ids
 from fiftyone_drop.run_lookup import get_config, load_drop
+from fiftyone_drop.snapshot import Snapshot
 
 
 def check_fields(samples: foc.SampleCollection, options: DropOptions) -> bool:
@@ -72,6 +76,7 @@ def read_target(
     *,
     only: Ids | None = None,
     kept_before: Ids | None = None,
+    writes: bool = False,
 ) -> tuple[Population, int]:
     """Read the samples of a target view, and everything that decides about them.
 
@@ -82,28 +87,36 @@ def read_target(
         progress: as everywhere in FiftyOne
         only (None): the ids of the samples that matter; by default all
         kept_before (None): the ids of samples that an earlier run keeps
+        writes (False): whether a run is written at once: then a view is refused here, before an
+            hour of training, that shows other values than the dataset stores
 
     Returns:
         a tuple of the :class:`Population`, and the number of samples that ``drop_below`` and
         ``drop_above`` have left out of it
 
     Raises:
-        DropError: if samples lack a value, or nothing is left of a class
+        DropError: if samples lack a value, scores were written meanwhile, or nothing is left of a
+            class
     """
     assert options.label_field is not None
     suspects = [name for argument in SUSPECTS for name in getattr(options, argument) or ()]
     means = options.the_rule.of_kind("mean")
+    numbers = sorted({*means, *suspects, options.select} - {RANDOM})
+    before = tokens(samples._root_dataset, numbers)
     population = read_population(
         samples,
         options.label_field,
         group_by=options.group_by,
-        values_of=sorted({*means, *suspects, options.select} - {RANDOM}),
+        values_of=numbers,
         filepaths=options.needs_recalls and options.trains,
         order_by=None if options.order_by == BY_ID else options.order_by,
         only=only,
         skip_unlabeled=options.skip_unlabeled,
         progress=progress,
     )
+    _check_unwritten(samples._root_dataset, before, options)
+    if writes:
+        population.check_as_stored(samples, options.label_field, options.group_by)
     for name in {*means, options.select} - {RANDOM}:
         population.check_complete(name, "select" if name == options.select else "rule")
     if population.names is not None:
@@ -116,6 +129,36 @@ def read_target(
     if options.max_bytes is not None:
         population = with_file_sizes(population, samples)
     return population, left_out
+
+
+def _check_unwritten(dataset: fo.Dataset, before: Mapping[str, Any], options: DropOptions) -> None:
+    """Check that nobody wrote the scores that have been read, while they were read.
+
+    Args:
+        dataset: the dataset
+        before: the marks of their fields, from before they were read
+        options: the arguments
+
+    Raises:
+        DropError: if somebody did, so that they may be old ones and new ones
+    """
+    argument_of = dict.fromkeys(options.the_rule.of_kind("mean"), "rule")
+    argument_of |= {n: a for a in SUSPECTS for n in getattr(options, a) or ()}
+    argument_of[options.select] = "select"
+    now = tokens(dataset, before)
+    for name, mark in before.items():
+        if now.get(name) != mark or "state" in (mark or {}):
+            raise DropError(
+                argument_of[name],
+                f"the scores in '{name}' are being written, or were written while they were read; "
+                "make the call again, or first the one that writes them if that was cut off",
+            )
+
+
+def snapshot_of(population: Population, options: DropOptions) -> Snapshot:
+    """What a run remembers of the samples that it was decided on."""
+    scores = None if options.select == RANDOM else population.values[options.select]
+    return Snapshot(population.ids, population.codes, scores)
 
 
 def with_file_sizes(population: Population, samples: foc.SampleCollection) -> Population:

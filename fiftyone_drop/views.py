@@ -15,7 +15,7 @@ from fiftyone_drop._types import ClassName
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.fields import class_paths, first_end, number_field
+from fiftyone_drop.fields import class_paths, first_end_of, number_field
 from fiftyone_drop.run_lookup import load_order
 from fiftyone_drop.runs import DropConfig
 
@@ -75,7 +75,7 @@ def drop_view(
         view = view.set_field(config.kept_field, F(config.keep_at_field) <= density)
     if score is None:
         return view
-    return view.sort_by(score, reverse=first_end(root.get_field(score)) != "low")
+    return view.sort_by(score, reverse=first_end_of(root, score) != "low")
 
 
 def part_view(dataset: fo.Dataset, config: DropConfig, density: float, part: str) -> fo.DatasetView:

@@ -1,4 +1,7 @@
-"""Write docs/scores.md from the registry of scores: ``python scripts/docs_scores.py``."""
+"""Write docs/scores.md from the registry of scores: ``python scripts/docs_scores.py``.
+
+The part of the page on recording a training is written by hand, and stays.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,14 +20,37 @@ FAMILIES = {
 INTRODUCTION = """\
 # Difficulty scores
 
-Written by `scripts/docs_scores.py` from the registry; a test compares them. "Hard" says which end
-is hard, and so what `apply_drop(select=..., keep="hardest")` keeps first. A switch is passed to
-`compute_scores` or `DynamicsRecorder` by its name; its default comes first.
+The tables are written by `scripts/docs_scores.py` from the registry; a test compares them. "Hard"
+says which end is hard, and so what `apply_drop(select=..., keep="hardest")` keeps first. A switch
+is passed to `compute_scores` or `DynamicsRecorder` by its name; its default comes first.
 
 `compute_scores` computes all of its scores in one pass over the images. `DynamicsRecorder` records
-all of its scores from the logits of one training run. For a score of your own see
+all of its scores from the logits of one training run: see
+[Recording a training](#recording-a-training). For a score of your own see
 [Your own score, your own rule](extending.md).
+
+## One model and one convention per field
+
+Scores of two models do not compare, and neither do those of two conventions. So a field holds the
+scores of one: its `info` says which (`score`, `convention`, `model`), and has a fingerprint of the
+model's weights, its classes and its transform, or of the field with stored logits; of the switches;
+and of the label field, where the score uses labels.
+
+- **More samples.** A call with the same model and convention adds to the field.
+- **Another model or convention.** The new scores replace all of the old ones. If the call does not
+  cover all samples that have a score, it is refused before anything is computed; `overwrite=True`
+  clears the rest, and `prefix=` makes another field.
+- **Scores that compare with those of the same call only.** Query models are trained for the
+  samples of a call, and scores of embeddings (Geometry) depend on which samples these are. A later
+  call cannot add to them. The same goes for a training that `DynamicsRecorder` records.
+- **Scores from elsewhere.** `import_scores(..., model="resnet-50, run 7")` says which model they
+  are from. Calls with the same words add to each other; without any, a call must cover all.
+
+A field holds the old scores until the new ones are whole, and then the new ones. A call that fails
+leaves the old ones. After a crash the field may say that it is not whole: `apply_drop(select=...)`
+and all others that read scores refuse it until the same call is made again.
 """
+BY_HAND = "## Recording a training\n"
 
 
 def render(scores: Mapping[str, Score] = SCORES) -> str:
@@ -37,7 +63,7 @@ def render(scores: Mapping[str, Score] = SCORES) -> str:
             parts.append("| score | hard | what it is | switches | source |\n|---|---|---|---|---|")
             parts += [_row(score) for score in members]
             parts.append("")
-    return "\n".join(parts)
+    return "\n".join(parts) + "\n" + BY_HAND + PAGE.read_text().partition(BY_HAND)[2]
 
 
 def _row(score: Score) -> str:

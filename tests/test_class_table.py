@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -169,3 +170,18 @@ def test_a_column_that_is_not_there_is_refused_and_a_rules_own_is_there(table):
 def test_densities_that_are_none_are_refused(table, densities):
     with pytest.raises(DropError, match="densities: must be"):
         table.quotas_at(densities)
+
+
+def test_a_recall_that_smoothing_moved_stands_beside_the_observed_one():
+    support, correct = np.array([3, 50, 50]), np.array([0, 45, 40])
+    recalls = np.array([0.566, 0.9, 0.8])
+    table = ClassTable(
+        ("a", "b", "c"), support, 0.5, support // 2, None, 0, recalls, correct, support
+    )
+    header, *rows = [line.split() for line in str(table).splitlines() if line[:1] != "-"]
+    low, high = table.intervals[0]
+    assert not low <= recalls[0] <= high
+    assert "observed" in header
+    assert rows[0][2:4] == [f"{recalls[0]:.3f}", "0.000"]
+    as_it_is = replace(table, recalls=correct / support)
+    assert "observed" not in str(as_it_is)

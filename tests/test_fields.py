@@ -1,8 +1,10 @@
 """Which fields hold labels, groups and scores, and which end of a score is kept first."""
 
 import fiftyone as fo
+import numpy as np
 import pytest
 
+import fiftyone_drop as fod
 from fiftyone_drop import DropError, fields
 
 
@@ -163,3 +165,135 @@ def test_the_remedy_for_a_field_without_a_direction_works(refused, varied):
 
 def test_known_fields_come_in_the_order_they_were_asked_for(varied):
     assert fields.known_fields(varied, ["plain", "nothing", "name"]) == ["plain", "name"]
+
+
+# -- fields with a list per sample, and fields that no class can be in -----------------------------
+
+
+@pytest.fixture
+def boxed(make_dataset, recalls):
+    """Digits with boxes of two labels each, of which the schema says that they are strings."""
+    dataset = make_dataset(100)
+    for sample in dataset.iter_samples(autosave=True):
+        sample["boxes"] = fo.Detections(
+            detections=[
+                fo.Detection(
+                    label=sample.name,
+                    bounding_box=[0, 0, 1, 1],
+                    confidence=0.5,
+                    index=2,
+                    hidden=True,
+                )
+                for _ in range(2)
+            ]
+        )
+    dataset.add_dynamic_sample_fields()
+    dataset.apply_drop(0.5, rule="proportional", label_field="ground_truth")
+    return dataset
+
+
+IN_LISTS = {
+    "label_field": lambda ds: fod.plan_drop(ds, 0.5, label_field="boxes.detections.label"),
+    "group_by": lambda ds: fod.plan_drop(ds, 0.5, group_by="boxes.detections.label"),
+    "of flags": lambda ds: fod.plan_drop(ds, 0.5, group_by="boxes.detections.hidden"),
+    "of numbers": lambda ds: fod.plan_drop(ds, 0.5, group_by="boxes.detections.index"),
+    "select": lambda ds: fod.plan_drop(ds, 0.5, select="boxes.detections.confidence"),
+    "pred_field": lambda ds: fod.plan_drop(
+        ds, 0.5, validation=ds.limit(9), pred_field="boxes.detections.label"
+    ),
+    "score": lambda ds: fod.drop_view(ds, "drop", score="boxes.detections.confidence"),
+    "in a histogram": lambda ds: fod.score_histogram(ds, "drop", "boxes.detections.confidence"),
+    "scores": lambda ds: fod.compute_scores(ds, "boxes.detections.label"),
+    "model": lambda ds: fod.compute_scores(ds, "name", model="boxes.detections"),
+    "train": lambda ds: fod.train_query_model(ds, "boxes.detections.label"),
+    "recorder": lambda ds: fod.DynamicsRecorder(ds, "boxes.detections.label"),
+    "tags": lambda ds: fod.plan_drop(ds, 0.5, label_field="ground_truth.tags"),
+}
+
+
+@pytest.mark.parametrize("where", IN_LISTS)
+def test_a_list_per_sample_is_no_value(boxed, where):
+    with pytest.raises(DropError, match=r"[lL]ist|must be the name of a number field|must hold"):
+        IN_LISTS[where](boxed)
+
+
+def test_fields_in_documents_that_are_no_lists_are_values(boxed):
+    boxed.compute_metadata()
+    assert fields.label_path(boxed, "metadata.mime_type", "label_field") == "metadata.mime_type"
+    assert fields.number_field(boxed, "metadata.width", "select", "") == "metadata.width"
+    assert fields.label_path(boxed, "metadata.height", "group_by") == "metadata.height"
+
+
+@pytest.mark.parametrize("argument", ["label_field", "group_by", "pred_field"])
+def test_a_path_of_a_file_is_no_class(boxed, argument):
+    options = {"validation": boxed} if argument == "pred_field" else {"rule": "none"}
+    with pytest.raises(DropError, match=rf"^{argument}: 'filepath' differs from sample to sample"):
+        fod.plan_drop(
+            boxed, 0.5, **{"label_field": "ground_truth"} | options | {argument: "filepath"}
+        )
+
+
+# -- labels that are none, and fields of others --------------------------------------------------
+
+
+@pytest.mark.parametrize("nothing", [None, "no label"])
+def test_samples_without_a_label_are_named_with_advice_that_helps(make_dataset, nothing):
+    dataset = make_dataset(30)
+    empty = None if nothing is None else fo.Classification(label=None)
+    dataset.limit(2).set_values("ground_truth", [empty, empty])
+    first = dataset.first().id
+    for call in (fod.compute_scores, fod.train_query_model, fod.DynamicsRecorder):
+        with pytest.raises(DropError, match=rf"^label_field: 2 of 30 .* {first}") as caught:
+            call(dataset, "ground_truth")
+        assert "skip_unlabeled" not in caught.value.message
+        remedy = caught.value.message.split("pass samples")[1]
+        assert len(eval("dataset" + remedy, {"dataset": dataset})) == 28
+    with pytest.raises(DropError, match="skip_unlabeled=True"):
+        dataset.apply_drop(0.5, rule="none")
+
+
+def test_scores_of_fiftyone_brain_have_known_ends(make_dataset, recalls):
+    fob = pytest.importorskip("fiftyone.brain", reason="fiftyone-brain is not installed")
+    dataset = make_dataset(60)
+    logits = np.random.default_rng(0).normal(size=(60, 10))
+    names = sorted(set(dataset.values("name")))
+    dataset.set_values(
+        "predictions",
+        [
+            fo.Classification(label=names[row.argmax() % len(names)], confidence=0.7, logits=row)
+            for row in logits
+        ],
+    )
+    embeddings = np.random.default_rng(1).normal(size=(60, 4))
+    fob.compute_mistakenness(dataset, "predictions", "ground_truth", progress=False)
+    fob.compute_hardness(dataset, "predictions", hardness_field="how_hard", progress=False)
+    fob.compute_uniqueness(dataset, embeddings=embeddings, progress=False)
+    fob.compute_representativeness(dataset, embeddings=embeddings, progress=False)
+    known = ["mistakenness", "how_hard", "uniqueness", "representativeness"]
+    assert set(fields.score_fields(dataset)) == set(known)
+    assert all(fields.highest_first(dataset, name, "hardest") for name in known)
+    for name in known[:3]:  # a few samples have no representativeness
+        kept = dataset.apply_drop(
+            0.5, label_field="ground_truth", rule="none", select=name, overwrite=True
+        )
+        assert sorted(kept.values(name)) == sorted(dataset.values(name))[30:]
+    dataset.set_values("plain", [1.0] * 60)
+    assert fields.first_end_of(dataset, "plain") is None
+
+
+def test_where_there_is_no_classification_no_predictions_are_blamed(dataset, predict):
+    predict(dataset, "predictions", eval_key="val")
+    dataset.delete_sample_field("ground_truth")
+    with pytest.raises(DropError, match=r"no Classification field besides the predictions \['pred"):
+        fields.default_label_field(dataset)
+    dataset.delete_sample_field("predictions")
+    with pytest.raises(DropError, match="there is no Classification field; pass the name of a str"):
+        fields.default_label_field(dataset)
+
+
+@pytest.mark.parametrize("ways", [{}, {"pred_field": "name"}, {"model": "name"}])
+def test_the_argument_that_was_typed_is_blamed(dataset, ways):
+    with pytest.raises(DropError, match=r"^validation: "):
+        fod.plan_drop(dataset, 0.5, validation="x", **ways)
+    with pytest.raises(DropError, match=r"^validation: "):
+        fod.train_query_model(dataset, validation="x")

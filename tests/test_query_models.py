@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, field_writes
 from fiftyone_drop.query_models import check_predictions_free
 
 # 300 digits are few: whether their recalls can be told apart is not what is tested here
@@ -94,14 +94,55 @@ def test_unknown_scores_are_refused(dataset, scores):
 
 def test_names_that_are_taken_are_refused_without_overwrite(dataset, predict):
     assert check_predictions_free(dataset, "query", False) == ("query_pred", "query_eval")
-    predict(dataset, "query_pred")
-    predict(dataset, "other", eval_key="late_eval")
-    for key in ("query", "late"):
-        with pytest.raises(DropError, match=r"^key: .* exists; pass overwrite=True"):
-            check_predictions_free(dataset, key, False)
-        assert check_predictions_free(dataset, key, True) == (f"{key}_pred", f"{key}_eval")
+    predict(dataset, "query_pred", eval_key="query_eval")
+    with pytest.raises(DropError, match=r"^key: .* exists; pass overwrite=True"):
+        check_predictions_free(dataset, "query", False)
     with pytest.raises(DropError, match=r"^key: must be a valid field name"):
         check_predictions_free(dataset, "a b", True)
+
+
+def test_predictions_and_evaluations_of_others_are_never_replaced(dataset, predict):
+    predict(dataset, "query_pred")
+    with pytest.raises(DropError, match=r"^key: the field 'query_pred' holds no predictions that"):
+        check_predictions_free(dataset, "query", True)
+    predict(dataset, "other", eval_key="late_eval")
+    with pytest.raises(DropError, match=r"^key: 'late_eval' is no evaluation of 'late_pred'"):
+        check_predictions_free(dataset, "late", True)
+    dataset.set_values("mine_eval", [True] * 300)
+    with pytest.raises(DropError, match=r"^key: 'mine_eval' .* a field of somebody else"):
+        check_predictions_free(dataset, "mine", False)
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_predictions_that_cannot_be_replaced_stay_with_their_evaluation(
+    make_dataset, monkeypatch, tmp_path
+):
+    dataset = make_dataset(100)
+    how = {"epochs": 1, "scores": ["aum"], "checkpoint_dir": tmp_path}
+    model = fod.train_query_model(dataset, seed=1, **how)
+    before = dataset.values("query_pred.label"), dataset.values("query_eval")
+
+    def fail(*arguments, **options):
+        raise RuntimeError("no connection")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(field_writes, "_clear_rest", fail)
+        with pytest.raises(RuntimeError, match="no connection"):
+            fod.train_query_model(dataset, seed=2, overwrite=True, **how)
+    dataset.reload()
+    assert (dataset.values("query_pred.label"), dataset.values("query_eval")) == before
+    assert "query_pred__next" not in dataset.get_field_schema()
+    assert dataset.exists("query_pred").count() == 100 - len(model.sample_ids)
+    # Cut off while the new ones take their place: the old evaluation would not fit them
+    with monkeypatch.context() as patch:
+        patch.setattr(field_writes, "_finish", fail)
+        with pytest.raises(RuntimeError, match="no connection"):
+            fod.train_query_model(dataset, seed=2, overwrite=True, **how)
+    with pytest.raises(DropError, match=r"^eval_key: the values of 'query_pred' are being repl"):
+        fod.plan_drop(dataset, 0.5, eval_key="query_eval")
+    again = fod.train_query_model(dataset, seed=2, overwrite=True, **how)
+    assert dataset.exists("query_pred").count() == 100 - len(again.sample_ids)
+    assert dataset.exists("query_eval").values("id") == dataset.exists("query_pred").values("id")
 
 
 @pytest.mark.usefixtures("few_steps")

@@ -119,17 +119,17 @@ def test_what_is_kept_is_written_again_for_samples_of_the_run_alone(dataset):
     assert changed == expected
 
 
-def test_predictions_are_evaluated_and_deleted(dataset, part):
+def test_predictions_are_evaluated_and_the_evaluation_is_deleted(dataset, part):
     before = sorted(dataset.get_field_schema())
     values = FieldValues(fo.Classification, ["zero"] * 200, "All the same", None, np.ones(200))
     store.write_fields(dataset, reader.read_ids(part), {"guess": values}, progress=False)
     store.evaluate(dataset, "guess", "ground_truth", "val")
     zeros = part.values("ground_truth.label").count("zero")
     assert dataset.count_values("val") == {True: zeros, False: 200 - zeros, None: 100}
-    store.delete_predictions(dataset, "guess", "val")
-    assert sorted(dataset.get_field_schema()) == before
+    store.delete_evaluation(dataset, "val")
+    assert sorted(dataset.get_field_schema()) == sorted([*before, "guess"])
     assert dataset.list_evaluations() == []
-    store.delete_predictions(dataset, "guess", "val")  # there is nothing left, and no error
+    store.delete_evaluation(dataset, "val")  # there is nothing left, and no error
 
 
 def test_stray_values_under_a_new_name_are_unset(dataset, part):

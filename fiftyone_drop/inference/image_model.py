@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.engine.batches import Halving
 from fiftyone_drop.engine.cache import new_checkpoint
 from fiftyone_drop.engine.devices import default_workers
-from fiftyone_drop.engine.fingerprints import file_states
+from fiftyone_drop.engine.fingerprints import file_states, fingerprint
 from fiftyone_drop.engine.images import Read, UnreadableImageError
 from fiftyone_drop.engine.reader import ImageReader, positions
-from fiftyone_drop.errors import DropError
-from fiftyone_drop.inference.failures import describe_failures, none_readable
+from fiftyone_drop.inference.failures import (
+    check_all_read,
+    describe_failures,
+    none_readable,
+)
 from fiftyone_drop.inference.forward_pass import Scorer
 from fiftyone_drop.inference.image_pass import ImagePass, start_batch_size
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source
 
 READ_TWICE = 8  # images by which a checkpoint knows a transform
+KNOWN_IMAGE = (320, 288, 3)  # by which a fingerprint knows one
 
 
 @dataclass(eq=False)
@@ -44,8 +53,21 @@ class ImageModel(Source):
 
     gives = frozenset({"logits", "features", "model", "embeddings"})
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of structure, weights, classes, and what one known image becomes as an input."""
+        with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            path = Path(folder) / "known.png"
+            pixels = np.random.default_rng(0).integers(0, 256, KNOWN_IMAGE, np.uint8)
+            Image.fromarray(pixels).save(path)
+            reading = b""
+            with suppress(Exception):  # of a transform, which the pass will name
+                reading = self.reading([str(path)])
+        return fingerprint([self.module, self.classes, reading])
+
     def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:
-        """The logits of images, batch by batch. All must be readable."""
+        """The logits of images, batch by batch. An error names all that cannot be read."""
         scorer = Scorer(self, {})
         pin = scorer.device.type == "cuda"
         reader = ImageReader(paths, [self.read], workers=default_workers(), pin=pin)
@@ -54,17 +76,16 @@ class ImageModel(Source):
             raise none_readable(paths)
         size = start_batch_size(scorer.device, first[0].shape)
         halving = Halving(size)
+        failures: dict[int, str] = {}
         with scorer.ready():
             scorer.probe(first[0])
             for batch in reader.batches(positions(0, len(paths), size)):
-                for row, error in batch.failures.items():
-                    raise DropError(
-                        "samples",
-                        f"the image {paths[row]} of sample {ids[row].decode()} cannot be read "
-                        f"({error.reason}); repair it, or leave its sample out",
-                    )
+                failures |= {row: error.reason for row, error in batch.failures.items()}
+                if failures:
+                    continue  # to learn of all of them
                 parts = list(halving.each(scorer.logits, batch.inputs[0]))
                 yield batch.rows, torch.cat(parts).numpy()
+        check_all_read(ids, paths, failures, "samples")
 
     @classmethod
     def score_together(cls, sources: Sequence[ImageModel], request: Request) -> Scored:

@@ -110,6 +110,11 @@ class Source(ABC):
     words: str
     gives: ClassVar[frozenset[str]]
 
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of what the logits of any sample follow from: equal ones give equal scores."""
+
     @abstractmethod
     def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:
         """The logits of samples, batch by batch.

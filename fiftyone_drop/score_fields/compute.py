@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import fiftyone.core.collections as foc
 import numpy as np
 
-from fiftyone_drop import store
 from fiftyone_drop.errors import Warner
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.inference.resolve import Extras, label_codes, resolve
 from fiftyone_drop.inference.source import Source, wanted
 from fiftyone_drop.score_fields.fields import (
+    ScoreValues,
     check_field_free,
+    check_parts,
     field_values,
+    fingerprint_of,
     float_field,
     read_labelled,
     write,
@@ -57,7 +59,10 @@ def compute_scores(
     hard, so that ``apply_drop(select=...)`` knows, and how the score was computed. All scores and
     their switches are listed in ``docs/scores.md``.
 
-    A call that was interrupted goes on where it stopped when it is made again.
+    A call that was interrupted goes on where it stopped when it is made again. A field holds the
+    scores of one model and one convention: another call with the same ones adds to it, such as for
+    new samples, and scores of something else replace all of it or nothing. Scores of query models,
+    and those that the embeddings of all samples decide, compare with those of the same call only.
 
     Example::
 
@@ -97,7 +102,8 @@ def compute_scores(
             algorithms; so an interrupted call ends as one that was not. The CPU does anyway
         checkpoint_dir (None): a folder where an interrupted call leaves its checkpoint; by default
             in the user's cache
-        overwrite (False): whether to replace fields that exist and are no scores of that name
+        overwrite (False): whether to replace fields that exist and are no scores of that name, and
+            to clear scores of another model or convention in samples that are not in ``samples``
         progress (None): whether to render a progress bar (True/False), use the default value
             ``fiftyone.config.show_progress_bars`` (None), or a progress callback function to
             invoke instead
@@ -107,7 +113,8 @@ def compute_scores(
         the names of the fields
 
     Raises:
-        DropError: if an argument is invalid; nothing has been written then
+        DropError: if an argument is invalid, or ``samples`` are a part of those that another model
+            or convention has scored; nothing has been written then
     """
     check_collection(samples)
     dataset = samples._root_dataset
@@ -139,6 +146,8 @@ def compute_scores(
         sources = resolve(model, samples, options.extras)
     options.check_models(model, sources)
     label_field, population = read_labelled(samples, options.label_field, filepaths=True)
+    origins = _origins(options, sources, label_field)
+    check_parts(dataset, population.ids, _fingerprints(options, origins), options.overwrite)
     with ExitStack() as until_written:  # of checkpoints
         if sources:
             needed = any(get_score(name).uses_labels for name in options.scores)
@@ -146,7 +155,8 @@ def compute_scores(
             computed = by_models(population, sources, labels, options, until_written)
         else:
             computed = by_query_models(population, options, until_written)
-        names = write(dataset, population.ids, _fields(computed, options), options.progress)
+        fields = _fields(computed, options, origins)
+        names = write(dataset, [(population.ids, fields)], options.overwrite, options.progress)
     warn = Warner()
     for message in computed.missing:
         warn(
@@ -156,7 +166,36 @@ def compute_scores(
     return names
 
 
-def _fields(computed: Computed, options: ScoreOptions) -> dict[str, store.FieldValues]:
+def _origins(
+    options: ScoreOptions, sources: Sequence[Source], label_field: str
+) -> dict[str, object]:
+    """What decides each score of a sample, where that is not the other samples of the call too.
+
+    Scores of query models, and those that embeddings of all samples decide, have no such origin.
+    """
+    models = [source.fingerprint for source in sources]
+    origins: dict[str, object] = {}
+    for name in options.switches:
+        score = get_score(name)
+        if score.needs == "nothing":
+            origins[name] = ["ids"]
+        elif models and score.needs != "embeddings":
+            origins[name] = ["models", models, label_field if score.uses_labels else None]
+    return origins
+
+
+def _fingerprints(options: ScoreOptions, origins: Mapping[str, object]) -> dict[str, str | None]:
+    """Field -> what its values will be from, as far as that is known before they are computed."""
+    fingerprints = {}
+    for name, switches in options.switches.items():
+        facts = {"score": name, "convention": switches}
+        fingerprints[options.prefix + name] = fingerprint_of(facts, origins.get(name))
+    return fingerprints
+
+
+def _fields(
+    computed: Computed, options: ScoreOptions, origins: Mapping[str, object]
+) -> dict[str, ScoreValues]:
     """Mean and, if asked for, standard deviation over the models."""
     fields = {}
     for name, switches in options.switches.items():
@@ -167,6 +206,7 @@ def _fields(computed: Computed, options: ScoreOptions) -> dict[str, store.FieldV
             name,
             table.mean(axis=0),
             switches,
+            origin=origins.get(name),
             model="none" if keyed else computed.source,
             out_of_sample=keyed or computed.out_of_sample,
         )
@@ -175,5 +215,6 @@ def _fields(computed: Computed, options: ScoreOptions) -> dict[str, store.FieldV
                 table.std(axis=0),
                 f"Standard deviation of '{field}' over {len(table)} models",
                 {"spread_of": field, "models": len(table)},
+                origins.get(name),
             )
     return fields

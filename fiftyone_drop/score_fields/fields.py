@@ -5,19 +5,24 @@ Shared by all three ways to scores: ``compute_scores``, ``DynamicsRecorder``, ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
-from fiftyone_drop import checks, lease, store
+from fiftyone_drop import checks, field_writes, lease, store
 from fiftyone_drop._types import FloatArray, Ids
+from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.fields import default_label_field, label_path
+from fiftyone_drop.field_marks import outside, part_error, same_kind, unfinished
+from fiftyone_drop.field_writes import recover
+from fiftyone_drop.fields import default_label_field
 from fiftyone_drop.options import RANDOM
 from fiftyone_drop.population import Population, read_population
+from fiftyone_drop.run_outputs import KEY
 from fiftyone_drop.scoring import get_score
 
 
@@ -46,6 +51,12 @@ def check_field_free(
     existing = dataset.get_field(field)
     if existing is None:
         return
+    if KEY in (existing.info or {}):
+        raise DropError(
+            "prefix",
+            f"the field '{field}' belongs to the drop run '{existing.info[KEY]}'; pass another "
+            "prefix",
+        )
     if not isinstance(existing, fo.FloatField) or existing.read_only:
         raise DropError(
             "prefix",
@@ -60,15 +71,33 @@ def check_field_free(
         )
 
 
+@dataclass(frozen=True)
+class ScoreValues(store.FieldValues):
+    """A score field and what to write into it.
+
+    Attributes:
+        origin: what decides the value of any sample besides its score and conventions; None for
+            scores that compare with those of the same call only
+    """
+
+    origin: object = None
+
+
 def field_values(
-    name: str, values: FloatArray, switches: Mapping[str, Any], **facts: Any
-) -> store.FieldValues:
+    name: str,
+    values: FloatArray,
+    switches: Mapping[str, Any],
+    *,
+    origin: object = None,
+    **facts: Any,
+) -> ScoreValues:
     """A registered score as a field.
 
     Args:
         name: the score
         values: (N,) float, NaN where there is none
         switches: the value of every switch
+        origin (None): see :class:`ScoreValues`
         **facts: more for its ``info``
     """
     score = get_score(name)
@@ -81,41 +110,114 @@ def field_values(
         "description": score.description,
         **facts,
     }
-    return float_field(values, f"{score.description} ({direction})", info)
+    return float_field(values, f"{score.description} ({direction})", info, origin)
 
 
-def float_field(values: FloatArray, description: str, info: Mapping[str, Any]) -> store.FieldValues:
+def float_field(
+    values: FloatArray, description: str, info: Mapping[str, Any], origin: object = None
+) -> ScoreValues:
     """A float field; NaN becomes None, which FiftyOne takes for empty."""
     listed: Any = np.asarray(values, dtype=np.float64)
     empty = np.isnan(listed)
     if empty.any():
         listed = listed.astype(object)
         listed[empty] = None
-    return store.FieldValues(fo.FloatField, listed, description, info)
+    return ScoreValues(fo.FloatField, listed, description, info, origin=origin)
+
+
+def fingerprint_of(facts: Mapping[str, Any], origin: object) -> str | None:
+    """What the values of a field are from: two calls with the same one may fill a field together.
+
+    Args:
+        facts: the ``info`` of the field, of which score and conventions count
+        origin: see :class:`ScoreValues`
+
+    Returns:
+        a hash; None without an origin
+    """
+    if origin is None:
+        return None
+    return fingerprint([[facts.get(key) for key in _KIND], facts.get("convention", {}), origin])
+
+
+def check_parts(
+    dataset: fo.Dataset, ids: Ids, fingerprints: Mapping[str, str | None], overwrite: bool
+) -> None:
+    """Check that no field would hold values of two models or conventions.
+
+    Args:
+        dataset: the dataset
+        ids: (N,) S24, the samples that are about to get values
+        fingerprints: field -> what these values are from; None if they compare with no others
+        overwrite: whether values of other samples may be cleared
+
+    Raises:
+        DropError: if other samples have values from something else, and they may not
+    """
+    for name, new in fingerprints.items():
+        field = dataset.get_field(name)
+        # What was cut off is removed or ended before anything is written
+        if overwrite or field is None or unfinished(field) or same_kind(dataset, name, new):
+            continue
+        n = outside(dataset, name, ids)
+        if n:
+            raise part_error(dataset, name, n)
 
 
 def write(
-    dataset: fo.Dataset, ids: Ids, fields: Mapping[str, store.FieldValues], progress: Any
+    dataset: fo.Dataset,
+    groups: Sequence[tuple[Ids, Mapping[str, ScoreValues]]],
+    overwrite: bool,
+    progress: Any,
 ) -> list[str]:
-    """Write the fields, with their ``info``; returns their names.
+    """Write the fields, with their ``info``; a failure leaves the old values or the new.
 
-    Where a field held something else, nothing of that stays, not even in other samples.
+    Args:
+        dataset: the dataset
+        groups: sample ids, and the fields of these samples
+        overwrite: whether what fields hold of something else, or of other models in other samples,
+            goes
+        progress: as everywhere in FiftyOne
+
+    Returns:
+        the names of the fields
+
+    Raises:
+        DropError: if a field holds something else, or values of another model or convention in
+            samples besides these, and ``overwrite`` is False
     """
-    with lease.writing(dataset):
-        other = [name for name in fields if _holds_else(dataset, name, fields)]
-        store.delete_fields(dataset, other)
-        store.write_fields(dataset, ids, fields, progress)
-        for name, values in fields.items():
-            field = dataset.get_field(name)
-            # Those of a field that existed stay as they were otherwise
-            field.info, field.description = dict(values.info or {}), values.description
-            field.save()
-    return list(fields)
+    names = []
+    with lease.writing(dataset) as held:
+        recover(dataset)
+        fingerprints: dict[str, str | None] = {}
+        for ids, fields in groups:
+            new = {name: _fingerprint(ids, values) for name, values in fields.items()}
+            for name, values in fields.items():
+                key = next(key for key in _KIND if key in (values.info or {}))
+                check_field_free(dataset, name, key, (values.info or {})[key], overwrite)
+            check_parts(dataset, ids, new, overwrite)
+            fingerprints |= new
+            names += list(fields)
+        field_writes.write(
+            dataset,
+            held,
+            groups,
+            fingerprints=fingerprints,
+            clears=overwrite,
+            progress=progress,
+        )
+    return names
 
 
-def _holds_else(dataset: fo.Dataset, name: str, fields: Mapping[str, store.FieldValues]) -> bool:
-    old, new = (getattr(x, "info", None) or {} for x in (dataset.get_field(name), fields[name]))
-    return any(old.get(key) != new.get(key) for key in ("score", "spread_of"))
+_KIND = ("score", "spread_of")  # keys in the ``info`` of a field that say what it holds
+
+
+def _fingerprint(ids: Ids, values: ScoreValues) -> str | None:
+    """Scores that compare with those of the same call only are known by what they are."""
+    origin = values.origin
+    if origin is None:
+        origin = ["values", ids, np.array(values.values, dtype=np.float64)]
+    return fingerprint_of(values.info or {}, origin)
 
 
 def read_labelled(
@@ -128,14 +230,5 @@ def read_labelled(
     """
     if label_field is None:
         label_field = default_label_field(samples)
-    label_path(samples, label_field, "label_field")
-    population = read_population(samples, label_field, filepaths=filepaths, skip_unlabeled=True)
-    missing = len(samples) - len(population)
-    if missing:
-        one = samples.exists(label_field, False).first().id
-        raise DropError(
-            "label_field",
-            f"{missing} of {len(samples)} samples have no label in '{label_field}', "
-            f"such as {one}; label them, or pass samples.exists('{label_field}')",
-        )
+    population = read_population(samples, label_field, filepaths=filepaths, skip_unlabeled=None)
     return label_field, population

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +13,18 @@ import fiftyone.core.storage as fos
 import numpy as np
 from bson import ObjectId
 
-from fiftyone_drop import checks, store
+from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, Ids, IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.reader import read_ids, stream
-from fiftyone_drop.score_fields.fields import check_field_free, field_values, float_field, write
+from fiftyone_drop.score_fields.fields import (
+    ScoreValues,
+    check_field_free,
+    field_values,
+    float_field,
+    write,
+)
 from fiftyone_drop.score_fields.score_file import read_score_file
 from fiftyone_drop.scoring import SCORES
 from fiftyone_drop.training import QueryModel
@@ -29,6 +36,7 @@ def import_scores(
     *,
     name: str | None = None,
     hard: str | Mapping[str, str] | None = None,
+    model: str | None = None,
     prefix: str = "",
     overwrite: bool = False,
     progress: Any = None,
@@ -41,7 +49,9 @@ def import_scores(
         fod.import_scores(dataset, {"/data/1.jpg": 0.3, ...}, name="el2n")
         fod.import_scores(dataset, {"mine": {"64f...": 0.3, ...}}, hard="high")
 
-    Samples without a score are left as they are.
+    A field holds the scores of one model. Samples without a score are left as they are where both
+    calls say that their scores are from the same ``model``; where a call does not say it, it must
+    cover all samples that have a score in the field. The score of a file goes to all samples of it.
 
     Args:
         samples: a :class:`fiftyone.core.dataset.Dataset` or view
@@ -55,34 +65,38 @@ def import_scores(
         name (None): the name of the score, with a mapping from id or filepath
         hard (None): which end is hard, ``"high"`` or ``"low"``, for scores that are not
             registered; or a mapping from score to that
+        model (None): a name for the model that the scores are from. Calls with the same one add to
+            each other's fields, such as for the parts of a cluster's work
         prefix (""): the fields are named ``prefix`` + score
-        overwrite (False): whether to replace fields that exist and are no scores of that name
+        overwrite (False): whether to replace fields that exist and are no scores of that name, and
+            to clear scores of another model in other samples
         progress (None): as everywhere in FiftyOne
 
     Returns:
         the names of the fields
 
     Raises:
-        DropError: if an argument is invalid, or an id or filepath is not in ``samples``; nothing
-            has been written then
+        DropError: if an argument is invalid, an id or filepath is not in ``samples``, or other
+            samples have scores in the field of which nobody says that they are from the same model;
+            nothing has been written then
     """
     check_collection(samples)
     dataset = samples._root_dataset
     prefix = checks.text("prefix", prefix, empty=True)
     overwrite = checks.flag("overwrite", overwrite)
+    model = checks.text("model", model, optional=True)
     content = _read(scores, checks.text("name", name, optional=True), samples)
     ends = {score: _direction(score, hard) for score in content.columns}
     for score in content.columns:
         check_field_free(dataset, prefix + score, "score", score, overwrite)
     keys = _Keys(samples)
     # Fields of the same samples are written together
-    groups: dict[bytes, tuple[Ids, dict[str, store.FieldValues]]] = {}
+    groups: dict[bytes, tuple[Ids, dict[str, ScoreValues]]] = {}
     for score, column in content.columns.items():
         rows, values = keys.place(score, column, content.ids)
         _, fields = groups.setdefault(rows.tobytes(), (keys.ids[rows], {}))
-        fields[prefix + score] = _field(score, values, ends[score], content)
-    for ids, fields in groups.values():
-        write(dataset, ids, fields, progress)
+        fields[prefix + score] = _field(score, values, ends[score], content, model)
+    write(dataset, list(groups.values()), overwrite, progress)
     return [prefix + score for score in content.columns]
 
 
@@ -95,6 +109,7 @@ class _Content:
         ids: (N,) S24, whose numbers these are; None for those of the collection
         source: words for the record
         epochs: of the training run, if known
+        presentations: how often its samples were presented, the fewest and the most times
         switches: score -> its switches, if known
     """
 
@@ -102,6 +117,7 @@ class _Content:
     source: str
     ids: Ids | None = None
     epochs: int | None = None
+    presentations: list[int] | None = None
     switches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -111,7 +127,14 @@ def _read(scores: Any, name: str | None, samples: foc.SampleCollection) -> _Cont
             raise DropError("name", "a file names its scores itself; leave it out")
         path = checks.path("scores", scores)
         file = read_score_file(path, len(samples))
-        return _Content(dict(file.columns), path.name, file.ids, file.epochs, file.switches)
+        return _Content(
+            dict(file.columns),
+            path.name,
+            file.ids,
+            file.epochs,
+            file.presentations,
+            file.switches,
+        )
     if isinstance(scores, QueryModel) and name is None:
         if not scores.scores:
             raise DropError(
@@ -159,16 +182,17 @@ def _direction(score: str, hard: str | Mapping[str, str] | None) -> str | None:
 
 
 def _field(
-    score: str, values: FloatArray, hard: str | None, content: _Content
-) -> store.FieldValues:
-    facts = {"model": f"imported from {content.source}"}
-    if content.epochs is not None:
-        facts["epochs"] = content.epochs  # type: ignore[assignment]
+    score: str, values: FloatArray, hard: str | None, content: _Content, model: str | None
+) -> ScoreValues:
+    facts: dict[str, Any] = {"model": model or f"imported from {content.source}"}
+    training = {"epochs": content.epochs, "presentations": content.presentations}
+    facts |= {name: value for name, value in training.items() if value is not None}
     switches = content.switches.get(score, {})
+    origin = None if model is None else ["named", model, content.epochs]
     if score in SCORES:
-        return field_values(score, values, switches, **facts)
+        return field_values(score, values, switches, origin=origin, **facts)
     info = {"score": score, "hard": hard, "kept_first": hard, "convention": dict(switches)}
-    return float_field(values, f"Imported scores ({hard} = hard)", info | facts)
+    return float_field(values, f"Imported scores ({hard} = hard)", info | facts, origin)
 
 
 class _Keys:
@@ -178,7 +202,7 @@ class _Keys:
         self._samples = samples
         self.ids = read_ids(samples)
         self._row_of_id = {digits.decode(): row for row, digits in enumerate(self.ids.tolist())}
-        self._row_of_path: dict[str, int] | None = None
+        self._rows_of_path: dict[str, list[int]] | None = None
 
     def place(self, score: str, column: Any, ids: Ids | None) -> tuple[IntArray, FloatArray]:
         """Rows (M,) of the collection, ascending, and their scores (M,)."""
@@ -195,18 +219,23 @@ class _Keys:
                     f"'{score}' must hold one number for each of the {expected} {whose}, "
                     f"but has the shape {values.shape}",
                 )
+            scored = np.flatnonzero(~np.isnan(values))
             if ids is None:
-                return np.arange(expected, dtype=np.int64), values
-            keys = [digits.decode() for digits in ids.tolist()]
-        places = [self._row(key) for key in keys]
-        unknown = [key for key, row in zip(keys, places, strict=True) if row is None]
+                return scored, values[scored]
+            keys = [digits.decode() for digits in ids[scored].tolist()]
+            values = values[scored]
+        places = [self._rows(key) for key in keys]
+        unknown = [key for key, rows in zip(keys, places, strict=True) if not rows]
         if unknown:
             raise DropError(
                 "scores",
                 f"{len(unknown)} of {len(keys)} ids or filepaths of '{score}' are not in "
                 f"the collection, such as {unknown[0]!r}; pass the scores of its samples only",
             )
-        rows = np.array(places, dtype=np.int64)
+        # A file may be that of several samples, which all have its score
+        keys = [key for key, rows in zip(keys, places, strict=True) for _ in rows]
+        values = np.repeat(values, [len(rows) for rows in places])
+        rows = np.array([row for rows in places for row in rows], dtype=np.int64)
         order = np.argsort(rows, kind="stable")
         twice = np.flatnonzero(np.diff(rows[order]) == 0)
         if len(twice):
@@ -214,18 +243,21 @@ class _Keys:
             raise DropError("scores", f"{listing(both)} of '{score}' are the same sample")
         return rows[order], values[order]
 
-    def _row(self, key: Hashable) -> int | None:
+    def _rows(self, key: Hashable) -> list[int]:
+        """The rows of a sample id, or of a file; none if there are none."""
         if not isinstance(key, (str, os.PathLike)):
-            return None
+            return []
         text = os.fspath(key)
         if ObjectId.is_valid(text):
-            return self._row_of_id.get(text)
-        if self._row_of_path is None:
+            row = self._row_of_id.get(text)
+            return [] if row is None else [row]
+        if self._rows_of_path is None:
+            self._rows_of_path = defaultdict(list)
             batches = (paths for _, (paths,) in stream(self._samples, ["filepath"]))
-            paths = (path for batch in batches for path in batch)
-            self._row_of_path = {path: row for row, path in enumerate(paths)}
-        row = self._row_of_path.get(text)
-        return self._row_of_path.get(fos.normalize_path(text)) if row is None else row
+            for row, path in enumerate(path for batch in batches for path in batch):
+                self._rows_of_path[path].append(row)
+        rows = self._rows_of_path.get(text)
+        return rows or self._rows_of_path.get(fos.normalize_path(text), [])
 
 
 def _numbers(score: str, values: Any) -> FloatArray:

@@ -96,7 +96,7 @@ def leave_one_out(
     leverage = (rotated.square().sum(1, keepdim=True) + 1 / n).clamp(max=1 - 1e-6)
     fitted = rotated @ (rotated.T @ (targets - centre)) + centre
     left_out = (fitted - leverage * targets) / (1 - leverage)
-    return left_out.double().cpu().numpy()
+    return np.asarray(left_out.double().cpu().numpy())
 
 
 def _draw(images: Tensor, random: np.random.Generator) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from fiftyone_drop.training.query_model import QueryModel
 
 TIMED_SECONDS = 0.5
 TIMED_FILES = 16
+PACE_SECONDS = 3.0  # of steps that are timed while training
+INSTANT = 5e-4  # seconds: no step is that fast
 SMALL_BATCH = 4  # to begin with: a whole batch of a large network takes many seconds on a CPU
 
 
@@ -56,6 +58,46 @@ class TrainingCost:
             f"at {size}x{size} on {self.setup.device}"
         )
         return line if self.seconds is None else f"{line}: about {_duration(self.seconds)}"
+
+
+class Pace:
+    """Says how long a training takes, once its first steps have been timed.
+
+    A step alone, on random data and a machine at rest, tells little: reading, other processes and
+    the length of the training all matter.
+
+    Args:
+        total: images that are counted in the end
+        say: is told once, in words
+        clock (time.perf_counter): seconds
+    """
+
+    def __init__(
+        self,
+        total: int,
+        say: Callable[[str], object],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._total, self._say, self._clock = total, say, clock
+        self._done, self._said = 0, False
+        self._started: tuple[float, int] | None = None  # when, and how many images were done then
+        self._last = clock()
+
+    def __call__(self, images: int) -> None:
+        """Count images that are done."""
+        now, before = self._clock(), self._last
+        self._last = now
+        self._done += images
+        # The first step sets libraries up; steps that a checkpoint vouches for take no time
+        if self._started is None or now - before < INSTANT:
+            self._started = (now, self._done)
+            return
+        since, first = self._started
+        if self._said or now - since < PACE_SECONDS or self._done == first:
+            return
+        left = (self._total - self._done) * (now - since) / (self._done - first)
+        self._say(f"about {_duration(left)} left, after {self._done:,} of {self._total:,} images")
+        self._said = True
 
 
 def training_cost(

@@ -50,13 +50,20 @@ def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:
         return {"title": title, "text": text}
     try:
         precheck.check_run(dataset, key)
-        tables = _run(dataset.name, key, version(dataset, key))
+        run = fod.load_drop(dataset, key)
+        changes, measured_by = run.changes, run.config.recalls_eval_key
+        tables = _run(dataset.name, key, version(dataset, key), changes)
     except fod.DropError as error:
         return {"title": "This run cannot be shown", "text": str(error)}
     return {
         "run": tables,
+        "changes": changes and changes[:1].upper() + changes[1:],
         "scores": precheck.score_fields(dataset),
-        "evaluations": list(precheck.evaluations(dataset, tables["label_field"])),
+        "evaluations": [
+            name
+            for name in precheck.evaluations(dataset, tables["label_field"])
+            if name != measured_by
+        ],
     }
 
 
@@ -70,8 +77,11 @@ def version(dataset: fo.Dataset, key: str) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _run(name: str, key: str, as_of: str) -> dict[str, Any]:
-    """The tables of a run at one version of it. They are shared: nobody may change them."""
+def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]:
+    """The tables of a run at one version of it, and of its dataset as far as ``changes`` says so.
+
+    They are shared: nobody may change them.
+    """
     dataset = fo.load_dataset(name)
     run = fod.load_drop(dataset, key)
     config, table = run.config, run.table

@@ -138,7 +138,7 @@ def test_own_randomness_is_of_the_device_and_restores_it(device):
 def test_the_cost_is_measured_on_the_device(few, device):
     cost = training_cost(few[0], np.arange(120) % 2)
     assert cost.setup.device.type == device.type
-    assert 0 < cost.seconds < 600
+    assert cost.seconds > 0
     assert f"on {device}" in str(cost)
 
 

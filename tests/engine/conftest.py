@@ -1,4 +1,4 @@
-"""The digits without the conftest above, so that these tests run where FiftyOne is not installed."""
+"""The digits without the conftest above: these tests run where FiftyOne is not installed."""
 
 import pytest
 from digits import write_digits

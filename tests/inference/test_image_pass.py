@@ -44,8 +44,10 @@ def test_every_score_of_images_comes_out_of_one_pass(small, score, cache, monkey
         np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
     twice = [opened.pop(path) for path in small.values("filepath")[:READ_TWICE]]
     assert set(twice) == {2}  # once for the checkpoint's name
+    known = [path for path in opened if path.endswith("known.png")]
+    assert len(known) == 1  # the image by which the field knows a transform
     assert set(opened.values()) == {1}
-    assert len(opened) == 60 - READ_TWICE
+    assert len(opened) == 60 - READ_TWICE + len(known)
     assert list(cache.glob("*")) == []
 
 

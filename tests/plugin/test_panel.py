@@ -90,6 +90,18 @@ def test_the_own_density_of_a_run_is_among_the_steps_whatever_it_is(pruned):
     assert len(run["densities"]) == 101
 
 
+def test_a_run_whose_samples_are_gone_is_said_to_be_and_counted_again(pruned):
+    panel = PanelSession(pruned)
+    assert panel.page["changes"] is None
+    pruned.delete_samples(fod.drop_view(pruned, "drop", 0.1).values("id")[:12])
+    panel.call("refresh")
+    assert panel.page["changes"].startswith("Of the samples of the dataset, 12 are gone since")
+    own = panel.run["counts"][panel.run["own"]]
+    assert dict(zip(panel.run["names"], own, strict=True)) == labels_of(
+        fod.drop_view(pruned, "drop")
+    )
+
+
 def test_counts_without_quotas_are_those_of_the_data(dataset):
     dataset.apply_drop(0.4, label_field="ground_truth", rule="none")
     run = PanelSession(dataset).run

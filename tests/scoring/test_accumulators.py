@@ -12,6 +12,9 @@ from score_references import REFERENCES
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.scoring import Accumulator, DynamicsRecorder, register_score
 
+# Made-up trainings present samples unevenly; a test of its own looks for the warning
+pytestmark = pytest.mark.filterwarnings("ignore:Samples were presented unevenly")
+
 SWITCHES = {
     "forgetting": {"never_learned": st.sampled_from(["max", "inf", "zero"])},
     "first_learned": {},

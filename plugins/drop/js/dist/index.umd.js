@@ -1196,7 +1196,7 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 			"aria-label": "Refresh",
 			title: "Refresh: look for runs, scores and evaluations again",
 			onClick: () => call("refresh", { key: page.key })
-		}, "↻")), message && /* @__PURE__ */ react.default.createElement(Message, { level: "warning" }, message), run ? /* @__PURE__ */ react.default.createElement(Run, {
+		}, "↻")), message && /* @__PURE__ */ react.default.createElement(Message, { level: "warning" }, message), page.changes && /* @__PURE__ */ react.default.createElement(Message, { level: "warning" }, page.changes), run ? /* @__PURE__ */ react.default.createElement(Run, {
 			key: run.version,
 			page,
 			answers: {

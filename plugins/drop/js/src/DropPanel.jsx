@@ -45,6 +45,7 @@ export function DropPanel({ data, schema }) {
         </Button>
       </div>
       {message && <Message level="warning">{message}</Message>}
+      {page.changes && <Message level="warning">{page.changes}</Message>}
       {run ? (
         <Run
           key={run.version}

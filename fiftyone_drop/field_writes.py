@@ -1,0 +1,256 @@
+"""Fields of values, written whole or not at all: what replaces a field is staged beside it.
+
+Every such field has a mark in its ``info``: the token of its last write, the fingerprint of what
+its values are from, and a state while it is not whole. Three ways lead to a whole field:
+
+-   There is none of that name yet. It is made with the state "writing", is filled, and loses it.
+-   Its values have the same fingerprint. New ones go between them, since all are of one kind.
+-   It holds something else. The new values go into a staged field. When these are whole, the field
+    gets the state "replacing" and the intent, each sample's value moves, and the staged field goes.
+
+A write that fails removes what it has made. After a crash the next call of anybody that writes does
+that, or ends the move; until then readers refuse the field (:mod:`fiftyone_drop.field_marks`).
+Callers hold the lease of the dataset.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import fiftyone as fo
+
+from fiftyone_drop import store
+from fiftyone_drop._log import logger
+from fiftyone_drop._types import Ids
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.field_marks import (
+    MARK,
+    datasets_on_disk,
+    mark_of,
+    part_error,
+    same_kind,
+    staged_name,
+)
+from fiftyone_drop.lease import Lease
+
+EVALUATION = "evaluation"  # in the ``info`` of predictions: evaluation key; label field or None
+
+Fields = Mapping[str, store.FieldValues]
+Groups = Sequence[tuple[Ids, Fields]]
+"""Sample ids, and the fields of these samples, in their order."""
+
+
+def write(
+    dataset: fo.Dataset,
+    held: Lease,
+    groups: Groups,
+    *,
+    fingerprints: Mapping[str, str | None],
+    clears: bool,
+    progress: Any = None,
+) -> None:
+    """Write fields. After a failure each holds what it held, or all of what is new.
+
+    Call it after :func:`recover`.
+
+    Args:
+        dataset: the dataset
+        held: its lease
+        groups: the samples and their fields; a field is in one group
+        fingerprints: field -> what its values are from; None is like nothing else
+        clears: whether values of another fingerprint in samples besides these may be cleared
+        progress: as everywhere in FiftyOne
+
+    Raises:
+        DropError: if there are such values and ``clears`` is False, or a field of somebody else
+            has the name of a staged field
+    """
+    token = uuid.uuid4().hex
+    given = {name: values for _, some in groups for name, values in some.items()}
+    marks = {name: {"token": token, "fingerprint": fingerprints.get(name)} for name in given}
+    whole = {name: _marked(values, marks[name]) for name, values in given.items()}
+    final = {
+        name: {"info": dict(values.info or {}), "description": values.description}
+        for name, values in whole.items()
+    }
+    kept = [name for name in given if same_kind(dataset, name, fingerprints.get(name))]
+    old = {name: dataset.get_field(name) for name in given if name not in kept}
+    replaced = {name: staged_name(name) for name, field in old.items() if field is not None}
+    _check_staged_free(dataset, replaced)
+    made = {
+        replaced.get(name, name): _marked(given[name], {**marks[name], "state": "writing"})
+        for name in old
+    }
+    if kept:  # before the values, so that whoever reads them meanwhile can see it
+        save_fields(dataset, {name: final[name] for name in kept})
+    try:
+        for ids, some in groups:
+            to = {replaced.get(name, name): values for name, values in some.items()}
+            store.write_fields(dataset, ids, to | {n: made[n] for n in to if n in made}, progress)
+        _clear_rest(dataset, replaced, clears)
+        for name in old:
+            if name not in replaced:
+                _evaluate(dataset, name, whole[name].info or {})
+        held.check()
+        _put_back(dataset, made)
+        # From here on the new values are whole: whatever happens, they take the place of the old
+        save_fields(
+            dataset, final | {name: _replacing(old[name], final[name]) for name in replaced}
+        )
+    except BaseException:
+        # From the server: the failure may have left memory and database apart
+        dataset.reload()
+        _undo(dataset, made)
+        raise
+    _finish(dataset, replaced)
+    _put_back(dataset, whole)
+
+
+def recover(dataset: fo.Dataset) -> None:
+    """End the writes of fields that were cut off: remove what is not whole, move what is."""
+    marks = {name: mark_of(field) for name, field in dataset.get_field_schema().items()}
+    moving = [name for name, mark in marks.items() if mark.get("state") == "replacing"]
+    if moving:
+        logger.info("Ending the replacement of %s, which was cut off", ", ".join(moving))
+        _finish(dataset, {name: staged_name(name) for name in moving})
+    partial = [name for name, mark in marks.items() if mark.get("state") == "writing"]
+    if partial:
+        _undo(dataset, partial)
+
+
+def save_fields(
+    dataset: fo.Dataset, changes: Mapping[str, Mapping[str, Any]], gone: Collection[str] = ()
+) -> None:
+    """Change the documents of fields in one step, and no others; it is then on disk.
+
+    FiftyOne saves its whole list of fields, and with it what another session has changed since.
+
+    Args:
+        dataset: the dataset
+        changes: field -> keys and values of its document
+        gone (()): fields that the dataset forgets
+    """
+    cases = [
+        {"case": {"$eq": ["$$field.name", name]}, "then": {"$literal": dict(change)}}
+        for name, change in changes.items()
+    ]
+    changed = {"$switch": {"branches": cases, "default": {}}} if cases else {}
+    listed: dict[str, Any] = {
+        "$map": {
+            "input": {
+                "$filter": {
+                    "input": "$sample_fields",
+                    "as": "field",
+                    "cond": {"$not": {"$in": ["$$field.name", {"$literal": list(gone)}]}},
+                }
+            },
+            "as": "field",
+            "in": {"$mergeObjects": ["$$field", changed]},
+        }
+    }
+    datasets_on_disk().update_one(
+        {"_id": dataset._doc.id},
+        [{"$set": {"sample_fields": listed, "last_modified_at": "$$NOW"}}],
+    )
+    dataset.reload()
+
+
+def _check_staged_free(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
+    for name, taken in staged.items():
+        if dataset.has_field(taken):
+            raise DropError(
+                "overwrite",
+                f"new values of '{name}' are staged in '{taken}', which is a field of somebody "
+                "else; rename or delete that field, or write into a field of another name",
+            )
+
+
+def _finish(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
+    """Move the values of staged fields to where they belong, as often as it takes."""
+    if not staged:
+        return
+    final = {name: mark_of(dataset.get_field(name))["intent"] for name in staged}
+    store.move_values(dataset, staged)
+    for name in staged:
+        _evaluate(dataset, name, final[name]["info"])
+    _forget(dataset, staged.values(), final)
+
+
+def _clear_rest(dataset: fo.Dataset, staged: Mapping[str, str], clears: bool) -> None:
+    """Stage no value where a field has one, but nothing has been staged for the sample."""
+    for name, source in staged.items():
+        n = 0 if clears else store.count_rest(dataset, name, source)
+        if n:
+            raise part_error(dataset, name, n)
+        store.stage_nothing(dataset, name, source)
+
+
+def evaluated_by(dataset: fo.Dataset, key: str) -> str | None:
+    """The predictions that an evaluation run is about; None if there is no such run."""
+    if not dataset.has_evaluation(key):
+        return None
+    return getattr(dataset.get_evaluation_info(key).config, "pred_field", None)
+
+
+def _evaluate(dataset: fo.Dataset, name: str, info: Mapping[str, Any]) -> None:
+    """Evaluate predictions that say so, in place of the evaluation run of that key."""
+    if EVALUATION in info:
+        key, label_field = info[EVALUATION]["key"], info[EVALUATION]["label_field"]
+        store.delete_evaluation(dataset, key)
+        if label_field is not None and dataset.has_field(label_field):
+            store.evaluate(dataset, name, label_field, key)
+
+
+def _undo(dataset: fo.Dataset, names: Iterable[str]) -> None:
+    """Remove fields that are not whole, and the evaluation of predictions in them.
+
+    What is staged for a field that is being replaced is whole.
+    """
+    schema = dataset.get_field_schema()
+    states = {name: mark_of(field).get("state") for name, field in schema.items()}
+    moving = {staged_name(name) for name, state in states.items() if state == "replacing"}
+    partial = [name for name in names if states.get(name) == "writing" and name not in moving]
+    for name in partial:
+        evaluation = (schema[name].info or {}).get(EVALUATION)
+        # Without a run there may be a field, which FiftyOne makes first
+        if evaluation and evaluated_by(dataset, evaluation["key"]) in (None, name):
+            store.delete_evaluation(dataset, evaluation["key"])
+    if partial:
+        store.unset(dataset, partial)
+        _forget(dataset, partial)
+
+
+def _forget(
+    dataset: fo.Dataset, names: Iterable[str], changes: Mapping[str, Mapping[str, Any]] = {}
+) -> None:
+    """Take fields without values from the dataset, and change others, in one step.
+
+    FiftyOne's own deletion writes every sample.
+    """
+    gone = list(names)
+    if dataset.app_config.sidebar_groups is not None:
+        dataset.app_config._delete_paths(gone)
+        dataset.save()
+    save_fields(dataset, changes, gone)
+
+
+def _put_back(dataset: fo.Dataset, fields: Fields) -> None:
+    """Put back fields that another session's save has swept out of the schema."""
+    dataset.reload()
+    for name, values in fields.items():
+        if not dataset.has_field(name):
+            logger.info("Putting back %s", name)
+            store.add_field(dataset, name, values)
+
+
+def _marked(values: store.FieldValues, mark: Mapping[str, Any]) -> store.FieldValues:
+    return replace(values, info={**(values.info or {}), MARK: dict(mark)})
+
+
+def _replacing(field: fo.Field, final: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a field whose values are about to be replaced."""
+    mark = mark_of(field) | {"state": "replacing", "intent": dict(final)}
+    return {"info": {**(field.info or {}), MARK: mark}}
