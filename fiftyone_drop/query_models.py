@@ -1,4 +1,8 @@
-"""``train_query_model``: a query model of FiftyOne samples, with its recalls and scores."""
+"""``train_query_model``: a query model of FiftyOne samples, with its recalls and scores.
+
+The module is longer than others: a training, the scores recorded in it and what is written are
+one call.
+"""
 
 from __future__ import annotations
 
@@ -99,13 +103,7 @@ def train_query_model(
         label_field = default_label_field(samples)
     # FiftyOne evaluates Classification fields only, not strings
     evaluates = label_path(samples, label_field, "label_field") != label_field
-    pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
-    if label_field.split(".")[0] in (pred_field, eval_key):
-        raise DropError(
-            "key",
-            f"'{label_field}' holds the labels and would be replaced by predictions; pass another "
-            "key",
-        )
+    _, eval_key = check_predictions_free(dataset, key, overwrite)
     if validation is not None:
         validation = check_validation(samples, validation)
     population = read_population(samples, label_field, filepaths=True, skip_unlabeled=None)

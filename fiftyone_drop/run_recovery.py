@@ -58,7 +58,7 @@ def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
 def undo(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
     """Remove a run that was not written to its end."""
     delete_outputs(dataset, config.outputs)
-    delete_snapshot(dataset, config.token)
+    delete_snapshot(config.token)
     delete_record(dataset, key)
 
 

@@ -1,9 +1,9 @@
 """The samples of a run as they were when it was decided: ids, classes and scores.
 
-Snapshots lie in a collection of their own under the token of their run, which a clone of the dataset
-shares. (FiftyOne's execution store would go with the dataset, but its server sends every document of
-it to the App.) Those whose run is nowhere any more, as after ``dataset.delete()``, go when the next
-one is saved. Loading a run does not read its snapshot.
+Snapshots lie in a collection of their own under the token of their run, which a clone of the
+dataset shares. (FiftyOne's execution store would go with the dataset, but its server sends every
+document of it to the App.) Those whose run is nowhere any more, as after ``dataset.delete()``, go
+when the next one is saved. Loading a run does not read its snapshot.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def load_snapshot(token: str | None) -> Snapshot | None:
 
 
 def delete_snapshot(token: str | None) -> None:
-    """Delete the snapshot of a run that is about to go, unless a clone of its dataset has the run."""
+    """Delete the snapshot of a run that is about to go, unless a clone has the run too."""
     if token and _runs().count_documents({"config.token": token}, limit=2) < 2:
         _snapshots().delete_many({"token": token})
 

@@ -247,5 +247,5 @@ def test_no_run_is_pruned_by_the_run_that_it_replaces(dataset):
         assert caught.value.argument == name.split()[0].removesuffix("s")
     assert fod.load_drop(dataset, "drop").config.token == before
     dataset.clone_sample_field("ground_truth", "query_pred")
-    with pytest.raises(fod.DropError, match="key: 'query_pred' holds the labels"):
+    with pytest.raises(fod.DropError, match="key: the field 'query_pred' holds no predictions"):
         fod.train_query_model(dataset, "query_pred", overwrite=True)
