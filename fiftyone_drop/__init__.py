@@ -10,8 +10,8 @@
     print(fod.load_drop(dataset, "drop"))
 
 - prune: ``apply_drop``, or ``plan_drop`` first, which writes nothing
-- runs: ``list_drops``, ``load_drop``, ``drop_view``, ``set_density``, ``compare_drops``,
-  ``report``, ``kept_counts``, ``score_histogram``, ``delete_drop``
+- runs: ``list_drops``, ``load_drop``, ``drop_view``, ``set_density``, ``extend_drop``,
+  ``compare_drops``, ``report``, ``kept_counts``, ``score_histogram``, ``delete_drop``
 - in time and elsewhere: ``verify_drop``, ``save_manifest``, ``load_manifest``
 - difficulty scores: ``compute_scores``, ``import_scores``, ``DynamicsRecorder``, and its
   callbacks in ``fiftyone_drop.integrations``

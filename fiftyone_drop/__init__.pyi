@@ -13,6 +13,7 @@ from fiftyone_drop.density import kept_size as kept_size
 from fiftyone_drop.density import suggested_epochs as suggested_epochs
 from fiftyone_drop.errors import DropError as DropError
 from fiftyone_drop.errors import DropWarning as DropWarning
+from fiftyone_drop.extension import extend_drop as extend_drop
 from fiftyone_drop.fairness import DropReport as DropReport
 from fiftyone_drop.fairness import report as report
 from fiftyone_drop.logit_offsets import ClassOffsets as ClassOffsets

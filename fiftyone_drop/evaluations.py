@@ -77,7 +77,7 @@ def read_evaluation(
     eval_key: str,
     classes: Sequence[ClassName],
     label_field: str,
-    group_by: str | None,
+    group_by: str | Sequence[str] | None,
     warn: Callable[[str], object] = lambda message: None,
 ) -> tuple[Ids, Codes, NDArray[np.bool_]]:
     """Read the outcomes of an evaluation run from the samples that record them.
@@ -90,7 +90,7 @@ def read_evaluation(
         eval_key: an evaluation, checked with :func:`check_evaluation`
         classes: the K classes that count
         label_field: the field of the true labels
-        group_by: the field that divides classes into cells, or None
+        group_by: the field or fields that divide classes into cells, or None
         warn: is told if labels or predictions have changed
 
     Returns:
@@ -143,7 +143,7 @@ def evaluated_ids(
     eval_key: str,
     classes: Sequence[ClassName],
     label_field: str,
-    group_by: str | None,
+    group_by: str | Sequence[str] | None,
 ) -> tuple[Ids, Codes]:
     """The ids (n,) S24 and codes (n,) of the samples of some classes that an evaluation is of."""
     outcomes = read_outcomes(dataset.exists(eval_key), classes, label_field, group_by, [])

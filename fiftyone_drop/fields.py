@@ -5,7 +5,8 @@ Reads the schema of a collection and the records of its runs, and no sample.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -13,11 +14,13 @@ import fiftyone.core.collections as foc
 from fiftyone_drop import checks, run_lookup
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.field_marks import check_whole, unfinished
+from fiftyone_drop.options import BY_ID, group_names
 from fiftyone_drop.reader import count
 
 BRAIN = ("mistakenness", "hardness", "uniqueness", "representativeness")
 """Methods of FiftyOne Brain whose high values are kept first."""
 NUMBER_FIELDS = (fo.FloatField, fo.IntField)
+VALUE_FIELDS = (fo.StringField, fo.IntField, fo.BooleanField)
 
 
 def check_collection(samples: object, argument: str = "samples") -> foc.SampleCollection:
@@ -67,7 +70,7 @@ def check_validation(samples: foc.SampleCollection, validation: object) -> foc.S
 
 
 def label_path(samples: foc.SampleCollection, label_field: object, argument: str) -> str:
-    """The path of the class names in a Classification or string field.
+    """The path of the class labels in a Classification, string, integer or boolean field.
 
     Args:
         samples: a collection
@@ -85,7 +88,7 @@ def label_path(samples: foc.SampleCollection, label_field: object, argument: str
             f"no field {label_field!r}; fields with class labels are {class_label_fields(samples)}",
         )
     single = single_field(samples, label_field)
-    if isinstance(single, fo.StringField) and label_field != "filepath":
+    if isinstance(single, VALUE_FIELDS) and label_field != "filepath":
         return label_field
     if is_classification(single):
         check_whole(field, label_field, argument)
@@ -98,31 +101,21 @@ def label_path(samples: foc.SampleCollection, label_field: object, argument: str
         what = f"is a {_describe(field)} and holds no class labels"
     raise DropError(
         argument,
-        f"'{label_field}' {what}; it must be a Classification or a string field, such as "
-        f"{class_label_fields(samples)}",
+        f"'{label_field}' {what}; it must be a Classification, string, integer or boolean field, "
+        f"such as {class_label_fields(samples)}",
     )
 
 
-def group_path(samples: foc.SampleCollection, group_by: str) -> str:
-    """The path of the values that classes are divided by.
-
-    Raises:
-        DropError: if there is no such field, or its values are not one label, string, integer or
-            boolean per sample
-    """
-    if isinstance(single_field(samples, group_by), fo.BooleanField | fo.IntField):
-        return group_by
-    return label_path(samples, group_by, "group_by")
-
-
-def class_paths(samples: foc.SampleCollection, label_field: str, group_by: str | None) -> list[str]:
-    """The paths that tell the class of a sample: its label and, with ``group_by``, its group.
+def class_paths(
+    samples: foc.SampleCollection, label_field: str, group_by: str | Sequence[str] | None
+) -> list[str]:
+    """The paths that tell the class of a sample: its label and, with ``group_by``, its groups.
 
     Raises:
         DropError: if a field is unfit
     """
-    paths = [label_path(samples, label_field, "label_field")]
-    return paths if group_by is None else [*paths, group_path(samples, group_by)]
+    groups = [label_path(samples, name, "group_by") for name in group_names(group_by)]
+    return [label_path(samples, label_field, "label_field"), *groups]
 
 
 def default_label_field(samples: foc.SampleCollection, besides: Iterable[str] = ()) -> str:
@@ -291,3 +284,60 @@ def known_fields(samples: foc.SampleCollection, names: Collection[str]) -> list[
     """Those of the names that are fields of the collection."""
     schema = samples.get_field_schema()
     return [name for name in names if name in schema]
+
+
+# -- samples that are named ----------------------------------------------------------------------
+
+
+def must_keep_view(samples: foc.SampleCollection, must_keep: Any) -> foc.SampleCollection:
+    """The samples that ``must_keep=`` names: those of a view, with a tag, or with a true field.
+
+    Args:
+        samples: the target view
+        must_keep: a view, or the name of a tag or boolean field
+
+    Raises:
+        DropError: if it is none of these, or a view of another dataset
+    """
+    if isinstance(must_keep, foc.SampleCollection):
+        name, other = samples._root_dataset.name, must_keep._root_dataset.name
+        if name != other:
+            raise DropError("must_keep", f"must be a view into '{name}', but is one into '{other}'")
+        return must_keep
+    if not isinstance(must_keep, str):
+        raise DropError(
+            "must_keep",
+            f"must be a view, or the name of a tag or of a boolean field, but got {must_keep!r}",
+        )
+    field, tags = samples.get_field(must_keep), samples._root_dataset.distinct("tags")
+    if isinstance(field, fo.BooleanField) and must_keep in tags:
+        raise DropError(
+            "must_keep",
+            f"'{must_keep}' is a boolean field and a tag; pass a view, such as "
+            f"dataset.match_tags('{must_keep}')",
+        )
+    if isinstance(field, fo.BooleanField):
+        return samples.match(fo.ViewField(must_keep) == True)  # noqa: E712  # a MongoDB expression
+    if must_keep in tags:
+        return samples.match_tags(must_keep)
+    booleans = list(samples.get_field_schema(ftype=fo.BooleanField))
+    raise DropError(
+        "must_keep",
+        f"there is neither a tag nor a boolean field {must_keep!r}; tags are {tags}, boolean "
+        f"fields {booleans}",
+    )
+
+
+def check_order_by(samples: foc.SampleCollection, order_by: str) -> None:
+    """Check that samples can be ordered at random by the values of a field.
+
+    Raises:
+        DropError: if it is neither ``"id"`` nor a string field
+    """
+    if order_by == BY_ID or isinstance(samples.get_field(order_by), fo.StringField):
+        return
+    raise DropError(
+        "order_by",
+        f"must be 'id', 'filepath' or another string field with a value of its own for each "
+        f"sample, but got {order_by!r}; there are {_string_fields(samples)}",
+    )

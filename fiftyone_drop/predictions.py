@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop._types import Codes, Ids, IntArray
+from fiftyone_drop.reader import stream
 from fiftyone_drop.store import FieldValues
 
 if TYPE_CHECKING:
@@ -65,6 +66,26 @@ class Predictions:
             {"source": self.source, **(marks or {})},
             None if as_text else self.confidences,
         )
+
+
+def read_predictions(dataset: fo.Dataset, field: str) -> Predictions:
+    """The predictions that a run has written, as they stand in its field."""
+    stored = dataset.exists(field)
+    all_ids: list[Ids] = []
+    labels: list[str] = []
+    confidences: list[float] = []
+    for ids, columns in stream(stored, [f"{field}.label", f"{field}.confidence"]):
+        all_ids.append(ids)
+        labels += columns[0]
+        confidences += [float("nan") if c is None else c for c in columns[1]]
+    return Predictions(
+        ids=np.concatenate([np.empty(0, "S24"), *all_ids]),
+        rows=np.empty(0, np.int64),
+        labels=labels,
+        confidences=np.array(confidences, np.float32),
+        correct=np.zeros(len(labels), bool),
+        source=str((dataset.get_field(field).info or {}).get("source", "query models")),
+    )
 
 
 def predict_samples(

@@ -18,6 +18,7 @@ from fiftyone_drop.cross_validation import cross_predict
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import check_evaluation, read_evaluation
 from fiftyone_drop.fields import check_validation, label_path
+from fiftyone_drop.members import as_word
 from fiftyone_drop.options import DropOptions
 from fiftyone_drop.population import Population, check_as_stored, read_outcomes
 from fiftyone_drop.predictions import Predictions, predict_samples
@@ -163,7 +164,7 @@ def _by_predictions(options: DropOptions, population: Population) -> _Measuremen
     )
     outcomes.check_some(population.label_names)
     pairs = zip(outcomes.columns[0], outcomes.labels, strict=True)
-    correct = np.array([predicted == label for predicted, label in pairs], dtype=bool)
+    correct = np.array([as_word(predicted) == label for predicted, label in pairs], dtype=bool)
     words = f"validation view with {options.pred_field}"
     return _Measurement(outcomes.codes, correct, words, ids=outcomes.ids)
 

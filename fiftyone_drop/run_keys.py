@@ -102,7 +102,9 @@ def check_independent(
         DropError: if one does: the samples that are returned would not be those that were pruned
     """
     for argument, name in uses:
-        if name.split(".")[0] in (key, *config.fields):
+        field = name.split(".")[0]
+        # A tag may have the name of a run
+        if field in config.fields or (field == key and argument != "must_keep"):
             remedy = "choose another key"
             if argument == "eval_key":
                 remedy = f"pass recalls=load_drop(dataset, '{key}').recalls, or {remedy}"

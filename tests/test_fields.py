@@ -56,15 +56,15 @@ def test_an_empty_view_is_refused(refused, dataset):
     assert "empty" in refused("samples", fields.check_collection, dataset.limit(0))
 
 
-def test_labels_are_read_from_classifications_and_strings(refused, varied):
+def test_labels_are_read_from_classifications_strings_integers_and_booleans(refused, varied):
     assert fields.label_path(varied, "ground_truth", "label_field") == "ground_truth.label"
-    assert fields.label_path(varied, "name", "label_field") == "name"
+    for name in ("name", "count", "flag"):
+        assert fields.label_path(varied, name, "label_field") == name
     for name in (
         "boxes",
         "tags",
         "metadata",
         "plain",
-        "flag",
         "when",
         "id",
         "ground_truth.label.x",
@@ -76,18 +76,31 @@ def test_labels_are_read_from_classifications_and_strings(refused, varied):
     )
 
 
-def test_groups_may_be_flags_and_whole_numbers_too(refused, varied):
-    assert fields.group_path(varied, "flag") == "flag"
-    assert fields.group_path(varied, "count") == "count"
-    assert fields.group_path(varied, "parity") == "parity"
-    assert fields.group_path(varied, "other") == "other.label"
-    for name in ("plain", "boxes", "tags", "when", "nothing"):
-        refused("group_by", fields.group_path, varied, name)
-
-
-def test_the_class_of_a_sample_is_its_label_and_its_group(varied):
+def test_the_class_of_a_sample_is_its_label_and_its_group(refused, varied):
     assert fields.class_paths(varied, "ground_truth", None) == ["ground_truth.label"]
     assert fields.class_paths(varied, "name", "flag") == ["name", "flag"]
+    groups = ("flag", "count", "parity", "other")
+    paths = ["name", "flag", "count", "parity", "other.label"]
+    assert fields.class_paths(varied, "name", groups) == paths
+    for name in ("plain", "boxes", "tags", "when", "nothing"):
+        refused("group_by", fields.class_paths, varied, "name", name)
+
+
+def test_samples_that_must_be_kept_are_those_of_a_view_a_tag_or_a_flag(refused, varied):
+    view = varied.limit(2)
+    assert fields.must_keep_view(varied, view) is view
+    flagged = varied.values("flag").count(True)
+    assert len(fields.must_keep_view(varied, "flag")) == flagged
+    assert len(fields.must_keep_view(varied, "train")) == len(varied)
+    for value in ("count", "nothing", 3, None):
+        refused("must_keep", fields.must_keep_view, varied, value)
+
+
+def test_samples_are_ordered_by_id_or_by_a_string(refused, varied):
+    for name in ("id", "filepath", "name"):
+        fields.check_order_by(varied, name)
+    for name in ("count", "ground_truth", "nothing"):
+        refused("order_by", fields.check_order_by, varied, name)
 
 
 def test_the_default_labels_are_the_only_ones_that_are_no_predictions(
@@ -208,7 +221,7 @@ def test_fields_in_documents_that_are_no_lists_are_values(boxed):
     boxed.compute_metadata()
     assert fields.label_path(boxed, "metadata.mime_type", "label_field") == "metadata.mime_type"
     assert fields.number_field(boxed, "metadata.width", "select", "") == "metadata.width"
-    assert fields.group_path(boxed, "metadata.height") == "metadata.height"
+    assert fields.label_path(boxed, "metadata.height", "group_by") == "metadata.height"
 
 
 @pytest.mark.parametrize("argument", ["label_field", "group_by", "pred_field"])

@@ -87,7 +87,11 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
     config, table = run.config, run.table
     # The run's own density may lie between the steps of the slider
     densities = np.union1d(np.arange(1, STEPS + 1) / STEPS, run.density).tolist()
-    levels = precheck.water_levels(table, densities) if config.rule == "drop" else None
+    # With caps and protected classes there is no one level
+    bounds = table.bounds
+    by = {*bounds.floors_by, *bounds.caps_by}
+    paper = config.rule == "drop" and by <= {"min_per_class"}
+    levels = precheck.water_levels(table, densities) if paper else None
     return {
         "version": as_of,
         "key": key,
@@ -96,7 +100,7 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
         "rule": config.rule,
         "select": config.select,
         "label_field": config.label_field,
-        "group_by": config.group_by,
+        "group_by": " and ".join(precheck.group_names(config.group_by)) or None,
         "recalls_from": config.recalls_from,
         "classes": table.classes,
         "names": shown(table.names),

@@ -35,6 +35,7 @@ def fill(dataset):
         fod.apply_drop(dataset, 0.5, recalls=RECALLS, key="other", **silent)
         fod.apply_drop(dataset, 0.6, recalls=RECALLS, key="plain", **silent)
         fod.apply_drop(dataset, 0.6, rule="none", key="flat", **silent)
+        fod.apply_drop(dataset[:30], 0.6, recalls=RECALLS, key="grown", **silent)
         fod.apply_drop(dataset, 0.6, holdout=0.5, key="predicted", **silent)
         how = model_of(0) | silent
         fod.compute_scores(dataset, scores=("el2n", "entropy"), prefix="old_", **how)
@@ -205,7 +206,7 @@ def _neither(dataset, call, state, before, after):
     if call.touches in fod.list_drops(dataset):
         if fod.load_drop(dataset, call.touches).config.state == "moving":
             return []
-    elif call.public in ("apply_drop", "DropPlan", "delete_drop", "set_density"):
+    elif call.public in ("apply_drop", "DropPlan", "delete_drop", "extend_drop", "set_density"):
         return []  # it is not listed; load_drop says why
     else:
         try:

@@ -115,6 +115,11 @@ def _(dataset, progress):
         fod.load_manifest(dataset, path, key="carried", progress=progress)
 
 
+@writes("extend_drop", "extend_drop", "grown")
+def _(dataset, progress):
+    fod.extend_drop(dataset, "grown", dataset, progress=progress)
+
+
 @writes("set_density", "set_density", "plain")
 def _(dataset, progress):
     fod.set_density(dataset, "plain", 0.25)
