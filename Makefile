@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python scripts/with_mongod.py
 DEMO := $(RUN) --home .demo --
 
-.PHONY: demo app export readme docs screenshots js js-check test lint check clean
+.PHONY: demo app export readme docs screenshots js js-check test faults lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
@@ -38,6 +38,13 @@ js-check: js
 # Two processes of tests; the one that is done first takes over half of what is left to the other
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# Every fault of every call, which takes an hour or more; goes on where it stopped
+faults: $(VENV)/.ready
+	DROP_FAULTS=long $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(if $(PART),-k "$(PART)") \
+		--ignore tests/reliability/test_calls.py \
+		tests/reliability tests/plugin/test_operators_at_once.py; \
+	$(BIN)/python scripts/docs_reliability.py
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -122,7 +122,7 @@ class Session:
             stdout=(self.scratch / f"{part.name}.txt").open("w"),
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
+            preexec_fn=os.setpgrp,
         )
 
     def finish(self, part: Part, process: subprocess.Popen[str], begun: float) -> None:
@@ -165,8 +165,13 @@ class Session:
             else:
                 self.say(f"{part.name}: begins")
                 begun.append((part, self.begin(part), time.monotonic()))
-        for each in begun:
-            self.finish(*each)
+        try:
+            for each in begun:
+                self.finish(*each)
+        finally:
+            for _, process, _ in begun:
+                if process.poll() is None:
+                    end_group(process)
 
 
 def end_group(process: subprocess.Popen[str]) -> None:
@@ -201,12 +206,7 @@ def prices(args: argparse.Namespace, images: Path) -> Iterator[Part]:
     """Benchmarks, as small as they can be and still tell, one after the other."""
     grand = {"--samples": 2048, "--loop-samples": 64, "--batch": 256, "--repeats": 5}
     dynamics = {"--samples": 16_384, "--batch": 256, "--repeats": 5}
-    scores = {
-        "--samples": 20_000,
-        "--batch": 1024,
-        "--repeats": 3,
-        "--workers": min(args.cores, 16),
-    }
+    scores = {"--samples": 6000, "--batch": 512, "--repeats": 2, "--workers": min(args.cores, 8)}
     models = ("resnet18", "vgg16_bn")
     if args.cpu:
         grand = {"--samples": 4, "--loop-samples": 2, "--batch": 2, "--repeats": 1, "--size": 16}
@@ -332,6 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.prepare:
         prepare(args.archive, args.out)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     args.cores = os.cpu_count() or 1
     args.jobs = min(args.jobs, 2) if args.cpu else args.jobs
     end = time.monotonic() + 60 * args.minutes

@@ -13,6 +13,7 @@ import argparse
 import numpy as np
 from reporting import interleaved, report
 
+from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.order import drop_order, inner_order
 
 
@@ -31,12 +32,13 @@ def main() -> None:
     digits = np.frombuffer(rng.bytes(12 * n).hex().encode(), dtype="S24")
     weights = np.bincount(codes, minlength=k) * rng.random(k)
     floats = rng.random(n)
+    bounds = Bounds.none(np.bincount(codes, minlength=k), 1)
     seconds = interleaved(
         {
             "one stable argsort": lambda: np.argsort(floats, kind="stable"),
-            "order, at random": lambda: drop_order(codes, inner_order(digits, 51), weights, 1),
+            "order, at random": lambda: drop_order(codes, inner_order(digits, 51), weights, bounds),
             "order, by score": lambda: drop_order(
-                codes, inner_order(digits, 51, floats), weights, 1
+                codes, inner_order(digits, 51, floats), weights, bounds
             ),
             "two lexsorts": lambda: np.lexsort((floats, np.lexsort((floats, codes)))),
         },

@@ -10,11 +10,13 @@
     print(fod.load_drop(dataset, "drop"))
 
 - prune: ``apply_drop``, or ``plan_drop`` first, which writes nothing
-- runs: ``list_drops``, ``load_drop``, ``drop_view``, ``set_density``, ``compare_drops``,
-  ``report``, ``kept_counts``, ``score_histogram``, ``delete_drop``
+- runs: ``list_drops``, ``load_drop``, ``drop_view``, ``set_density``, ``extend_drop``,
+  ``compare_drops``, ``report``, ``kept_counts``, ``score_histogram``, ``delete_drop``
 - in time and elsewhere: ``verify_drop``, ``save_manifest``, ``load_manifest``
-- difficulty scores: ``compute_scores``, ``import_scores``, ``DynamicsRecorder``
+- difficulty scores: ``compute_scores``, ``import_scores``, ``DynamicsRecorder``, and its
+  callbacks in ``fiftyone_drop.integrations``
 - query models: ``train_query_model``
+- after the training: ``class_offsets``, for the logits of the model
 - your own rules and scores: ``register_rule``, ``register_score``
 - numbers without samples: ``allocate``, ``kept_size``, ``suggested_epochs``
 

@@ -3,8 +3,6 @@
 from fiftyone_drop._version import __version__ as __version__
 from fiftyone_drop.allocation import Allocation as Allocation
 from fiftyone_drop.allocation import allocate as allocate
-from fiftyone_drop.class_offsets import ClassOffsets as ClassOffsets
-from fiftyone_drop.class_offsets import class_offsets as class_offsets
 from fiftyone_drop.class_table import ClassTable as ClassTable
 from fiftyone_drop.comparison import DropComparison as DropComparison
 from fiftyone_drop.comparison import compare_drops as compare_drops
@@ -15,8 +13,11 @@ from fiftyone_drop.density import kept_size as kept_size
 from fiftyone_drop.density import suggested_epochs as suggested_epochs
 from fiftyone_drop.errors import DropError as DropError
 from fiftyone_drop.errors import DropWarning as DropWarning
+from fiftyone_drop.extension import extend_drop as extend_drop
 from fiftyone_drop.fairness import DropReport as DropReport
 from fiftyone_drop.fairness import report as report
+from fiftyone_drop.logit_offsets import ClassOffsets as ClassOffsets
+from fiftyone_drop.logit_offsets import class_offsets as class_offsets
 from fiftyone_drop.manifest import load_manifest as load_manifest
 from fiftyone_drop.manifest import save_manifest as save_manifest
 from fiftyone_drop.plan import DropPlan as DropPlan

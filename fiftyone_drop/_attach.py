@@ -26,7 +26,7 @@ def attach() -> None:
 
 
 def _attach_to(collections: ModuleType) -> None:
-    def apply_drop(self: Any, density: float, **kwargs: Any) -> Any:
+    def apply_drop(self: Any, density: float | None = None, **kwargs: Any) -> Any:
         """See :func:`fiftyone_drop.apply_drop`."""
         from fiftyone_drop.pruning import apply_drop as function
 

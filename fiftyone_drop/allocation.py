@@ -14,8 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, IntArray
-from fiftyone_drop.density import check_no_class_emptied, checked_size, floor_size
+from fiftyone_drop.amount import Amount
+from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.limits import (
+    Limits,
+    all_weights,
+    check_per_class,
+    check_protect,
+    check_quotas,
+    check_weights,
+    class_bounds,
+)
 from fiftyone_drop.quotas import class_densities, quotas_of_size
 from fiftyone_drop.recall import column_of_mapping, recalls_of_mapping
 from fiftyone_drop.rules import RULES, class_weights, get_rule
@@ -28,7 +38,8 @@ class Allocation:
     Attributes:
         classes: the K classes: the keys of ``class_sizes``, or 0 ... K-1
         class_sizes: (K,) int, class sizes
-        densities: (K,) float in [0, 1], Algorithm 1's real-valued class densities
+        densities: (K,) float in [0, 1], Algorithm 1's real-valued class densities, which know of no
+            floors and caps
         quotas: (K,) int, whole numbers of samples to keep, summing to ``kept_size(N, density)``
     """
 
@@ -41,11 +52,17 @@ class Allocation:
 def allocate(
     class_sizes: Mapping[Hashable, int] | Sequence[int] | ArrayLike,
     recalls: Mapping[Hashable, float] | Sequence[float] | ArrayLike | None,
-    density: float,
+    density: float | None = None,
     rule: str = "drop",
-    min_per_class: int = 0,
+    min_per_class: int | Mapping[Hashable, int] = 0,
     allow_empty_classes: bool = True,
     columns: Mapping[str, Mapping[Hashable, float] | ArrayLike] | None = None,
+    *,
+    size: int | None = None,
+    max_per_class: int | Mapping[Hashable, int] | None = None,
+    protect: Sequence[Hashable] | None = None,
+    quotas: Mapping[Hashable, int | float] | None = None,
+    weights: Mapping[Hashable, float] | None = None,
 ) -> Allocation:
     """Divide a dataset density among classes.
 
@@ -61,13 +78,24 @@ def allocate(
         class_sizes: (K,) int > 0, samples per class; a mapping from class to size, or an array
         recalls: (K,) float in [0, 1], recall per class, a mapping with the same keys or an array
             of the same length; None for a rule that needs none
-        density: the fraction of all samples that is kept, in (0, 1]
+        density (None): the fraction of all samples that is kept, in (0, 1]
         rule ("drop"): the name of a rule, such as ``"proportional"`` or one of your own
             (:func:`fiftyone_drop.register_rule`)
-        min_per_class (0): keep at least this many samples of each class (all of a smaller one)
+        min_per_class (0): keep at least this many samples of each class (all of a smaller one): a
+            number for all classes, or a mapping from class to number, 0 for the others
         allow_empty_classes (True): whether a class may get a quota of 0
         columns (None): for a rule of your own: its columns beside sizes and recalls, by name, each
             (K,) float, a mapping or an array like ``class_sizes``
+        size (None): instead of ``density``, the number of samples to keep
+        max_per_class (None): keep at most this many: a number, or a mapping from class to number
+        protect (None): the classes of which every sample is kept
+        quotas (None): a mapping from class to a number of samples (an ``int``) or a fraction of the
+            class (a ``float``) that is kept of it; if it names every class, neither ``density`` nor
+            ``size`` is needed
+        weights (None): a mapping from every class to its weight, instead of a rule; ``recalls`` may
+            be None then
+
+    The mappings have the classes for keys: 0 ... K-1 where ``class_sizes`` is an array.
 
     Returns:
         an :class:`Allocation`. Ties between classes go to the class that comes first in sorted
@@ -76,16 +104,22 @@ def allocate(
     Raises:
         DropError: if an argument is out of its range, or ``density`` is too small
     """
-    density = checks.density("density", density)
+    given = check_quotas("quotas", quotas)
+    amount = Amount.parse(density, size, optional=bool(given))
+    low = check_per_class("min_per_class", min_per_class)
+    high = check_per_class("max_per_class", max_per_class, optional=True)
+    limits = Limits(low or 0, 0, high, check_protect("protect", protect), given)
+    by_hand = check_weights("weights", weights)
     weighting = get_rule(rule)
-    min_per_class = checks.whole("min_per_class", min_per_class, least=0)
     allow_empty_classes = checks.flag("allow_empty_classes", allow_empty_classes)
     if not weighting.sets_quotas:
         raise DropError("rule", f"'{rule}' sets no quotas; choose one of {_with_quotas()}")
     classes, sizes = _sizes(class_sizes)
-    order = sorted(range(len(classes)), key=lambda k: sort_key(classes[k]))
-    in_order = sizes[order]
     named = isinstance(class_sizes, Mapping)
+    order = list(range(len(classes)))  # an array has the order that its caller gave it
+    if named:
+        order.sort(key=lambda k: sort_key(classes[k]))
+    in_order = sizes[order]
     table = {"sizes": in_order.astype(np.float64)}
     if recalls is not None:
         by_class = _by_class("recalls", recalls, classes, named)
@@ -93,20 +127,23 @@ def allocate(
     for name, values in _check_columns(columns).items():
         by_class = _by_class("columns", values, classes, named)
         table[name] = column_of_mapping("columns", by_class, classes)[order]
-    weights = class_weights(weighting, table)
-    assert weights is not None
-    n = checked_size(int(sizes.sum()), density, floor_size(sizes, min_per_class))
-    quotas, densities = np.empty_like(sizes), np.empty(len(sizes))
-    quotas[order] = quotas_of_size(in_order, weights, n, min_per_class)
-    densities[order] = class_densities(in_order, weights, density)
+    names = [classes[k] for k in order]
+    of_class = class_weights(weighting, table) if by_hand is None else all_weights(by_hand, names)
+    assert of_class is not None
+    bounds = class_bounds(limits, names, in_order)
+    n = amount.checked_size(int(sizes.sum()), bounds)
+    found, densities = np.empty_like(sizes), np.empty(len(sizes))
+    found[order] = quotas_of_size(in_order, of_class, n, bounds)
+    reached = amount.density_of(n, int(sizes.sum()))
+    densities[order] = class_densities(in_order, of_class, reached)
     if not allow_empty_classes:
-        check_no_class_emptied(classes, quotas)
-    return Allocation(classes, sizes, densities, quotas)
+        check_no_class_emptied(classes, found)
+    return Allocation(classes, sizes, densities, found)
 
 
-def sort_key(name: Hashable) -> tuple[str, str]:
-    """Sorted label order for names of any type: numbers in an array keep their order."""
-    return ("", f"{name:020d}") if isinstance(name, int) else (type(name).__name__, str(name))
+def sort_key(name: Hashable) -> tuple[str, ...]:
+    """The order in which ``apply_drop`` breaks ties: that of the names as texts, cell by cell."""
+    return tuple(map(str, name)) if isinstance(name, tuple) else (str(name),)
 
 
 def _with_quotas() -> list[str]:

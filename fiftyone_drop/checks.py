@@ -13,11 +13,13 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, KeysView, Mapping, Set
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 from fiftyone_drop.errors import DropError
+
+V = TypeVar("V")
 
 # MongoDB stores whole numbers in 64 bits
 LARGEST = 2**63 - 1
@@ -208,6 +210,16 @@ def path(argument: str, value: object) -> Path:
         raise DropError(argument, f"{plain!r} is in no known home ({error})") from None
 
 
+def is_text(value: object) -> bool:
+    """Whether a value is a text, of Python or NumPy."""
+    return isinstance(_plain(value), str)
+
+
+def is_fraction(value: object) -> bool:
+    """Whether a checked number is a fraction: ``1.0`` is one, ``1`` is a whole number."""
+    return isinstance(value, float)
+
+
 def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ...]:
     """A sequence of texts as a tuple; a single text is refused, since it is a common slip.
 
@@ -224,6 +236,24 @@ def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ..
     return tuple(text(argument, item, empty=empty) for item in items(argument, value, "names"))
 
 
+def class_list(argument: str, value: object) -> tuple[str, ...]:
+    """The class names of a model in the order of its outputs, as a tuple; read once.
+
+    Raises:
+        DropError: if ``value`` is no sequence of texts, is empty, or has no order
+    """
+    if isinstance(value, Set) and not isinstance(value, KeysView):
+        raise DropError(
+            argument,
+            f"must be in the order of the model's outputs, but got a set, which has no order "
+            f"({shown(value)}); pass a list",
+        )
+    names = texts(argument, value)
+    if not names:
+        raise DropError(argument, "must name the model's outputs in their order, but is empty")
+    return names
+
+
 def numbers_in(argument: str, values: object, interval: str) -> list[float]:
     """A sequence of finite numbers as a list.
 
@@ -231,6 +261,41 @@ def numbers_in(argument: str, values: object, interval: str) -> list[float]:
         DropError: if ``values`` is no sequence of numbers, or one is outside the interval
     """
     return [number(argument, value, interval) for value in items(argument, values, "numbers")]
+
+
+def class_name(argument: str, value: object) -> Hashable:
+    """The name of a class, as a text, a number or True or False; of a cell, as a tuple of texts.
+
+    Raises:
+        DropError: if ``value`` is something else
+    """
+    plain = _plain(value)
+    if isinstance(plain, list | tuple) and plain:
+        return tuple(str(class_name(argument, part)) for part in plain)
+    if isinstance(plain, str | bool | int):
+        return plain
+    raise DropError(
+        argument,
+        "must name classes: a text, a whole number, True or False, or a tuple of these, but got "
+        f"{shown(value)}",
+    )
+
+
+def by_class(argument: str, value: object, check: Callable[[str, Any], V]) -> dict[Hashable, V]:
+    """A mapping from class to what ``check`` makes of its value.
+
+    Raises:
+        DropError: if ``value`` is no mapping, or one of its entries is unfit
+    """
+    if not isinstance(value, Mapping):
+        raise DropError(argument, f"must be a mapping from class to number, but got {shown(value)}")
+    checked = {}
+    for name, one in value.items():
+        try:
+            checked[class_name(argument, name)] = check(argument, one)
+        except DropError as error:
+            raise DropError(argument, f"{error.message}, for {shown(name)}") from None
+    return checked
 
 
 def function(argument: str, value: object) -> Callable[..., Any]:

@@ -13,7 +13,9 @@ import numpy as np
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
-from fiftyone_drop.density import checked_size, floor_size, kept_size
+from fiftyone_drop.amount import Amount
+from fiftyone_drop.bounds import Bounds
+from fiftyone_drop.density import kept_size
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.recall import recall_intervals
@@ -23,6 +25,7 @@ _COLUMNS = (
     *("sizes", "quotas", "densities", "weights"),
     *("recalls", "correct", "support", "intervals"),
 )
+_BOUNDS = ("must_keep", "floors", "caps")
 
 
 def class_words(name: ClassName) -> str:
@@ -40,8 +43,8 @@ class ClassTable:
         density: the dataset density, in (0, 1]
         quotas: (K,) int, samples of each class that are kept, summing to
             ``kept_size(sizes.sum(), density)``
+        bounds: floors and caps; by default none
         weights: (K,) float >= 0, class weights; None if the rule sets no quotas
-        min_per_class: the floor
         recalls: (K,) float in [0, 1]; None if the rule needs none
         correct: (K,) int, correct predictions that the recalls come from; None if they were given
         support: (K,) int, validation samples that they come from; None if they were given
@@ -53,11 +56,15 @@ class ClassTable:
     density: float
     quotas: IntArray
     weights: FloatArray | None = None
-    min_per_class: int = 0
+    bounds: Bounds = None  # type: ignore[assignment]  # never None: see __post_init__
     recalls: FloatArray | None = None
     correct: IntArray | None = None
     support: IntArray | None = None
     columns: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.bounds is None:
+            object.__setattr__(self, "bounds", Bounds.none(self.sizes))
 
     @property
     def names(self) -> list[str]:
@@ -71,10 +78,17 @@ class ClassTable:
 
     @property
     def intervals(self) -> FloatArray | None:
-        """(K, 2) float, 95 % Wilson score intervals of the recalls; None if those were given."""
+        """(K, 2) float, 95 % Wilson score intervals of ``observed``; None if recalls were given."""
         if self.correct is None or self.support is None:
             return None
         return recall_intervals(self.correct, self.support)
+
+    @property
+    def observed(self) -> FloatArray | None:
+        """(K,) float, the recalls without smoothing; NaN without a sample, None if given."""
+        if self.correct is None or self.support is None:
+            return None
+        return np.where(self.support > 0, self.correct / np.maximum(self.support, 1), np.nan)
 
     def by_class(self, column: str) -> dict[ClassName, Any]:
         """A column, such as ``"quotas"`` or ``"recalls"``, as a mapping from class to value.
@@ -83,6 +97,7 @@ class ClassTable:
             DropError: if the table has no such column
         """
         columns = {name: getattr(self, name) for name in _COLUMNS} | dict(self.columns)
+        columns |= {name: getattr(self.bounds, name) for name in _BOUNDS}
         there = [name for name, values in columns.items() if values is not None]
         values = columns[checks.choice("column", column, there)]
         return dict(zip(self.classes, values.tolist(), strict=True))
@@ -92,13 +107,18 @@ class ClassTable:
         """The number of samples in the target view, N."""
         return int(self.sizes.sum())
 
-    def check_density(self, density: float) -> None:
-        """Check that a density keeps a sample, and no less than the floors.
+    def density_of(self, amount: Amount, bytes_in_order: IntArray | None = None) -> float:
+        """The dataset density that keeps an amount.
+
+        Args:
+            amount: how much is kept
+            bytes_in_order: with ``max_bytes``: (N,) int, see :meth:`Amount.checked_size`
 
         Raises:
-            DropError: if not
+            DropError: if it is below the floors or above the caps, or keeps nothing
         """
-        checked_size(self.size, density, floor_size(self.sizes, self.min_per_class))
+        size = amount.checked_size(self.size, self.bounds, bytes_in_order)
+        return amount.density_of(size, self.size)
 
     def at(self, density: float, quotas: IntArray | None = None) -> ClassTable:
         """The same classes at another density. No sample is read.
@@ -111,9 +131,10 @@ class ClassTable:
             a :class:`ClassTable`
 
         Raises:
-            DropError: if ``density`` keeps too little, or the rule sets no quotas
+            DropError: if ``density`` is below the floors or above the caps, or the rule sets no
+                quotas
         """
-        self.check_density(density)
+        self.density_of(Amount(density))
         if quotas is None:
             quotas = self.quotas_at([density])[0]
         return replace(self, density=density, quotas=quotas)
@@ -125,7 +146,8 @@ class ClassTable:
             densities: D dataset densities, in [0, 1]
 
         Returns:
-            (D, K) int: below the floors the first samples of them, and zeros where nothing is kept
+            (D, K) int: below the floors the first samples of them, above the caps no more than
+            these, and zeros where nothing is kept
 
         Raises:
             DropError: if the rule sets no quotas
@@ -136,7 +158,10 @@ class ClassTable:
             )
         quotas = [
             quotas_of_size(
-                self.sizes, self.weights, kept_size(self.size, density), self.min_per_class
+                self.sizes,
+                self.weights,
+                min(kept_size(self.size, density), self.bounds.most),
+                self.bounds,
             )
             for density in checks.numbers_in("densities", densities, "[0, 1]")
         ]
@@ -171,7 +196,7 @@ class ClassTable:
         return arrays | {
             "classes": names,
             "density": self.density,
-            "min_per_class": self.min_per_class,
+            "bounds": self.bounds.to_dict(),
             "columns": {name: np.asarray(c).tolist() for name, c in self.columns.items()},
         }
 
@@ -182,13 +207,20 @@ class ClassTable:
         def column(name: str, dtype: type) -> Any:
             return None if values[name] is None else np.array(values[name], dtype=dtype)
 
+        sizes = column("sizes", np.int64)
+        # Tables of before there were bounds have one floor for all classes
+        bounds = (
+            Bounds.from_dict(values["bounds"])
+            if "bounds" in values
+            else Bounds.none(sizes, values["min_per_class"])
+        )
         return cls(
             classes=tuple(tuple(n) if isinstance(n, list) else n for n in values["classes"]),
-            sizes=column("sizes", np.int64),
+            sizes=sizes,
             density=values["density"],
             quotas=column("quotas", np.int64),
             weights=column("weights", np.float64),
-            min_per_class=values["min_per_class"],
+            bounds=bounds,
             recalls=column("recalls", np.float64),
             correct=column("correct", np.int64),
             support=column("support", np.int64),
@@ -218,10 +250,21 @@ class ClassTable:
         }
         if self.recalls is not None:
             columns["recall"] = [f"{r:.3f}" for r in self.recalls]
+        observed = self.observed
+        # A recall that smoothing has moved need not lie in the interval of the observed one
+        if observed is not None and not np.allclose(self.recalls, observed, 0, 5e-4):  # type: ignore[arg-type]
+            columns["observed"] = ["-" if np.isnan(r) else f"{r:.3f}" for r in observed]
         if self.intervals is not None and self.support is not None:
             columns["95 % interval"] = [f"{low:.3f} to {high:.3f}" for low, high in self.intervals]
             columns["measured on"] = [f"{n:,}" for n in self.support]
         columns |= {name: [f"{v:.4g}" for v in column] for name, column in self.columns.items()}
+        bounds = self.bounds
+        if bounds.must_keep.any():
+            columns["must keep"] = [f"{n:,}" for n in bounds.must_keep]
+        if not np.array_equal(bounds.floors, np.minimum(self.sizes, bounds.floors.max())):
+            columns["at least"] = [f"{n:,}" for n in bounds.floors]
+        if bounds.most < self.size:
+            columns["at most"] = [f"{n:,}" for n in bounds.caps]
         columns["density"] = [f"{d:.3f}" for d in self.densities]
         columns["quota"] = [f"{n:,}" for n in self.quotas]
         return [list(columns), *(list(row) for row in zip(*columns.values(), strict=True))]

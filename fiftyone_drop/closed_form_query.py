@@ -12,6 +12,7 @@ import numpy as np
 
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
+from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.order import drop_order, random_order
 from fiftyone_drop.population import Population
@@ -37,8 +38,8 @@ def predict_left_out(population: Population, seed: int, progress: Any) -> Predic
     Raises:
         DropError: if an image cannot be read, or there are fewer than two samples
     """
+    from fiftyone_drop.training import Pace
     from fiftyone_drop.training.closed_form import LeftOut
-    from fiftyone_drop.training.cost import left_out_cost
 
     assert population.filepaths is not None
     rows = looked_at(population, seed)
@@ -49,14 +50,20 @@ def predict_left_out(population: Population, seed: int, progress: Any) -> Predic
         words += f" on {len(rows):,} of {len(population):,} samples"
     try:
         model = LeftOut.of(paths)
-        logger.info("Fitting %s", left_out_cost(model))
+        logger.info("Fitting %s", model)
+        pace = Pace(len(rows), lambda words: logger.info("Fitting: %s", words))
         with fou.ProgressBar(total=len(rows), iters_str="images", progress=progress) as bar:
+
+            def count(images: int) -> None:
+                bar.update(images)
+                pace(images)
+
             model.predict(
                 population.labels[rows],
                 population.label_names,
                 seed % 2**32,
                 on_logits=lambda indices, logits: collector.add(rows[indices], logits),
-                progress=bar.update,
+                progress=count,
             )
     except DropError as error:
         if error.argument != "paths":
@@ -68,6 +75,8 @@ def predict_left_out(population: Population, seed: int, progress: Any) -> Predic
 def looked_at(population: Population, seed: int) -> IntArray:
     """The rows that the query model looks at, in an order that only ids and classes decide."""
     inner = random_order(population.ids, seed)
-    sizes = population.sizes.astype(np.float64)
-    order = drop_order(population.codes, inner, sizes, min_per_class=1)
+    sizes = population.sizes
+    order = drop_order(
+        population.codes, inner, sizes.astype(np.float64), Bounds.none(sizes, min_per_class=1)
+    )
     return order[: max(MOST, len(sizes))]

@@ -41,7 +41,8 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
 
     Returns:
         (D, K) int, over the classes of ``load_drop(dataset, key).table``. Below the floors the
-        first samples of them count, and a density that keeps nothing has zeros
+        first samples of them count, above the caps nothing beyond them, and a density that keeps
+        nothing has zeros
 
     Raises:
         DropError: if there is no such run, or a density is out of range
@@ -154,7 +155,7 @@ def score_histogram(
 def class_of(values: Sequence[Any]) -> ClassName:
     """The class that the values at its :func:`~fiftyone_drop.fields.class_paths` make."""
     words = [str(value) for value in values]
-    return words[0] if len(words) == 1 else (words[0], words[1])
+    return words[0] if len(words) == 1 else tuple(words)
 
 
 def _bin(value: str, less: str, bounds: Sequence[float], first: int = 0) -> Any:

@@ -5,7 +5,7 @@ The shell around :mod:`fiftyone_drop.training`, which knows arrays and files onl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,7 @@ def cross_predict(
     scores: Mapping[str, Mapping[str, Any]] | None = None,
     recorder: DynamicsRecorder | None = None,
     checkpoint_dir: Folder | None = None,
+    readable: bool = False,
 ) -> Predictions:
     """Train query models, and predict every held-out sample with a model that has not seen it.
 
@@ -90,13 +91,20 @@ def cross_predict(
             ``holdout`` only
         checkpoint_dir (None): the folder of an interrupted training's checkpoint; by default in
             the user's cache
+        readable (False): whether all images are known to be readable
 
     Returns:
         the :class:`Predictions`, to be written in the context of their ``checkpoint``
+
+    Raises:
+        DropError: if images cannot be read, all of them at once; or there is one class only
     """
     from fiftyone_drop import training
 
     assert population.filepaths is not None
+    _check_classes(population)
+    if not readable:
+        check_readable(population.ids, population.filepaths, "samples")
     checkpoint = _checkpoint(checkpoint_dir)
     options = options or training.TrainingOptions(seed=seed % 2**32)
     codes, ids, k = population.codes, population.ids, len(population.classes)
@@ -108,7 +116,7 @@ def cross_predict(
         words = f"a query model on a hold-out of {holdout:g}"
     collector = Collector(population.labels, population.label_names, scores)
     divided_by = "folds" if holdout is None else "holdout"
-    with _training(population, fold_of, divided_by, options, progress) as bar:
+    with _training(population, fold_of, divided_by, options, progress) as count:
         models = training.cross_validate(
             population.filepaths,
             population.labels.astype(np.int64),
@@ -116,7 +124,7 @@ def cross_predict(
             fold_of,
             options,
             on_logits=collector.add,
-            progress=bar.update,
+            progress=count,
             recorder=recorder,
             checkpoint_dir=checkpoint,
             keep_models=keep_models,
@@ -147,18 +155,25 @@ def train_and_predict(
     Returns:
         the :class:`Predictions` on the validation samples, with the model, to be written in the
         context of their ``checkpoint``
+
+    Raises:
+        DropError: as in :func:`cross_predict`; or if there is no validation sample
     """
     from fiftyone_drop import training
 
     assert population.filepaths is not None
+    _check_classes(population)
+    validation.check_some(population.label_names)
+    check_readable(population.ids, population.filepaths, "samples")
+    check_readable(validation.ids, validation.columns[0], "validation")
     checkpoint = _checkpoint(checkpoint_dir)
-    with _training(population, None, "holdout", options, progress) as bar:
+    with _training(population, None, "holdout", options, progress) as count:
         model = training.train(
             population.filepaths,
             population.labels.astype(np.int64),
             population.label_names,
             options,
-            progress=bar.update,
+            progress=count,
             recorder=recorder,
             checkpoint_dir=checkpoint,
         )
@@ -172,6 +187,37 @@ def train_and_predict(
     return replace(predictions, models=[model], checkpoint=checkpoint)
 
 
+def _check_classes(population: Population) -> None:
+    if len(population.label_names) < 2:
+        raise DropError(
+            "label_field",
+            f"all samples have the label {population.label_names[0]!r}, so a query model has "
+            "nothing to tell apart; pass samples of two classes or more, or to apply_drop a rule "
+            "that needs no recalls, such as rule='none'",
+        )
+
+
+def check_readable(ids: Ids, paths: Sequence[str], argument: str) -> None:
+    """Check that images can be read, before hours of work that would end at the first that cannot.
+
+    Args:
+        ids: (N,) S24, sample ids
+        paths: their N image files
+        argument: the argument that named the samples, for errors
+
+    Raises:
+        DropError: if not; it counts and names them
+    """
+    from fiftyone_drop.engine.devices import default_workers
+    from fiftyone_drop.engine.images import MIN_SIZE, Square
+    from fiftyone_drop.engine.reader import find_unreadable
+    from fiftyone_drop.inference.failures import check_all_read
+
+    failures = find_unreadable(paths, Square(MIN_SIZE), default_workers())
+    reasons = {row: error.reason for row, error in failures.items()}
+    check_all_read(ids, paths, reasons, argument)
+
+
 @contextmanager
 def _training(
     population: Population,
@@ -179,8 +225,8 @@ def _training(
     divided_by: str,
     options: TrainingOptions,
     progress: Any,
-) -> Iterator[fou.ProgressBar]:
-    """Log the size of a training, and open its progress bar.
+) -> Iterator[Callable[[int], None]]:
+    """Log the size of a training and, after its first steps, how long it takes; open its bar.
 
     Args:
         population: the samples, with filepaths
@@ -188,6 +234,9 @@ def _training(
         divided_by: the argument that the folds follow from
         options: how to train
         progress: as everywhere in FiftyOne
+
+    Yields:
+        a function to be called with the number of images that are done since its last call
 
     Raises:
         DropError: if the training fails. Users typed ``samples`` and ``divided_by``, so its errors
@@ -199,10 +248,17 @@ def _training(
     typed = {"paths": "samples", "fold_of": divided_by}
     k = len(population.label_names)
     try:
-        cost = training.training_cost(population.filepaths, fold_of, options, num_classes=k)
+        paths = population.filepaths
+        cost = training.training_cost(paths, fold_of, options, num_classes=k, measure=False)
         logger.info("Training %s", cost)
+        pace = training.Pace(cost.total_images, lambda words: logger.info("Training: %s", words))
         with fou.ProgressBar(total=cost.total_images, iters_str="images", progress=progress) as bar:
-            yield bar
+
+            def count(images: int) -> None:
+                bar.update(images)
+                pace(images)
+
+            yield count
     except DropError as error:
         if error.argument not in typed:
             raise

@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 
-import numpy as np
-
 from fiftyone_drop import checks
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
@@ -45,34 +43,6 @@ def kept_size(n: int, density: float) -> int:
 def keep_at(position: int, n: int) -> float:
     """The smallest dataset density that keeps 0-based ``position`` of ``n``, in (0, 1)."""
     return (position + 0.5) / n
-
-
-def checked_size(n: int, density: float, at_least: int = 1) -> int:
-    """:func:`kept_size`, refused where it is below ``at_least``.
-
-    Raises:
-        DropError: if fewer than ``at_least`` samples are kept; it names the smallest density
-            that keeps as many
-    """
-    size = kept_size(n, density)
-    if size >= max(1, at_least):
-        return size
-    # Rounded up to four digits, so that what the message says works when typed
-    smallest = keep_at(max(1, at_least) - 1, n)
-    digits = 4 - math.ceil(math.log10(smallest))
-    shown = min(1.0, math.ceil(smallest * 10**digits) / 10**digits)
-    floor = f", fewer than the {at_least} that min_per_class asks for" if at_least > 1 else ""
-    remedy = " or lower min_per_class" if at_least > 1 else ""
-    raise DropError(
-        "density",
-        f"{density:g} keeps {size} of {n} samples{floor}; "
-        f"the smallest density that works is {shown:g}: use that or more{remedy}",
-    )
-
-
-def floor_size(sizes: IntArray, min_per_class: int) -> int:
-    """How many samples the floor takes: ``min_per_class`` of each class, all of a smaller one."""
-    return int(np.minimum(sizes, min_per_class).sum())
 
 
 def check_no_class_emptied(classes: Sequence[Hashable], quotas: IntArray) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+import numpy as np
 
+from fiftyone_drop._types import Ids
 from fiftyone_drop.accuracies import (
     Accuracy,
     Change,
@@ -20,14 +22,16 @@ from fiftyone_drop.accuracies import (
 )
 from fiftyone_drop.class_table import ClassTable, aligned
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.evaluations import check_evaluation, read_evaluation
+from fiftyone_drop.evaluations import check_evaluation, evaluated_ids, read_evaluation
 from fiftyone_drop.findings import (
     Finding,
     about_changes,
     about_evaluation,
     about_labels,
+    about_order,
     about_quotas,
     about_recalls,
+    about_samples,
 )
 from fiftyone_drop.recall import class_counts
 from fiftyone_drop.run_lookup import load_drop
@@ -102,17 +106,24 @@ def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None)
         a :class:`DropReport`
 
     Raises:
-        DropError: if there is no such run or evaluation, or the evaluation has no sample of the
-            run's classes
+        DropError: if there is no such run or evaluation, the evaluation has no sample of the run's
+            classes, or the run's own recalls come from it
     """
     results = load_drop(dataset, key)
     root, config, table = dataset._root_dataset, results.config, results.table
     key = results.key
     if eval_key is not None:
         eval_key = check_evaluation(root, eval_key, config.label_field)
+        if eval_key == config.recalls_eval_key:
+            raise DropError(
+                "eval_key",
+                f"the recalls of the run '{key}' come from the evaluation '{eval_key}', so it says "
+                "nothing new; train a model on the kept samples and pass its evaluation",
+            )
     findings = [
         *about_quotas(table),
         *about_recalls(table),
+        *about_order(root, config),
         *about_labels(root, key, config),
         *(("warning", message) for message in config.warnings),
         *(("warning", message) for message in [results.changes] if message),
@@ -122,9 +133,12 @@ def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None)
     gained: list[Change] = []
     lost: list[Change] = []
     if eval_key is not None:
-        after = _measured_after(root, config, table, eval_key)
+        after, ids = _measured_after(root, config, table, eval_key, findings)
         columns["after"] = summary(table, after)
-        findings += about_evaluation(root, key, eval_key, table, before, after)
+        findings += about_evaluation(root, config, eval_key, table, after)
+        if before is not None:
+            shared = _shared(root, config, table, ids)
+            findings += about_samples(eval_key, before, after, shared)
         if before is not None:
             gained, lost = changes(table, before, after)
             findings += about_changes(columns["before"], columns["after"], gained, lost)
@@ -142,10 +156,20 @@ def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None)
 
 
 def _measured_after(
-    dataset: fo.Dataset, config: DropConfig, table: ClassTable, eval_key: str
-) -> Measured:
-    _, codes, correct = read_evaluation(
-        dataset, eval_key, table.classes, config.label_field, config.group_by
+    dataset: fo.Dataset,
+    config: DropConfig,
+    table: ClassTable,
+    eval_key: str,
+    findings: list[Finding],
+) -> tuple[Measured, Ids]:
+    """The class accuracies of an evaluation, and the ids (n,) S24 of its samples."""
+    ids, codes, correct = read_evaluation(
+        dataset,
+        eval_key,
+        table.classes,
+        config.label_field,
+        config.group_by,
+        warn=lambda message: findings.append(("warning", message)),
     )
     if not len(codes):
         raise DropError(
@@ -153,4 +177,16 @@ def _measured_after(
             f"the evaluation '{eval_key}' has no sample of the classes of the run, "
             f"{listing(table.names)}; pass an evaluation of these",
         )
-    return Measured.of(*class_counts(codes, correct, len(table.classes)))
+    return Measured.of(*class_counts(codes, correct, len(table.classes))), ids
+
+
+def _shared(dataset: fo.Dataset, config: DropConfig, table: ClassTable, after: Ids) -> int | None:
+    """How many of the samples that recalls were measured on are among some; None if unknown."""
+    eval_key = config.recalls_eval_key
+    if eval_key is None or not dataset.has_field(eval_key) or table.support is None:
+        return None
+    classes, label_field = table.classes, config.label_field
+    ids, codes = evaluated_ids(dataset, eval_key, classes, label_field, config.group_by)
+    if not np.array_equal(np.bincount(codes, minlength=len(classes)), table.support):
+        return None  # it has been made again since then, on other samples
+    return int(np.isin(ids, after).sum())

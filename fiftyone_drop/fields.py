@@ -5,7 +5,8 @@ Reads the schema of a collection and the records of its runs, and no sample.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -13,8 +14,13 @@ import fiftyone.core.collections as foc
 from fiftyone_drop import checks, run_lookup
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.field_marks import check_whole, unfinished
+from fiftyone_drop.options import BY_ID, group_names
+from fiftyone_drop.reader import count
 
+BRAIN = ("mistakenness", "hardness", "uniqueness", "representativeness")
+"""Methods of FiftyOne Brain whose high values are kept first."""
 NUMBER_FIELDS = (fo.FloatField, fo.IntField)
+VALUE_FIELDS = (fo.StringField, fo.IntField, fo.BooleanField)
 
 
 def check_collection(samples: object, argument: str = "samples") -> foc.SampleCollection:
@@ -36,9 +42,10 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
         raise DropError(
             argument,
             f"{kind} cannot be pruned; collections of images can. Make one first, for example with "
-            "dataset.select_group_slices('left').clone() or view.clone(), whose samples are images",
+            "dataset.select_group_slices('left').clone(), view.flatten() of dynamic groups, or "
+            "view.clone(), whose samples are images",
         )
-    if not collection:
+    if not collection and not count(collection):
         raise DropError(argument, "the target view is empty; pass a view that holds samples")
     return collection
 
@@ -63,7 +70,7 @@ def check_validation(samples: foc.SampleCollection, validation: object) -> foc.S
 
 
 def label_path(samples: foc.SampleCollection, label_field: object, argument: str) -> str:
-    """The path of the class names in a Classification or string field.
+    """The path of the class labels in a Classification, string, integer or boolean field.
 
     Args:
         samples: a collection
@@ -80,38 +87,35 @@ def label_path(samples: foc.SampleCollection, label_field: object, argument: str
             argument,
             f"no field {label_field!r}; fields with class labels are {class_label_fields(samples)}",
         )
-    if isinstance(field, fo.StringField):
+    single = single_field(samples, label_field)
+    if isinstance(single, VALUE_FIELDS) and label_field != "filepath":
         return label_field
-    if is_classification(field):
+    if is_classification(single):
         check_whole(field, label_field, argument)
         return f"{label_field}.label"
+    if single is None:
+        what = "has a list per sample, and not one value"
+    elif label_field == "filepath":
+        what = "differs from sample to sample and holds no class labels"
+    else:
+        what = f"is a {_describe(field)} and holds no class labels"
     raise DropError(
         argument,
-        f"'{label_field}' is a {_describe(field)} and holds no class labels; it must be a "
-        f"Classification or a string field, such as {class_label_fields(samples)}",
+        f"'{label_field}' {what}; it must be a Classification, string, integer or boolean field, "
+        f"such as {class_label_fields(samples)}",
     )
 
 
-def group_path(samples: foc.SampleCollection, group_by: str) -> str:
-    """The path of the values that classes are divided by.
-
-    Raises:
-        DropError: if there is no such field, or its values are not one label, string, integer or
-            boolean per sample
-    """
-    if isinstance(samples.get_field(group_by), fo.BooleanField | fo.IntField):
-        return group_by
-    return label_path(samples, group_by, "group_by")
-
-
-def class_paths(samples: foc.SampleCollection, label_field: str, group_by: str | None) -> list[str]:
-    """The paths that tell the class of a sample: its label and, with ``group_by``, its group.
+def class_paths(
+    samples: foc.SampleCollection, label_field: str, group_by: str | Sequence[str] | None
+) -> list[str]:
+    """The paths that tell the class of a sample: its label and, with ``group_by``, its groups.
 
     Raises:
         DropError: if a field is unfit
     """
-    paths = [label_path(samples, label_field, "label_field")]
-    return paths if group_by is None else [*paths, group_path(samples, group_by)]
+    groups = [label_path(samples, name, "group_by") for name in group_names(group_by)]
+    return [label_path(samples, label_field, "label_field"), *groups]
 
 
 def default_label_field(samples: foc.SampleCollection, besides: Iterable[str] = ()) -> str:
@@ -132,16 +136,38 @@ def default_label_field(samples: foc.SampleCollection, besides: Iterable[str] = 
         raise DropError(
             "label_field", f"several fields hold class labels, pass one of {candidates}"
         )
+    known = [name for name in _classification_fields(samples) if name in predictions]
+    besides_them = f" besides the predictions {known}" if known else ""
     raise DropError(
         "label_field",
-        "there is no Classification field besides predictions; pass the name of a string field "
-        f"that holds class labels, such as {_string_fields(samples)}",
+        f"there is no Classification field{besides_them}; pass the name of a string field that "
+        f"holds class labels, such as {_string_fields(samples)}",
     )
+
+
+def stated_classes(samples: foc.SampleCollection, field: str) -> tuple[str, ...] | None:
+    """The classes of a field in their order, as the dataset states them; None if it does not."""
+    dataset = samples._root_dataset
+    classes = dataset.classes.get(field) or dataset.default_classes
+    return checks.class_list("classes", classes) if classes else None
 
 
 def class_label_fields(samples: foc.SampleCollection) -> list[str]:
     """The fields that may hold class labels: Classifications first, then strings."""
     return _classification_fields(samples) + _string_fields(samples)
+
+
+def single_field(samples: foc.SampleCollection, path: str) -> fo.Field | None:
+    """The field at a path that has one value per sample; None if it has a list, or does not exist.
+
+    The schema of ``boxes.detections.label`` says that it is a string, but a sample has as many of
+    them as it has boxes.
+    """
+    parts = path.split(".")
+    for stop in range(1, len(parts)):
+        if isinstance(samples.get_field(".".join(parts[:stop])), fo.ListField):
+            return None
+    return samples.get_field(path)
 
 
 def is_classification(field: object) -> bool:
@@ -184,7 +210,7 @@ def number_field(samples: foc.SampleCollection, name: object, argument: str, rem
         DropError: if there is no such field, it holds something else, or it is not whole
     """
     name = checks.text(argument, name, remedy)
-    field = samples.get_field(name)
+    field = single_field(samples, name)
     if isinstance(field, NUMBER_FIELDS):
         check_whole(field, name, argument)
         return name
@@ -203,7 +229,7 @@ def number_fields(samples: foc.SampleCollection) -> list[str]:
 def score_fields(samples: foc.SampleCollection) -> list[str]:
     """The number fields that say which end is kept first, and are whole."""
     schema = samples.get_field_schema(ftype=NUMBER_FIELDS)
-    return [name for name, f in schema.items() if first_end(f) and not unfinished(f)]
+    return [n for n, field in schema.items() if first_end_of(samples, n) and not unfinished(field)]
 
 
 def first_end(field: fo.Field) -> str | None:
@@ -212,6 +238,18 @@ def first_end(field: fo.Field) -> str | None:
     # Scores such as k_center have no hard end, but an end that is kept first
     first = info.get("hard") or info.get("kept_first")
     return first if first in ("high", "low") else None
+
+
+def first_end_of(samples: foc.SampleCollection, name: str) -> str | None:
+    """:func:`first_end` of a number field, which may be one that FiftyOne Brain has computed."""
+    first = first_end(samples.get_field(name))
+    if first is None:
+        dataset = samples._root_dataset
+        for brain_key in dataset.list_brain_runs():  # hardness says that it is mistakenness
+            config = dataset.get_brain_info(brain_key).config
+            if name in [getattr(config, f"{method}_field", None) for method in BRAIN]:
+                return "high"
+    return first
 
 
 def highest_first(samples: foc.SampleCollection, select: str, keep: str) -> bool:
@@ -231,7 +269,7 @@ def highest_first(samples: foc.SampleCollection, select: str, keep: str) -> bool
         "select",
         "pass 'random', or compute scores with fiftyone_drop.compute_scores(...)",
     )
-    first = first_end(samples.get_field(select))
+    first = first_end_of(samples, select)
     if first is None:
         raise DropError(
             "select",
@@ -246,3 +284,60 @@ def known_fields(samples: foc.SampleCollection, names: Collection[str]) -> list[
     """Those of the names that are fields of the collection."""
     schema = samples.get_field_schema()
     return [name for name in names if name in schema]
+
+
+# -- samples that are named ----------------------------------------------------------------------
+
+
+def must_keep_view(samples: foc.SampleCollection, must_keep: Any) -> foc.SampleCollection:
+    """The samples that ``must_keep=`` names: those of a view, with a tag, or with a true field.
+
+    Args:
+        samples: the target view
+        must_keep: a view, or the name of a tag or boolean field
+
+    Raises:
+        DropError: if it is none of these, or a view of another dataset
+    """
+    if isinstance(must_keep, foc.SampleCollection):
+        name, other = samples._root_dataset.name, must_keep._root_dataset.name
+        if name != other:
+            raise DropError("must_keep", f"must be a view into '{name}', but is one into '{other}'")
+        return must_keep
+    if not isinstance(must_keep, str):
+        raise DropError(
+            "must_keep",
+            f"must be a view, or the name of a tag or of a boolean field, but got {must_keep!r}",
+        )
+    field, tags = samples.get_field(must_keep), samples._root_dataset.distinct("tags")
+    if isinstance(field, fo.BooleanField) and must_keep in tags:
+        raise DropError(
+            "must_keep",
+            f"'{must_keep}' is a boolean field and a tag; pass a view, such as "
+            f"dataset.match_tags('{must_keep}')",
+        )
+    if isinstance(field, fo.BooleanField):
+        return samples.match(fo.ViewField(must_keep) == True)  # noqa: E712  # a MongoDB expression
+    if must_keep in tags:
+        return samples.match_tags(must_keep)
+    booleans = list(samples.get_field_schema(ftype=fo.BooleanField))
+    raise DropError(
+        "must_keep",
+        f"there is neither a tag nor a boolean field {must_keep!r}; tags are {tags}, boolean "
+        f"fields {booleans}",
+    )
+
+
+def check_order_by(samples: foc.SampleCollection, order_by: str) -> None:
+    """Check that samples can be ordered at random by the values of a field.
+
+    Raises:
+        DropError: if it is neither ``"id"`` nor a string field
+    """
+    if order_by == BY_ID or isinstance(samples.get_field(order_by), fo.StringField):
+        return
+    raise DropError(
+        "order_by",
+        f"must be 'id', 'filepath' or another string field with a value of its own for each "
+        f"sample, but got {order_by!r}; there are {_string_fields(samples)}",
+    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
+from fiftyone.core.expressions import ViewExpression
 
 from fiftyone_drop.accuracies import MOST_CHANGES, Accuracy, Change, Measured, are_apart
 from fiftyone_drop.class_table import ClassTable
@@ -15,7 +18,7 @@ from fiftyone_drop.errors import listing
 from fiftyone_drop.reader import count_groups
 from fiftyone_drop.recall import samples_for_width
 from fiftyone_drop.runs import DropConfig
-from fiftyone_drop.views import drop_view, in_part
+from fiftyone_drop.views import in_part, part_view
 
 FEW = 5  # samples: a class that keeps no more, and was pruned hard, is nearly emptied
 TINY = 0.1  # of the dataset density: a class below that is, too
@@ -87,30 +90,58 @@ def about_recalls(table: ClassTable) -> Iterator[Finding]:
     )
 
 
+def about_order(dataset: fo.Dataset, config: DropConfig) -> Iterator[Finding]:
+    """Whether it is still known which samples are kept."""
+    if not dataset.has_field(config.keep_at_field):
+        yield (
+            "warning",
+            f"the field '{config.keep_at_field}' of the run was deleted, so which samples it keeps "
+            "is not known any more, and nothing is said about them",
+        )
+
+
 def about_labels(dataset: fo.Dataset, key: str, config: DropConfig) -> Iterator[Finding]:
     """Kept samples whose scores suggest a wrong label."""
-    suspects = {
-        name: (F(name) < AUM_SUSPECT, f"an AUM below {AUM_SUSPECT:g}: in training the model")
+    if not dataset.has_field(config.keep_at_field):
+        return
+    aum = [
+        name
         for name, field in dataset.get_field_schema(ftype=fo.FloatField).items()
         if (field.info or {}).get("score") == "aum"
-    }
+    ]
+    mistaken = []
     for brain_key in dataset.list_brain_runs(type="mistakenness"):
         brain = dataset.get_brain_info(brain_key).config
-        name = brain.mistakenness_field
-        if brain.label_field == config.label_field and dataset.get_field(name) is not None:
-            words = f"a mistakenness above {MISTAKEN_SUSPECT:g}: a confident model"
-            suspects[name] = (F(name) > MISTAKEN_SUSPECT, words)
+        name = getattr(brain, "mistakenness_field", None)  # hardness is of this type too
+        if name and brain.label_field == config.label_field and dataset.has_field(name):
+            mistaken.append(name)
+    low, high = f"below {AUM_SUSPECT:g}", f"above {MISTAKEN_SUSPECT:g}"
+    signs: tuple[tuple[list[str], Callable[[str], ViewExpression], str], ...] = (
+        (aum, lambda name: F(name) < AUM_SUSPECT, f"an AUM {low}: in training the model"),
+        (
+            mistaken,
+            lambda name: F(name) > MISTAKEN_SUSPECT,
+            f"a mistakenness {high}: a confident model",
+        ),
+    )
     kept = in_part(config.keep_at_field, config.density, "kept")
-    for name, (suspect, words) in suspects.items():
-        scored = kept & F(name).is_number()
+    for names, is_suspect, words in signs:
+        if not names:
+            continue
+        scored = kept & functools.reduce(operator.or_, [F(name).is_number() for name in names])
+        # A missing value is below every number
+        suspect = functools.reduce(
+            operator.or_, [F(name).is_number() & is_suspect(name) for name in names]
+        )
         counts = dict(count_groups(dataset, scored, [suspect.to_mongo()]))
         wrong, total = counts.get(True, 0), sum(counts.values())
-        text = f"{wrong:,} of {total:,} kept samples have in '{name}' {words} prefers another class"
+        where = " or ".join(f"'{name}'" for name in names)
+        text = f"{wrong:,} of {total:,} kept samples have in {where} {words} prefers another class"
         if wrong:
             yield (
                 "warning",
                 f"{text}, so their labels may be wrong; fod.drop_view(dataset, {key!r}, "
-                f"score={name!r}) shows them first",
+                f"score={names[0]!r}) shows them first",
             )
         else:
             yield "info", text
@@ -120,16 +151,13 @@ def about_labels(dataset: fo.Dataset, key: str, config: DropConfig) -> Iterator[
 
 
 def about_evaluation(
-    dataset: fo.Dataset,
-    key: str,
-    eval_key: str,
-    table: ClassTable,
-    before: Measured | None,
-    after: Measured,
+    dataset: fo.Dataset, config: DropConfig, eval_key: str, table: ClassTable, after: Measured
 ) -> Iterator[Finding]:
     """Reasons to doubt the evaluation of the trained model."""
     assert after.support is not None
-    kept = len(drop_view(dataset, key).exists(eval_key))
+    kept = 0
+    if dataset.has_field(config.keep_at_field):
+        kept = len(part_view(dataset, config, config.density, "kept").exists(eval_key))
     if kept:
         yield (
             "warning",
@@ -143,8 +171,20 @@ def about_evaluation(
             f"the evaluation '{eval_key}' has no sample of {listing(unseen)}: the numbers after "
             "training are over the other classes",
         )
-    if before is None:
-        return
+
+
+def about_samples(
+    eval_key: str, before: Measured, after: Measured, shared: int | None
+) -> Iterator[Finding]:
+    """Whether the accuracies before and after were measured on the same samples.
+
+    Args:
+        eval_key: the evaluation of the trained model
+        before: the accuracies before training
+        after: those after it
+        shared: the number of samples that both were measured on; None if it is not known
+    """
+    assert after.support is not None
     total = int(after.support.sum())
     if before.support is None:
         yield (
@@ -152,17 +192,22 @@ def about_evaluation(
             "the recalls of the run were given: whether they were measured on the samples of "
             f"'{eval_key}' is not known",
         )
-    elif np.array_equal(before.support, after.support):
+        return
+    measured = int(before.support.sum())
+    if shared == total == measured:
+        yield "info", f"before and after were measured on the same {total:,} samples"
+    elif shared is None and np.array_equal(before.support, after.support):
         yield (
             "info",
             f"before and after were measured on equally many samples of each class, {total:,} in "
             "all; whether on the same ones is not recorded",
         )
     else:
+        both = "" if shared is None else f" ({shared:,} of them in both)"
         yield (
             "warning",
-            f"before and after were measured on different samples, {int(before.support.sum()):,} "
-            f"and {total:,}: part of the differences may come from that",
+            f"before and after were measured on different samples, {measured:,} and "
+            f"{total:,}{both}: part of the differences may come from that",
         )
 
 

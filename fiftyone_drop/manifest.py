@@ -19,6 +19,7 @@ from fiftyone_drop.fields import check_collection, class_paths
 from fiftyone_drop.manifest_file import Manifest, is_manifest, read_manifest, to_parquet
 from fiftyone_drop.matching import MATCH, check_prefix, find_rows
 from fiftyone_drop.members import Members, read_members, rows_of
+from fiftyone_drop.options import group_names
 from fiftyone_drop.plan import kept_samples
 from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.run_lookup import load_order
@@ -38,9 +39,10 @@ def save_manifest(
     """Write a run to a Parquet file, from which :func:`load_manifest` makes it elsewhere.
 
     A row for each sample of the run, in its order, with the columns ``id``, ``filepath``,
-    ``label``, ``group`` (with ``group_by``), ``score`` (with ``select``), ``keep_at`` and ``kept``;
-    classes and scores are those that the run was decided by. The record of the run and its class
-    table are in the file's metadata, as JSON. Predictions that the run made stay behind.
+    ``label``, ``group`` (with ``group_by``; of several fields ``group_1`` and so on), ``score``
+    (with ``select``), ``keep_at`` and ``kept``; classes and scores are those that the run was
+    decided by. The record of the run and its class table are in the file's metadata, as JSON.
+    Predictions that the run made stay behind.
 
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
@@ -62,7 +64,7 @@ def save_manifest(
     _check_free(target, overwrite)
     root, config = dataset._root_dataset, results.config
     table = results.decided_table
-    snapshot = load_snapshot(root, config.token)
+    snapshot = load_snapshot(config.token)
     in_run = part_view(root, config, 1.0, "all")
     label_field = config.label_field if snapshot is None else None
     members = read_members(
@@ -203,12 +205,12 @@ def load_manifest(
     table = table.at(density, None if whole else counted)
     if whole and not np.array_equal(table.quotas, counted):
         raise DropError("path", f"the order in {source} is not that of its class table")
-    uses = [("dataset", name) for name in (manifest.label_field, manifest.group_by) if name]
+    fields = (manifest.label_field, *group_names(manifest.group_by))
     config = write_run(
         samples,
         key or manifest.key,
         overwrite,
-        uses=uses,
+        uses=[("dataset", name) for name in fields],
         asked=manifest.asked,
         found={
             "size": len(there),

@@ -9,6 +9,7 @@ NumPy and PyArrow; no FiftyOne.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import Codes, FloatArray, Ids
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.options import group_by_of, group_names
+from fiftyone_drop.order import places
 
 METADATA = b"fiftyone_drop"  # the key of the record in the metadata
 FORMAT = 1
@@ -42,7 +45,7 @@ class Manifest:
         ids: (N,) S24, sample ids
         filepaths: their N file paths
         codes: (N,) int32, their classes as positions in the class table
-        keep_at: (N,) float in (0, 1), their smallest dataset densities, ascending
+        keep_at: (N,) float, their smallest dataset densities, ascending, above 1 beyond a cap
         scores: (N,) float, the values of the score field that the run was ordered by; None without
     """
 
@@ -64,9 +67,9 @@ class Manifest:
         return len(self.ids)
 
     @property
-    def group_by(self) -> str | None:
-        """The field that divides classes into cells, or None."""
-        return self.asked["group_by"]  # type: ignore[no-any-return]
+    def group_by(self) -> str | tuple[str, ...] | None:
+        """The field that divides classes into cells, several fields as a tuple, or None."""
+        return group_by_of(self.asked)
 
     def check(self) -> None:
         """Check that the parts fit together, as those of a run do.
@@ -77,8 +80,9 @@ class Manifest:
         n, k = self.table.size, len(self.table.classes)
         if not len(self):
             raise ValueError("it has no sample")
-        positions = np.rint(self.keep_at * n - 0.5)
-        if not np.array_equal((positions + 0.5) / n, self.keep_at):
+        positions = places(self.keep_at, n)
+        beyond_caps = positions >= self.table.bounds.most
+        if not np.array_equal((positions + 0.5) / n + beyond_caps, self.keep_at):
             raise ValueError(f"its places in the order are not those of {n:,} samples")
         if positions[0] < 0 or positions[-1] >= n or np.any(np.diff(positions) <= 0):
             raise ValueError("its places in the order are not distinct and ascending")
@@ -106,8 +110,8 @@ def to_parquet(manifest: Manifest) -> memoryview:
         "filepath": pa.array(manifest.filepaths, pa.string()),
         "label": pa.DictionaryArray.from_arrays(codes, [name[0] for name in names]),
     }
-    if manifest.group_by is not None:
-        columns["group"] = pa.DictionaryArray.from_arrays(codes, [name[1] for name in names])
+    for i, column in enumerate(_group_columns(manifest.group_by), 1):
+        columns[column] = pa.DictionaryArray.from_arrays(codes, [name[i] for name in names])
     if manifest.scores is not None:
         columns["score"] = pa.array(manifest.scores)
     columns["keep_at"] = pa.array(manifest.keep_at)
@@ -174,7 +178,7 @@ def _parse(record: Mapping[str, Any], rows: Any) -> Manifest:
         Exception: if something is missing, or of the wrong kind
     """
     asked = {checks.text("asked", name): _plain(value) for name, value in record["asked"].items()}
-    group_by = checks.text("group_by", asked["group_by"], optional=True)
+    group_by = group_by_of(asked)
     for name in ("rule", "select"):
         checks.text(name, asked[name])
     checks.flag("allow_empty_classes", asked["allow_empty_classes"])
@@ -182,7 +186,8 @@ def _parse(record: Mapping[str, Any], rows: Any) -> Manifest:
     ids, filepaths, labels = (_texts(rows, name) for name in ("id", "filepath", "label"))
     cells: list[Any] = labels
     if group_by is not None:
-        cells = list(zip(labels, _texts(rows, "group"), strict=True))
+        groups = [_texts(rows, name) for name in _group_columns(group_by)]
+        cells = list(zip(labels, *groups, strict=True))
     code_of = {name: code for code, name in enumerate(table.classes)}
     if any(len(digits) != 24 or int(digits, 16) < 0 for digits in ids):
         raise ValueError("an id is none")
@@ -203,19 +208,25 @@ def _parse(record: Mapping[str, Any], rows: Any) -> Manifest:
     )
 
 
-def _class_table(values: Mapping[str, Any], group_by: str | None) -> ClassTable:
+def _group_columns(group_by: str | tuple[str, ...] | None) -> list[str]:
+    """The columns of the values of ``group_by``."""
+    n = len(group_names(group_by))
+    return ["group"] if n == 1 else [f"group_{i}" for i in range(1, n + 1)]
+
+
+def _class_table(values: Mapping[str, Any], group_by: str | tuple[str, ...] | None) -> ClassTable:
     table = ClassTable.from_dict(values)
     k, n = len(table.classes), np.asarray(table.sizes)
     for name in table.classes:
         parts = name if isinstance(name, tuple) else (name,)
-        if len(parts) != (1 if group_by is None else 2):
+        if len(parts) != 1 + len(group_names(group_by)):
             raise ValueError(f"the class {name!r} does not go with group_by={group_by!r}")
         for part in parts:
             checks.text("classes", part, empty=True)
     if list(table.classes) != sorted(set(table.classes)):
         raise ValueError("its classes are not distinct and sorted")
     checks.density("density", table.density)
-    checks.whole("min_per_class", table.min_per_class, least=0)
+    _check_bounds(table)
     columns = [table.sizes, table.quotas, table.weights, table.recalls]
     columns += [table.correct, table.support, *table.columns.values()]
     for column in columns:
@@ -228,6 +239,24 @@ def _class_table(values: Mapping[str, Any], group_by: str | None) -> ClassTable:
     if table.recalls is not None and (np.any(table.recalls < 0) or np.any(table.recalls > 1)):
         raise ValueError("a recall is not in [0, 1]")
     return table
+
+
+def _check_bounds(table: ClassTable) -> None:
+    """Check that floors and caps are some of these classes.
+
+    Raises:
+        ValueError: if they are not
+    """
+    bounds, zeros = table.bounds, np.zeros_like(table.sizes)
+    columns = [bounds.must_keep, bounds.floors, bounds.caps, bounds.kept_before]
+    if any(c.shape != zeros.shape or c.dtype.kind not in "iu" for c in columns):
+        raise ValueError("its floors or caps are not one whole number per class")
+    ascending = [zeros, bounds.must_keep, bounds.floors, bounds.caps, table.sizes]
+    pairs = [*itertools.pairwise(ascending), (zeros, bounds.kept_before)]
+    if any(np.any(low > high) for low, high in [*pairs, (bounds.kept_before, table.sizes)]):
+        raise ValueError("its floors or caps cannot be")
+    for name in ("floors_by", "caps_by"):
+        checks.texts(name, getattr(bounds, name))
 
 
 def _texts(rows: Any, name: str) -> list[str]:
@@ -250,8 +279,10 @@ def _numbers(rows: Any, name: str) -> FloatArray:
 
 
 def _plain(value: Any) -> Any:
-    """A value of the record, which holds no lists and no mappings there."""
-    if isinstance(value, list | dict):
+    """A value of the record, which holds lists there, and no mappings."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
         raise ValueError(f"an argument of the run is {value!r}")
     return value
 

@@ -19,6 +19,11 @@ from fiftyone_drop.fields import class_paths
 OTHER, UNLABELED = -1, -2  # codes of a class that the run does not have, and of no label
 
 
+def as_word(value: Any) -> str | None:
+    """A label or a value of a group as the class table has it: numbers, True and False as words."""
+    return value if value is None or isinstance(value, str) else str(value)
+
+
 @dataclass(frozen=True)
 class Members:
     """The N samples of a collection, by the classes of a run.
@@ -38,27 +43,27 @@ def stream_members(
     samples: foc.SampleCollection,
     classes: Sequence[ClassName],
     label_field: str | None,
-    group_by: str | None,
+    group_by: str | Sequence[str] | None,
     others: Sequence[str] = (),
 ) -> Iterator[tuple[Ids, Codes, list[Any], list[list[Any]]]]:
-    """Read samples in batches: ids, codes, labels, and one list of values per other path.
+    """Read samples in batches: ids, codes, labels in words, and a list of values per other path.
 
     Args:
         samples: a collection
         classes: the K classes
         label_field: the field of the labels; None to leave all codes ``UNLABELED``
-        group_by: the field that divides classes into cells, or None
+        group_by: the field or fields that divide classes into cells, or None
         others (()): what else to read
     """
     paths = [] if label_field is None else class_paths(samples, label_field, group_by)
     code_of: dict[Any, int] = {name: code for code, name in enumerate(classes)}
     code_of[None] = UNLABELED
     for ids, columns in reader.stream(samples, [*paths, *others]):
-        labels: list[Any] = columns[0] if paths else [None] * len(ids)
+        words = [list(map(as_word, column)) for column in columns[: len(paths)]]
+        labels: list[Any] = words[0] if paths else [None] * len(ids)
         keys: Iterator[Any] = iter(labels)
-        if len(paths) == 2:
-            pairs = zip(*columns[:2], strict=True)
-            keys = (None if None in pair else (pair[0], str(pair[1])) for pair in pairs)
+        if len(paths) > 1:
+            keys = (None if None in cell else cell for cell in zip(*words, strict=True))
         codes = np.array([code_of.get(key, OTHER) for key in keys], dtype=np.int32)
         yield ids, codes, labels, columns[len(paths) :]
 
@@ -67,7 +72,7 @@ def read_members(
     samples: foc.SampleCollection,
     classes: Sequence[ClassName],
     label_field: str | None,
-    group_by: str | None,
+    group_by: str | Sequence[str] | None,
     others: Sequence[str] = (),
 ) -> Members:
     """Read all samples of a collection: see :func:`stream_members`."""

@@ -7,16 +7,30 @@ Knows no dataset: :mod:`fiftyone_drop.pruning` checks fields.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from fiftyone_drop import checks
+from fiftyone_drop.amount import Amount
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.limits import (
+    Limits,
+    PerClass,
+    Share,
+    check_per_class,
+    check_protect,
+    check_quotas,
+    check_weights,
+)
 from fiftyone_drop.recall import Smoothing, check_smoothing
-from fiftyone_drop.rules import Rule, check_rule, get_rule
+from fiftyone_drop.rules import BY_HAND, Rule, check_rule, get_rule
 
 RANDOM = "random"  # as select=
+DEFAULT_RULE = "drop"
+BY_ID = "id"  # as order_by=
+NO_FIELDS = (RANDOM, BY_ID)
+SUSPECTS = ("drop_below", "drop_above")
 KEEP = ("hardest", "easiest")
 SOURCES = ("eval_key", "recalls", "validation")  # of recalls; without any, a query model
 CLOSED_FORM, TRAINED = QUERIES = ("closed-form", "trained")
@@ -32,6 +46,32 @@ def _recalls(argument: str, value: object) -> Mapping[Hashable, float] | None:
         name: checks.number(argument, recall, "[0, 1]", f"for {name!r}")
         for name, recall in value.items()
     }
+
+
+def _group_by(argument: str, value: object) -> str | tuple[str, ...] | None:
+    """The name of one field as a text, of several as a tuple."""
+    if value is None or checks.is_text(value):
+        return checks.text(argument, value, optional=True)
+    names = checks.texts(argument, value)
+    if not names or len(set(names)) < len(names):
+        raise DropError(argument, f"must name one field or several, each once, but got {value!r}")
+    return names if len(names) > 1 else names[0]
+
+
+def _must_keep(argument: str, value: Any) -> Any:
+    """A text as a ``str``, and a view as it is."""
+    return checks.text(argument, value) if checks.is_text(value) else value
+
+
+def _thresholds(argument: str, value: object) -> Mapping[str, float] | None:
+    """A mapping from number field to number."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise DropError(
+            argument, f"must be a mapping from score field to number, but got {value!r}"
+        )
+    return {checks.text(argument, n): checks.number(argument, v) for n, v in value.items()}
 
 
 def _by(check: Callable[..., Any], **rules: Any) -> dict[str, Callable[[str, Any], Any]]:
@@ -55,7 +95,9 @@ class DropOptions:
     objects that were passed. ``query`` is None where recalls have another source.
     """
 
-    density: float = field(metadata=_by(checks.density))
+    density: float | None = field(metadata=_by(_as_it_is))
+    size: int | None = field(metadata=_by(_as_it_is))
+    max_bytes: int | None = field(metadata=_by(_as_it_is))
     label_field: str | None = field(metadata=_by(checks.text, optional=True))
     eval_key: str | None = field(metadata=_by(checks.text, optional=True))
     recalls: Mapping[Hashable, float] | None = field(metadata=_by(_recalls))
@@ -70,9 +112,17 @@ class DropOptions:
         metadata=_by(checks.text, remedy="pass 'random' or the name of a number field of scores")
     )
     keep: str = field(metadata=_by(checks.choice, choices=KEEP))
-    group_by: str | None = field(metadata=_by(checks.text, optional=True))
+    order_by: str = field(metadata=_by(checks.text))
+    group_by: str | tuple[str, ...] | None = field(metadata=_by(_group_by))
     smoothing: Smoothing = field(metadata=_by(check_smoothing))
-    min_per_class: int = field(metadata=_by(checks.whole, least=0))
+    min_per_class: PerClass = field(metadata=_by(check_per_class))
+    max_per_class: PerClass | None = field(metadata=_by(check_per_class, optional=True))
+    must_keep: Any = field(metadata=_by(_must_keep))
+    protect: tuple[Hashable, ...] = field(metadata=_by(check_protect))
+    quotas: Mapping[Hashable, Share] | None = field(metadata=_by(check_quotas))
+    weights: Mapping[Hashable, float] | None = field(metadata=_by(check_weights))
+    drop_below: Mapping[str, float] | None = field(metadata=_by(_thresholds))
+    drop_above: Mapping[str, float] | None = field(metadata=_by(_thresholds))
     missing_recall: float | None = field(
         metadata=_by(checks.number, interval="[0, 1]", optional=True)
     )
@@ -95,13 +145,32 @@ class DropOptions:
             for option in fields(cls)
         }
         options = cls(**parsed)
+        amount = Amount.parse(
+            options.density, options.size, options.max_bytes, optional=bool(options.quotas)
+        )
+        options = options.at(amount)
         options._check_source()
+        options._check_weights()
         return options if options._sources() else options._with_query()
+
+    def at(self, amount: Amount) -> DropOptions:
+        """The same options with another amount to keep."""
+        return replace(self, density=amount.density, size=amount.size, max_bytes=amount.max_bytes)
+
+    @property
+    def amount(self) -> Amount:
+        """How much is kept."""
+        return Amount(self.density, self.size, self.max_bytes)
 
     @property
     def the_rule(self) -> Rule:
-        """The rule of that name."""
-        return get_rule(self.rule)
+        """The rule of that name, or that of the given weights."""
+        return get_rule(self.rule) if self.weights is None else BY_HAND
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The fields of ``group_by``."""
+        return group_names(self.group_by)
 
     @property
     def needs_recalls(self) -> bool:
@@ -109,17 +178,31 @@ class DropOptions:
         return "recalls" in self.the_rule.needs or self.query is None
 
     @property
-    def floor(self) -> int:
-        """``min_per_class``, or 0 for a rule without quotas."""
-        return self.min_per_class if self.the_rule.sets_quotas else 0
+    def limits(self) -> Limits:
+        """The floors and caps; a number for all classes is no floor of a rule without quotas."""
+        floors, otherwise = self.min_per_class, 1
+        if not self.the_rule.sets_quotas:
+            floors, otherwise = (floors if isinstance(floors, Mapping) else 0), 0
+        return Limits(floors, otherwise, self.max_per_class, self.protect, self.quotas)
+
+    @property
+    def suspects(self) -> str:
+        """The thresholds of ``drop_below`` and ``drop_above``, in words."""
+        below, above = self.drop_below or {}, self.drop_above or {}
+        words = [f"{name} < {value:g}" for name, value in below.items()]
+        return ", ".join(words + [f"{name} > {value:g}" for name, value in above.items()])
 
     def uses(self) -> list[tuple[str, str]]:
         """Argument and name of each field, evaluation and run that the pruning reads."""
-        names = ("label_field", "group_by", "select", "pred_field", "eval_key")
+        names = ("label_field", "select", "pred_field", "eval_key", "order_by", "must_keep")
         used = [(name, getattr(self, name)) for name in names]
+        used += [("group_by", name) for name in self.groups]
+        used += [(name, field) for name in SUSPECTS for field in getattr(self, name) or ()]
+        models = self.model if isinstance(self.model, list | tuple) else [self.model]
+        used += [("model", name) for name in models if isinstance(name, str)]
         rule = self.the_rule
         used += [("rule", name) for name in rule.of_kind("mean") + rule.of_kind("kept")]
-        return [(argument, name) for argument, name in used if name not in (None, RANDOM)]
+        return [(a, name) for a, name in used if isinstance(name, str) and name not in NO_FIELDS]
 
     def asked(self) -> dict[str, Any]:
         """Every argument as a plain value, for the record of a run."""
@@ -128,8 +211,15 @@ class DropOptions:
             asked["recalls"] = f"given for {len(self.recalls):,} classes, see the class table"
         if self.validation is not None:
             asked["validation"] = _in_words(self.validation)
-        if self.model is not None:
-            asked["model"] = _in_words(self.model)
+        for name in ("model", "must_keep"):
+            if asked[name] is not None:
+                asked[name] = _in_words(asked[name])
+        for name, value in asked.items():
+            # Pairs: MongoDB takes no number and no cell for a key
+            if isinstance(value, Mapping):
+                asked[name] = [[_plain_name(key), number] for key, number in value.items()]
+            elif isinstance(value, tuple):
+                asked[name] = [_plain_name(one) for one in value] or None
         return asked
 
     def _check_source(self) -> None:
@@ -164,6 +254,33 @@ class DropOptions:
         if self.query == CLOSED_FORM:
             raise DropError(divided[0], f"goes with query='{TRAINED}' only; leave one of them out")
         return replace(self, query=TRAINED, folds=self.folds or FOLDS)
+
+    def _check_weights(self) -> None:
+        if self.weights is None or self.rule == DEFAULT_RULE:
+            return
+        raise DropError(
+            "weights", f"set the class weights themselves: leave rule={self.rule!r} out"
+        )
+
+
+def group_names(group_by: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The fields of a ``group_by=``: none, one or several."""
+    if group_by is None:
+        return ()
+    return (group_by,) if isinstance(group_by, str) else tuple(group_by)
+
+
+def group_by_of(asked: Mapping[str, Any]) -> str | tuple[str, ...] | None:
+    """The ``group_by`` in the record of a run.
+
+    Raises:
+        DropError: if it names no fields
+    """
+    return _group_by("group_by", asked["group_by"])
+
+
+def _plain_name(name: Any) -> Any:
+    return list(name) if isinstance(name, tuple) else name
 
 
 def _in_words(value: Any, most: int = 500) -> str:

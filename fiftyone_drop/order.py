@@ -1,19 +1,24 @@
 """The order of samples that gives every density: its first ``n`` are the pruned dataset.
 
-The whole order is (beyond the floor?, priority, class in sorted label order, j). Inside a class
-samples come by score, then by a keyed hash of (seed, sample id); "at random" means by that hash.
-So the order is the same on any machine and in any order that the database returns samples in, and
-adding or removing samples leaves the relative order of the others in their class alone.
+The whole order is (step, priority, class in sorted label order, j); the steps are those of the
+bounds (see :mod:`fiftyone_drop.quotas`). Inside a class samples that must be kept come first, then
+the others by score, then by a keyed hash of (seed, name): the sample id, or what ``order_by`` says.
+"At random" means by that hash. So the order is the same on any machine and in any order that the
+database returns samples in, and adding or removing samples leaves the relative order of the others
+in their class alone.
 
 NumPy only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
+from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.quotas import tiers
 
@@ -50,12 +55,13 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed
 
 
-def random_order(ids: Ids, seed: int) -> IntArray:
-    """The indices that sort samples by their keyed hash, ties by id.
+def random_order(ids: Ids, seed: int, names: Ids | None = None) -> IntArray:
+    """The indices that sort samples by their keyed hash, ties by name, then by id.
 
     Args:
         ids: (N,) bytes, distinct
         seed: any int
+        names (None): (N,) bytes, what is hashed instead of the ids
 
     Returns:
         (N,) int, a permutation of 0 ... N-1
@@ -63,13 +69,14 @@ def random_order(ids: Ids, seed: int) -> IntArray:
     Raises:
         DropError: if an id occurs twice, as in a view that concatenates a collection with itself
     """
-    hashes = keyed_hash(ids, seed)
+    names = ids if names is None else names
+    hashes = keyed_hash(names, seed)
     order = np.argsort(hashes)
     in_order = hashes[order]
     if np.any(in_order[1:] == in_order[:-1]):
         # Two ids share a hash in one of 40 million datasets of a million samples: only then, or
-        # where an id occurs twice, is the slow sort worth it
-        order = np.lexsort((ids, hashes))
+        # where a name occurs twice, is the slow sort worth it
+        order = np.lexsort((ids, names, hashes))
         repeated = np.flatnonzero(ids[order][1:] == ids[order][:-1])
         if len(repeated):
             raise DropError(
@@ -85,6 +92,8 @@ def inner_order(
     seed: int,
     scores: FloatArray | None = None,
     highest_first: bool = True,
+    names: Ids | None = None,
+    first: Sequence[NDArray[np.bool_]] = (),
 ) -> IntArray:
     """The indices that sort samples as they are ordered inside a class.
 
@@ -93,15 +102,20 @@ def inner_order(
         seed: any int
         scores (None): (N,) float without NaN; samples of equal score stay at random
         highest_first (True): whether high scores come first
+        names (None): (N,) bytes, what is hashed instead of the ids
+        first (()): (N,) bool each: samples that come first, before those of the next
 
     Returns:
         (N,) int, a permutation of 0 ... N-1
     """
-    order = random_order(ids, seed)
-    if scores is None:
-        return order
-    keys = -scores if highest_first else scores
-    return order[np.argsort(keys[order], kind="stable")]
+    order = random_order(ids, seed, names)
+    if scores is not None:
+        keys = -scores if highest_first else scores
+        order = order[np.argsort(keys[order], kind="stable")]
+    for some in reversed(first):
+        come_first = some[order]
+        order = np.concatenate([order[come_first], order[~come_first]])
+    return order
 
 
 def rank_in_class(codes: Codes, inner: IntArray, k: int) -> tuple[IntArray, IntArray]:
@@ -130,24 +144,26 @@ def drop_order(
     codes: Codes,
     inner: IntArray,
     weights: FloatArray | None,
-    min_per_class: int = 0,
+    bounds: Bounds | None = None,
 ) -> IntArray:
     """The order of all samples: for every ``n`` its first ``n`` are the pruned dataset of size n.
 
     Args:
         codes: (N,) int32 in [0, K), the class of each sample, classes in sorted label order
-        inner: (N,) int, a permutation of 0 ... N-1: the order inside each class
-        weights: (K,) float >= 0, class weights; None for no quotas: the order is then ``inner``
-        min_per_class (0): this many samples of each class (all of a smaller one) come first
+        inner: (N,) int, a permutation of 0 ... N-1: the order inside each class, with the samples
+            that must be kept first
+        weights: (K,) float >= 0, class weights; None for no quotas: in each step of the bounds
+            samples then come in their inner order
+        bounds (None): floors and caps; None for none
 
     Returns:
         (N,) int, a permutation of 0 ... N-1
     """
     if weights is None:
-        return inner
+        return inner if bounds is None else _by_step(codes, inner, bounds)
     by_class, rank = rank_in_class(codes, inner, len(weights))
     sizes = np.bincount(codes, minlength=len(weights))
-    in_tiers = list(tiers(sizes, weights, min_per_class))
+    in_tiers = list(tiers(sizes, weights, bounds))
     parts = []
     for tier in in_tiers:
         priority = (rank + 0.5) / np.repeat(tier.weights, sizes)
@@ -161,16 +177,42 @@ def drop_order(
     return np.concatenate(parts)
 
 
-def positions_to_keep_at(order: IntArray) -> FloatArray:
+def _by_step(codes: Codes, inner: IntArray, bounds: Bounds) -> IntArray:
+    """The inner order of each step, one after the other, (N,) int."""
+    k = len(bounds.caps)
+    by_class, rank = rank_in_class(codes, inner, k)
+    sizes = np.bincount(codes, minlength=k)
+    step = np.zeros(len(codes), dtype=np.uint16)
+    for end in bounds.steps():
+        step[by_class] += rank >= np.repeat(end, sizes)
+    return inner[np.argsort(step[inner], kind="stable")]
+
+
+def positions_to_keep_at(order: IntArray, most: int | None = None) -> FloatArray:
     """The smallest dataset density at which each sample is kept.
 
     Args:
         order: (N,) int, a permutation of 0 ... N-1
+        most (None): how many samples the caps leave; by default all
 
     Returns:
-        (N,) float in (0, 1): ``(p + 1/2) / N`` for the sample at 0-based position ``p``
+        (N,) float: ``(p + 1/2) / N``, in (0, 1), for the sample at 0-based position ``p``; and one
+        more, in (1, 2), where the sample is beyond a cap, so that no density keeps it
     """
     n = len(order)
+    positions = np.arange(n)
     densities = np.empty(n)
-    densities[order] = (np.arange(n) + 0.5) / n
+    densities[order] = (positions + 0.5) / n
+    if most is not None:
+        densities[order[most:]] += 1
     return densities
+
+
+def places(keep_at: FloatArray, size: int) -> IntArray:
+    """The positions in the order, (N,) int: the inverse of :func:`positions_to_keep_at`.
+
+    Args:
+        keep_at: (N,) float
+        size: how many samples were ordered, of which these may be a part
+    """
+    return np.rint(keep_at % 1 * size - 0.5).astype(np.int64)

@@ -1,8 +1,7 @@
-"""Decide: which samples each density keeps. :meth:`DropPlan.apply` writes it."""
+"""A plan: a pruning that is decided. :meth:`DropPlan.apply` writes it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,19 +10,16 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
-from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray
+from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.density import check_no_class_emptied, kept_size
-from fiftyone_drop.options import RANDOM, DropOptions
-from fiftyone_drop.order import drop_order, inner_order, positions_to_keep_at
+from fiftyone_drop.decision import bytes_in_order
+from fiftyone_drop.density import check_no_class_emptied
+from fiftyone_drop.options import DropOptions
 from fiftyone_drop.population import Population
 from fiftyone_drop.predictions import Predictions
-from fiftyone_drop.quotas import quotas_of_size
-from fiftyone_drop.recall_sources import Recalls
-from fiftyone_drop.rules import class_weights
 from fiftyone_drop.run_changes import write_run
-from fiftyone_drop.snapshot import Snapshot
+from fiftyone_drop.target import snapshot_of, with_file_sizes
 from fiftyone_drop.views import in_part
 
 
@@ -35,10 +31,12 @@ class DropPlan:
         samples: the target view
         table: the class table at the plan's density
         population: the N samples of the target view, as arrays
-        keep_at: (N,) float in (0, 1), the smallest dataset density at which each sample is kept
+        keep_at: (N,) float, the smallest dataset density at which each sample is kept; above 1
+            beyond a cap, so that no density keeps it
         options: the arguments that made the plan
         recalls_from: where the recalls are from, in words; None without recalls
         warnings: the warnings of the call that made the plan
+        left_out: the samples that ``drop_below`` and ``drop_above`` left out of the run
         predictions: the predictions of query models that the plan was made with; None without any
     """
 
@@ -49,6 +47,7 @@ class DropPlan:
     options: DropOptions = field(repr=False)
     recalls_from: str | None = None
     warnings: tuple[str, ...] = ()
+    left_out: int = 0
     predictions: Predictions | None = field(default=None, repr=False)
 
     @property
@@ -72,24 +71,40 @@ class DropPlan:
         kept = self.keep_at <= self.density
         return [i.decode() for i in self.population.ids[kept].tolist()]
 
-    def at(self, density: float) -> DropPlan:
-        """The same plan at another density; nothing is read or computed again.
+    def at(
+        self,
+        density: float | None = None,
+        *,
+        size: int | None = None,
+        max_bytes: int | None = None,
+    ) -> DropPlan:
+        """The same plan with another amount to keep; nothing is computed again.
+
+        Pass one of three; see :func:`fiftyone_drop.apply_drop`.
 
         Args:
             density: the dataset density, in (0, 1]
+            size: a number of samples
+            max_bytes: the bytes that the image files may take; their sizes are read now, if the
+                plan was not made with ``max_bytes`` itself
 
         Raises:
-            DropError: if ``density`` is out of (0, 1] or keeps too little
+            DropError: if not one is passed, or it is out of range, below the floors, or above the
+                caps
         """
-        density = checks.density("density", density)
+        amount = Amount.parse(density, size, max_bytes)
+        population, table = self.population, self.table
+        if amount.max_bytes is not None:
+            population = with_file_sizes(population, self.samples)
+        reached = table.density_of(amount, bytes_in_order(population, np.argsort(self.keep_at)))
         counted = None
-        if self.table.weights is None:
-            kept = self.population.codes[self.keep_at <= density]
-            counted = np.bincount(kept, minlength=len(self.population.classes))
-        table = self.table.at(density, counted)
-        if table.weights is not None and not self.options.allow_empty_classes:
+        if table.weights is None:
+            counted = population.count(self.keep_at <= reached)
+        table = table.at(reached, counted)
+        if not self.options.allow_empty_classes and table.weights is not None:
             check_no_class_emptied(table.classes, table.quotas)
-        return replace(self, table=table, options=replace(self.options, density=density))
+        options = self.options.at(amount)
+        return replace(self, table=table, options=options, population=population)
 
     def apply(
         self, key: str = "drop", overwrite: bool = False, progress: Any = None
@@ -106,8 +121,12 @@ class DropPlan:
             the kept samples: the target view and a match
 
         Raises:
-            DropError: if the key is invalid or taken
+            DropError: if the key is invalid or taken, or the target view shows other labels, groups
+                or scores than the dataset stores
         """
+        assert self.options.label_field is not None
+        label_field, group_by = self.options.label_field, self.options.group_by
+        self.population.check_as_stored(self.samples, label_field, group_by)
         with self.predictions.checkpoint if self.predictions else nullcontext():
             config = write_run(
                 self.samples,
@@ -120,83 +139,33 @@ class DropPlan:
                     "label_field": self.options.label_field,
                     "recalls_from": self.recalls_from,
                     "warnings": list(self.warnings),
+                    "left_out": self.left_out,
                     **self.population.dataset_state,
                 },
                 table=self.table,
-                decided_on=self._snapshot(),
+                decided_on=snapshot_of(self.population, self.options),
                 keep_at=self.keep_at,
                 predictions=self.predictions,
                 progress=progress,
             )
         return kept_samples(self.samples, config.keep_at_field, self.density)
 
-    def _snapshot(self) -> Snapshot:
-        scores = None
-        if self.options.select != RANDOM:
-            scores = self.population.values[self.options.select]
-        return Snapshot(self.population.ids, self.population.codes, scores)
-
     def __str__(self) -> str:
         rule = self.options.the_rule
         lines = [f"DRoP plan: density {self.density:g}, rule '{rule.name}' ({rule.description})"]
+        sizes = self.population.file_sizes
+        if sizes is not None:
+            kept = int(sizes[self.keep_at <= self.density].sum())
+            lines.append(f"image files: {kept:,} of {int(sizes.sum()):,} bytes are kept")
+        if self.left_out:
+            lines.append(
+                f"left out of the run: {self.left_out:,} samples ({self.options.suspects})"
+            )
         if self.recalls_from:
             lines.append(f"recalls: {self.recalls_from}")
         return "\n".join([*lines, str(self.table)])
 
     __repr__ = __str__
-
-
-def decide(
-    options: DropOptions,
-    population: Population,
-    highest_first: bool,
-    recalls: Recalls | None,
-    columns: Mapping[str, FloatArray],
-) -> tuple[FloatArray, ClassTable]:
-    """Decide which samples each density keeps.
-
-    Args:
-        options: the options
-        population: the N samples
-        highest_first: whether the high values of the score field are kept first
-        recalls: the recalls of the K classes, if there are any
-        columns: what else the rule needs: column -> (K,) float
-
-    Returns:
-        the smallest density at which each sample is kept, (N,) float in (0, 1), and the class table
-        at the density of the options
-
-    Raises:
-        DropError: if a class would be emptied, and the options do not allow that
-    """
-    sizes, floor = population.sizes, options.floor
-    known = {"sizes": sizes.astype(np.float64), **columns}
-    if recalls is not None:
-        known["recalls"] = recalls.values
-    weights = class_weights(options.the_rule, known)
-    n = kept_size(len(population), options.density)
-    scores = None if options.select == RANDOM else population.values[options.select]
-    inner = inner_order(population.ids, options.seed, scores, highest_first)
-    order = drop_order(population.codes, inner, weights, floor)
-    if weights is None:
-        quotas = np.bincount(population.codes[order[:n]], minlength=len(sizes))
-    else:
-        quotas = quotas_of_size(sizes, weights, n, floor)
-        if not options.allow_empty_classes:
-            check_no_class_emptied(population.classes, quotas)
-    table = ClassTable(
-        classes=population.classes,
-        sizes=sizes,
-        density=options.density,
-        quotas=quotas,
-        weights=weights,
-        min_per_class=floor,
-        recalls=None if recalls is None else recalls.values,
-        correct=None if recalls is None else recalls.correct,
-        support=None if recalls is None else recalls.support,
-        columns=columns,
-    )
-    return positions_to_keep_at(order), table
 
 
 def kept_samples(

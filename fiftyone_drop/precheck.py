@@ -10,17 +10,20 @@ is longer than others: many short functions, each with its own contract.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop import checks
+from fiftyone_drop.amount import Amount
+from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.comparison import check_comparable
-from fiftyone_drop.density import check_no_class_emptied, checked_size, floor_size, kept_size
+from fiftyone_drop.density import check_no_class_emptied, kept_size
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation
 from fiftyone_drop.fields import (
@@ -28,12 +31,16 @@ from fiftyone_drop.fields import (
     class_label_fields,
     default_label_field,
     label_path,
+    number_fields,
     score_fields,
 )
+from fiftyone_drop.limits import class_bounds
+from fiftyone_drop.options import DropOptions, group_names
+from fiftyone_drop.pruning import apply_drop
 from fiftyone_drop.query_models import check_predictions_free
 from fiftyone_drop.quotas import class_densities
 from fiftyone_drop.reader import read_ids
-from fiftyone_drop.rules import RULES, Rule, get_rule
+from fiftyone_drop.rules import RULES, Rule
 from fiftyone_drop.run_keys import check_independent, check_key
 from fiftyone_drop.run_lookup import check_order, find_configs, get_config
 from fiftyone_drop.runs import DropResults
@@ -57,11 +64,14 @@ __all__ = [
     "default_label_field",
     "evaluations",
     "group_fields",
+    "group_names",
     "has_logits",
     "kept",
     "kept_by_run",
     "label_fields",
+    "must_keep_names",
     "newest_run",
+    "number_fields",
     "outputs",
     "overlap",
     "rules",
@@ -96,9 +106,15 @@ def label_fields(samples: foc.SampleCollection, besides: str | None = None) -> l
 
 
 def group_fields(samples: foc.SampleCollection, label_field: str | None) -> list[str]:
-    """The fields that ``group_by=`` takes."""
+    """The fields that ``group_by=`` takes: those of labels, and boolean and integer fields."""
     schema = samples.get_field_schema(ftype=(fo.BooleanField, fo.IntField))
-    return [*label_fields(samples, besides=label_field), *schema]
+    names = [*label_fields(samples), *schema]
+    return [name for name in names if name != label_field]
+
+
+def must_keep_names(samples: foc.SampleCollection) -> list[str]:
+    """The boolean fields and the tags that ``must_keep=`` takes. Queries the samples."""
+    return [*samples.get_field_schema(ftype=fo.BooleanField), *samples.distinct("tags")]
 
 
 # -- samples --------------------------------------------------------------------------------------
@@ -147,7 +163,9 @@ def evaluations(samples: foc.SampleCollection, label_field: str | None) -> dict[
 
 
 def runs_with_recalls(
-    samples: foc.SampleCollection, label_field: str | None, group_by: str | None = None
+    samples: foc.SampleCollection,
+    label_field: str | None,
+    group_by: str | Sequence[str] | None = None,
 ) -> list[str]:
     """The keys of the drop runs that have recalls of the same classes."""
     return [
@@ -155,7 +173,8 @@ def runs_with_recalls(
         for key, config in sorted(find_configs(samples._root_dataset).items())
         if config.complete
         and config.recalls_from
-        and (config.label_field, config.group_by) == (label_field, group_by)
+        and (config.label_field, group_names(config.group_by))
+        == (label_field, group_names(group_by))
     ]
 
 
@@ -211,47 +230,57 @@ def rules() -> dict[str, Rule]:
     return dict(RULES)
 
 
-def kept(
-    size: int,
-    density: object,
-    sizes: Iterable[int] = (),
-    rule: str = "drop",
-    min_per_class: object = 1,
-) -> int:
-    """How many of ``size`` samples a pruning would keep.
+def kept(samples: int, sizes: Mapping[str, int], **arguments: Any) -> int | None:
+    """How many samples a pruning would keep.
 
     Args:
-        size: the number of samples
-        density: the dataset density, in (0, 1]
-        sizes: the class sizes, as far as they are known
-        rule ("drop"): the rule
-        min_per_class (1): the floor
+        samples: the number of samples that can be kept
+        sizes: the class sizes, as far as they are known; bounds of others are not checked
+        **arguments: some of those of :func:`fiftyone_drop.apply_drop`: ``density`` or ``size`` or
+            ``max_bytes``, ``rule``, ``min_per_class``, ``max_per_class`` and ``protect``
+
+    Returns:
+        the number; None for ``max_bytes``, which depends on the files
 
     Raises:
-        DropError: if the density, rule or floor is invalid, or the density keeps too little
+        DropError: if an argument is invalid, two contradict each other, or the amount is below the
+            floors or above the caps
     """
-    density = checks.density("density", density)
-    floor = checks.whole("min_per_class", min_per_class, least=0)
-    if not get_rule(rule).sets_quotas:
-        floor = 0
-    return checked_size(size, density, floor_size(np.array([*sizes], dtype=np.int64), floor))
+    options = DropOptions.parse({**_DEFAULTS, **arguments})
+    if options.max_bytes is not None:
+        return None
+    classes = tuple(sorted(sizes))
+    known = np.array([sizes[name] for name in classes], dtype=np.int64)
+    bounds = class_bounds(options.limits, classes, known) if sizes else Bounds.none(known)
+    # Samples of classes that are not known have no bounds
+    bounds = bounds.beside(samples - int(known.sum()))
+    return options.amount.checked_size(samples, bounds)
 
 
-def kept_by_run(run: DropResults, density: object) -> Kept:
+def kept_by_run(
+    run: DropResults, density: object = None, size: object = None, max_bytes: object = None
+) -> Kept | None:
     """The effect of moving a run to another density.
 
     Args:
         run: a run, as :func:`fiftyone_drop.load_drop` returns it
         density: the dataset density, in (0, 1]
+        size: instead, a number of samples
+        max_bytes: instead, a number of bytes
+
+    Returns:
+        the effect; None for ``max_bytes``, which depends on the files
 
     Raises:
-        DropError: if the density is invalid, or keeps too little
+        DropError: if the amount is invalid, below the floors, or above the caps
     """
-    density, table = checks.density("density", density), run.table
+    amount, table = Amount.parse(density, size, max_bytes), run.table
+    if amount.max_bytes is not None:
+        return None
+    reached = table.density_of(amount)
     if table.weights is None:
-        table.check_density(density)
-        return Kept(kept_size(table.size, density), table.size, None)
-    table = table.at(density)
+        return Kept(kept_size(table.size, reached), table.size, None)
+    table = table.at(reached)
     if not run.config.allow_empty_classes:
         check_no_class_emptied(table.classes, table.quotas)
     k = int(np.argmin(table.quotas))
@@ -421,6 +450,7 @@ def check_training_key(dataset: fo.Dataset, key: str, overwrite: bool) -> None:
     check_predictions_free(dataset, key, overwrite)
 
 
+_DEFAULTS = {name: p.default for name, p in inspect.signature(apply_drop).parameters.items()}
 # Scores that need more than the predictions of a model
 _NEED_IMAGES = ("features", "model", "embeddings")
 _FILES_READ = 16  # to learn the size of the images

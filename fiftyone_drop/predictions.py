@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop._types import Codes, Ids, IntArray
+from fiftyone_drop.reader import stream
 from fiftyone_drop.store import FieldValues
 
 if TYPE_CHECKING:
@@ -50,15 +51,41 @@ class Predictions:
     models: list[QueryModel] = field(default_factory=list)
     checkpoint: AbstractContextManager[object] = field(default_factory=nullcontext)
 
-    def field_values(self, marks: Mapping[str, Any] | None = None) -> FieldValues:
-        """As the values of a Classification field, with more for its ``info``."""
+    def field_values(self, as_text: bool, marks: Mapping[str, Any] | None = None) -> FieldValues:
+        """As the values of a field.
+
+        Args:
+            as_text: as strings, without confidences, where the labels are strings. FiftyOne's
+                exports take the only Classification field of a dataset for its labels
+            marks (None): more for the ``info`` of the field
+        """
         return FieldValues(
-            fo.Classification,
+            fo.StringField if as_text else fo.Classification,
             self.labels,
             f"Predictions of {self.source}",
             {"source": self.source, **(marks or {})},
-            self.confidences,
+            None if as_text else self.confidences,
         )
+
+
+def read_predictions(dataset: fo.Dataset, field: str) -> Predictions:
+    """The predictions that a run has written, as they stand in its field."""
+    stored = dataset.exists(field)
+    all_ids: list[Ids] = []
+    labels: list[str] = []
+    confidences: list[float] = []
+    for ids, columns in stream(stored, [f"{field}.label", f"{field}.confidence"]):
+        all_ids.append(ids)
+        labels += columns[0]
+        confidences += [float("nan") if c is None else c for c in columns[1]]
+    return Predictions(
+        ids=np.concatenate([np.empty(0, "S24"), *all_ids]),
+        rows=np.empty(0, np.int64),
+        labels=labels,
+        confidences=np.array(confidences, np.float32),
+        correct=np.zeros(len(labels), bool),
+        source=str((dataset.get_field(field).info or {}).get("source", "query models")),
+    )
 
 
 def predict_samples(
@@ -80,11 +107,11 @@ def predict_samples(
     Raises:
         DropError: if a sample cannot be predicted
     """
+    from fiftyone_drop.inference.class_names import ClassNames
     from fiftyone_drop.inference.predict import predict
     from fiftyone_drop.inference.source import words_of
 
-    code_of = {name: code for code, name in enumerate(sources[0].classes)}
-    codes = np.array([code_of.get(label, -1) for label in labels], dtype=np.int32)
+    codes = ClassNames(sources[0].classes).positions(labels).astype(np.int32)
     collected = Collector(codes, sources[0].classes)
     total = len(sources) * len(ids)
     with fou.ProgressBar(total=total, iters_str="images", progress=progress) as bar:
@@ -115,8 +142,11 @@ class Collector:
         names: Sequence[str],
         scores: Mapping[str, Mapping[str, Any]] | None = None,
     ):
+        from fiftyone_drop.inference.class_names import ClassNames  # imports PyTorch
+
         self._labels = labels
         self._names = names
+        self._outputs = ClassNames(names)
         self._switches = {"el2n": {}} if scores is None else scores
         self._predicted = np.full(len(labels), -1, dtype=np.int32)
         self._confidences = np.zeros(len(labels), dtype=np.float32)
@@ -137,10 +167,10 @@ class Collector:
         if not self._scores:
             return
         known = self._labels[indices] >= 0
+        batch = batch[torch.from_numpy(known)]
         labels = torch.from_numpy(self._labels[indices][known].astype(np.int64))
-        scores = forward_scores(
-            self._switches, batch[torch.from_numpy(known)], labels, switches=self._switches
-        )
+        labels = self._outputs.preferred(batch, labels)
+        scores = forward_scores(self._switches, batch, labels, switches=self._switches)
         for name, values in scores.items():
             self._scores[name][indices[known]] = values
 

@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
-import numpy as np
 
-from fiftyone_drop._types import FloatArray
 from fiftyone_drop.checks import flag
-from fiftyone_drop.density import checked_size, floor_size
-from fiftyone_drop.errors import DropError, Warner
-from fiftyone_drop.field_marks import tokens
+from fiftyone_drop.decision import check_amount, decide
+from fiftyone_drop.errors import Warner
+from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.fields import (
     check_collection,
     default_label_field,
-    group_path,
-    highest_first,
-    label_path,
-    number_field,
 )
-from fiftyone_drop.options import RANDOM, DropOptions
-from fiftyone_drop.plan import DropPlan, decide
-from fiftyone_drop.population import Population, read_population, warn_about_splits
+from fiftyone_drop.options import DropOptions
+from fiftyone_drop.overshoot import overshoot_warning
+from fiftyone_drop.plan import DropPlan
+from fiftyone_drop.population import warn_about_splits
 from fiftyone_drop.recall import SHRINKAGE, Smoothing
 from fiftyone_drop.recall_sources import check_source, find_recalls
 from fiftyone_drop.run_keys import check_key
-from fiftyone_drop.run_lookup import get_config, load_drop
+from fiftyone_drop.target import check_fields, read_target, rule_columns
 
 
 def apply_drop(
     samples: foc.SampleCollection,
-    density: float,
+    density: float | None = None,
     *,
+    size: int | None = None,
+    max_bytes: int | None = None,
     label_field: str | None = None,
     key: str = "drop",
     eval_key: str | None = None,
@@ -50,9 +47,17 @@ def apply_drop(
     rule: str = "drop",
     select: str = "random",
     keep: str = "hardest",
-    group_by: str | None = None,
+    order_by: str = "id",
+    group_by: str | Sequence[str] | None = None,
     smoothing: Smoothing = SHRINKAGE,
-    min_per_class: int = 1,
+    min_per_class: int | Mapping[Hashable, int] = 1,
+    max_per_class: int | Mapping[Hashable, int] | None = None,
+    must_keep: foc.SampleCollection | str | None = None,
+    protect: Sequence[Hashable] | None = None,
+    quotas: Mapping[Hashable, int | float] | None = None,
+    weights: Mapping[Hashable, float] | None = None,
+    drop_below: Mapping[str, float] | None = None,
+    drop_above: Mapping[str, float] | None = None,
     missing_recall: float | None = None,
     skip_unlabeled: bool = False,
     allow_empty_classes: bool = False,
@@ -89,8 +94,12 @@ def apply_drop(
         samples: a :class:`fiftyone.core.dataset.Dataset` or
             :class:`fiftyone.core.view.DatasetView` of images, the target view
         density: the fraction of samples that is KEPT, in (0, 1]
-        label_field (None): a Classification or string field; by default the only Classification
-            field that is not a known prediction
+        size (None): instead of ``density``, the number of samples to keep, exactly
+        max_bytes (None): instead, the bytes that the kept image files may take: as many samples are
+            kept as fit. A file's size is ``metadata.size_bytes``, or else read from the disk
+        label_field (None): a Classification, string, integer or boolean field; by default the one
+            that ``eval_key`` compares with, or the only Classification field that is not a known
+            prediction
         key ("drop"): the run key, a valid field name
         eval_key (None): an evaluation run (``evaluate_classifications``) to take recalls from
         recalls (None): a mapping from class, or with ``group_by`` from (class, value), to recall
@@ -116,12 +125,31 @@ def apply_drop(
             ``"random"`` always means, or by the score field of this name
         keep ("hardest"): with a score field, which end is kept first: ``"hardest"`` or
             ``"easiest"``
-        group_by (None): a label, string, integer or boolean field; quotas, recalls and floors are
-            then per (class, value)
+        order_by ("id"): what "at random" hashes: the ids of the samples, or the values of a string
+            field. ``"filepath"`` gives the same order when the same files are imported again
+        group_by (None): a label, string, integer or boolean field, or a sequence of these; quotas,
+            recalls and bounds are then per cell, (class, value) or (class, value, value)
         smoothing ("shrinkage"): measured recalls are pulled towards their mean as strongly as
             chance explains the differences between them. Or a number: they are then
             ``(correct + s) / (n + 2s)``; 0 is the paper's, 0.5 Jeffreys' prior
-        min_per_class (1): keep at least this many samples of each class (all of a smaller one)
+        min_per_class (1): keep at least this many samples of each class (all of a smaller one): a
+            number for all classes, or a mapping from class to number, 1 for the others
+        max_per_class (None): keep at most this many: a number, or a mapping from class to number.
+            A number for all classes yields to ``protect``, ``quotas`` and mappings that name a
+            class. Where cells divide a class, its name stands for each of its cells
+        must_keep (None): the samples that are kept in any case, inside the quota of their class: a
+            view, or the name of a tag or boolean field. They come first in the order, and
+            ``drop_below`` and ``drop_above`` leave them in
+        protect (None): the classes of which every sample is kept
+        quotas (None): a mapping from class to what is kept of it: a number of samples (an ``int``)
+            or a fraction of the class (a ``float``). The rule divides the rest among the others. If
+            every class is named, neither ``density`` nor ``size`` is needed
+        weights (None): a mapping from every class to its weight, instead of a rule: a class gets a
+            quota in proportion to it, as far as the class lasts
+        drop_below (None): a mapping from number field to number: samples below it leave the run
+            before quotas are cut and query models trained, as samples without a label do with
+            ``skip_unlabeled``. The density is of those that stay; so do samples without a value
+        drop_above (None): the same for samples above a number
         missing_recall (None): a recall in [0, 1] for classes without a validation sample
         skip_unlabeled (False): leave samples without a label out of the run
         allow_empty_classes (False): whether a class may lose all its samples
@@ -134,8 +162,13 @@ def apply_drop(
     Returns:
         a :class:`fiftyone.core.view.DatasetView` of the kept samples of the target view
 
+    Bounds hold at every density that the run can be moved to: :func:`fiftyone_drop.set_density`
+    refuses one below the sum of the floors or above the sum of the caps, and a sample beyond a cap
+    is in no view of kept samples.
+
     Raises:
-        DropError: if an argument is invalid; nothing has been written then
+        DropError: if an argument is invalid, or two contradict each other; nothing has been written
+            then
     """
     arguments = dict(locals())  # every argument by name, before there are other variables
     options = DropOptions.parse(arguments)
@@ -143,14 +176,18 @@ def apply_drop(
     samples._root_dataset.reload()  # others may have written since this session loaded it
     # Before an hour of training, not after it
     key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
-    return _plan(samples, options, progress).apply(key, overwrite, progress)
+    return _plan(samples, options, progress, writes=True).apply(key, overwrite, progress)
 
 
 _SIGNATURE = inspect.signature(apply_drop)
 
 
 def plan_drop(
-    samples: foc.SampleCollection, density: float, *, progress: Any = None, **options: Any
+    samples: foc.SampleCollection,
+    density: float | None = None,
+    *,
+    progress: Any = None,
+    **options: Any,
 ) -> DropPlan:
     """Decide which samples a density would keep, and write nothing.
 
@@ -158,7 +195,7 @@ def plan_drop(
 
         plan = fod.plan_drop(dataset, 0.5, eval_key="val_eval")
         print(plan)
-        print(plan.at(0.3).quotas)
+        print(plan.at(0.3).quotas, plan.at(size=5000).quotas)
         view = plan.apply(key="half")
 
     Args:
@@ -188,37 +225,29 @@ _PLAN_SIGNATURE = _SIGNATURE.replace(
 plan_drop.__signature__ = _PLAN_SIGNATURE  # type: ignore[attr-defined]
 
 
-def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) -> DropPlan:
+def _plan(
+    samples: foc.SampleCollection, options: DropOptions, progress: Any, *, writes: bool = False
+) -> DropPlan:
     label_field = options.label_field
+    if label_field is None and options.eval_key is not None:
+        label_field = evaluated_labels(samples, options.eval_key)
     if label_field is None:
         besides = [options.pred_field] if options.pred_field else []
         label_field = default_label_field(samples, besides)
     options = replace(options, label_field=label_field)
-    high = _check_fields(samples, options)
+    high = check_fields(samples, options)
     check_source(samples, options)
     warn = Warner()
     warn_about_splits(samples, warn)
-    scores = sorted({*options.the_rule.of_kind("mean"), options.select} - {RANDOM})
-    before = tokens(samples._root_dataset, scores)
-    population = read_population(
-        samples,
-        label_field,
-        group_by=options.group_by,
-        values_of=scores,
-        filepaths=options.needs_recalls and options.query is not None,
-        skip_unlabeled=options.skip_unlabeled,
-        progress=progress,
-    )
-    _check_unwritten(samples._root_dataset, before, options)
-    for name in population.values:
-        population.check_complete(name, "select" if name == options.select else "rule")
-    # Refuse a density that is too small before an hour of training, not after it
-    checked_size(len(population), options.density, floor_size(population.sizes, options.floor))
-    columns = _columns(samples, options, population)
+    population, left_out = read_target(samples, options, warn, progress, writes=writes)
+    check_amount(options, population, high)
+    columns = rule_columns(samples, options, population)
     recalls = None
     if options.needs_recalls:
         recalls = find_recalls(options, samples, population, warn, progress)
     keep_at, table = decide(options, population, high, recalls, columns)
+    if "recalls" in options.the_rule.needs and (too_far := overshoot_warning(table)):
+        warn(too_far)
     return DropPlan(
         samples,
         table,
@@ -227,62 +256,6 @@ def _plan(samples: foc.SampleCollection, options: DropOptions, progress: Any) ->
         options,
         recalls_from=None if recalls is None else recalls.source,
         warnings=tuple(warn.messages),
+        left_out=left_out,
         predictions=None if recalls is None else recalls.predictions,
     )
-
-
-def _check_fields(samples: foc.SampleCollection, options: DropOptions) -> bool:
-    """Check the fields and runs that options name; whether high scores are kept first.
-
-    Raises:
-        DropError: if one is unfit
-    """
-    label_path(samples, options.label_field, "label_field")
-    if options.group_by is not None:
-        group_path(samples, options.group_by)
-    for name in options.the_rule.of_kind("mean"):
-        number_field(samples, name, "rule", f"'{options.rule}' needs its mean over each class")
-    for key in options.the_rule.of_kind("kept"):
-        config = get_config(samples, key, "rule")
-        if (config.label_field, config.group_by) != (options.label_field, options.group_by):
-            raise DropError(
-                "rule",
-                f"'{options.rule}' needs what the run '{key}' keeps of each class, but that run "
-                f"has the classes of '{config.label_field}' and group_by={config.group_by!r}",
-            )
-    if options.select == RANDOM:
-        return True
-    return highest_first(samples, options.select, options.keep)
-
-
-def _check_unwritten(dataset: fo.Dataset, before: Mapping[str, Any], options: DropOptions) -> None:
-    """Check that nobody wrote the scores that have been read, while they were read.
-
-    Args:
-        dataset: the dataset
-        before: the marks of their fields, from before they were read
-        options: the arguments
-
-    Raises:
-        DropError: if somebody did, so that they may be old ones and new ones
-    """
-    now = tokens(dataset, before)
-    for name, mark in before.items():
-        argument = "select" if name == options.select else "rule"
-        if now.get(name) != mark or "state" in (mark or {}):
-            raise DropError(
-                argument,
-                f"the scores in '{name}' are being written, or were written while they were read; "
-                "make the call again, or first the one that writes them if that was cut off",
-            )
-
-
-def _columns(
-    samples: foc.SampleCollection, options: DropOptions, population: Population
-) -> dict[str, FloatArray]:
-    """The columns besides sizes and recalls that the rule needs, (K,) float each."""
-    columns = {f"mean:{name}": population.means(name) for name in options.the_rule.of_kind("mean")}
-    for key in options.the_rule.of_kind("kept"):
-        kept = load_drop(samples, key).table.by_class("quotas")
-        columns[f"kept:{key}"] = np.array([kept.get(name, 0) for name in population.classes], float)
-    return columns

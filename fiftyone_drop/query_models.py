@@ -1,4 +1,8 @@
-"""``train_query_model``: a query model of FiftyOne samples, with its recalls and scores."""
+"""``train_query_model``: a query model of FiftyOne samples, with its recalls and scores.
+
+The module is longer than others: a training, the scores recorded in it and what is written are
+one call.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,12 @@ from fiftyone_drop.fields import (
     is_classification,
     label_path,
 )
-from fiftyone_drop.population import Population, read_outcomes, read_population
+from fiftyone_drop.population import (
+    Population,
+    check_as_stored,
+    read_outcomes,
+    read_population,
+)
 from fiftyone_drop.predictions import Predictions, predict_samples, query_model_source
 from fiftyone_drop.recall import class_counts, class_recalls
 from fiftyone_drop.run_outputs import KEY
@@ -50,7 +59,8 @@ def train_query_model(
     """Train a query model, and evaluate it on samples it has not seen.
 
     Writes its predictions on these samples as ``<key>_pred`` and, where labels are Classifications,
-    evaluates them as ``<key>_eval``, fit for ``apply_drop(eval_key=...)``.
+    evaluates them as ``<key>_eval``, fit for ``apply_drop(eval_key=...)``. Where labels are
+    strings, predictions are strings too.
 
     An interrupted training goes on where it stopped when the same call is made again.
 
@@ -96,7 +106,8 @@ def train_query_model(
     _, eval_key = check_predictions_free(dataset, key, overwrite)
     if validation is not None:
         validation = check_validation(samples, validation)
-    population = read_population(samples, label_field, filepaths=True)
+    population = read_population(samples, label_field, filepaths=True, skip_unlabeled=None)
+    population.check_as_stored(samples, label_field)
     recorder = _recorder(population, scores, switches)
     predictions, rows, codes = _train(
         population,
@@ -186,7 +197,11 @@ def _train(
         )
         rows = np.setdiff1d(np.arange(len(population)), predictions.rows)
         return predictions, rows, population.codes[predictions.rows]
-    outcomes = read_outcomes(validation, population.classes, label_field, None, ["filepath"])
+    classes = population.classes
+    outcomes = read_outcomes(validation, classes, label_field, None, ["filepath"])
+    check_as_stored(
+        validation, outcomes.ids, outcomes.codes, classes, label_field, None, argument="validation"
+    )
     predictions = train_and_predict(
         population,
         outcomes,
@@ -233,7 +248,11 @@ def _write(
         field_writes.recover(dataset)
         pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
         evaluation = {"key": eval_key, "label_field": label_field if evaluates else None}
-        fields = {pred_field: predictions.field_values({field_writes.EVALUATION: evaluation})}
+        fields = {
+            pred_field: predictions.field_values(
+                not evaluates, {field_writes.EVALUATION: evaluation}
+            )
+        }
         field_writes.write(
             dataset,
             held,
@@ -295,4 +314,7 @@ def _recorder(
     dynamics = [name for name in scores if name != "el2n"]
     if not dynamics:
         return None
-    return DynamicsRecorder(len(population), population.labels, scores=dynamics, **switches)
+    # Each process that calls trains a model of its own
+    return DynamicsRecorder(
+        len(population), population.labels, scores=dynamics, gather=False, **switches
+    )

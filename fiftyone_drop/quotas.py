@@ -1,11 +1,16 @@
 """How many samples of each class are kept: quotas, and the densities of Algorithm 1 of the paper.
 
 One order of all samples gives every density (see :mod:`fiftyone_drop.order`). Its first ``n``
-samples hold a number of each class that follows from sizes, weights and floor alone; this module
+samples hold a number of each class that follows from sizes, weights and bounds alone; this module
 computes that number without the samples. The j-th sample of class k (j = 1, 2, ...) has the
 priority ``(j - 1/2) / w_k``, and the lowest priorities come first: the Sainte-Laguë divisor
 method. So totals are exact, no class exceeds its size, the other classes take what a saturated
 class cannot, and a sample kept at one density is kept at every higher one.
+
+Bounds cut every class into steps, and all classes climb one step before any climbs the next: what
+must be kept, the rest of the floor, the rest up to the cap, and what is beyond it. So at every
+size between all floors and all caps each class is within its bounds, and there is one level ``c``
+with ``n_k = clip(c w_k, floor_k, cap_k)`` up to rounding. Nothing beyond a cap is ever kept.
 
 NumPy only.
 """
@@ -14,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from fiftyone_drop._types import FloatArray, IntArray
+from fiftyone_drop.bounds import Bounds
 
 
 @dataclass(frozen=True)
@@ -35,24 +42,28 @@ class Tier:
     weights: FloatArray
 
 
-def tiers(sizes: IntArray, weights: FloatArray, min_per_class: int) -> Iterator[Tier]:
-    """The parts of the order: within the floor, then beyond it, and in each weighted classes first.
+def tiers(sizes: IntArray, weights: FloatArray, bounds: Bounds | None = None) -> Iterator[Tier]:
+    """The parts of the order: step by step, and in each step weighted classes first.
 
     Classes of weight 0 come after all others, in proportion to their size.
     """
-    floors = np.minimum(sizes, min_per_class)
     # Scaled so that only ratios matter and priorities stay far from overflow
     weighted = weights > 0
     scaled = np.where(weighted, weights / max(weights.max(), np.finfo(float).tiny), sizes)
-    for low, high in ((np.zeros_like(sizes), floors), (floors, sizes)):
+    for low, high in pairwise((np.zeros_like(sizes), *steps(sizes, bounds))):
         for members in (weighted, ~weighted):
             tier = Tier(low, np.where(members, high, low), scaled)
             if np.any(tier.last > tier.first):
                 yield tier
 
 
+def steps(sizes: IntArray, bounds: Bounds | None) -> list[IntArray]:
+    """Where the steps of each class end, (K,) int each, ascending."""
+    return [sizes] if bounds is None else [*bounds.steps(), sizes]
+
+
 def quotas_of_size(
-    sizes: IntArray, weights: FloatArray, n: int, min_per_class: int = 0
+    sizes: IntArray, weights: FloatArray, n: int, bounds: Bounds | None = None
 ) -> IntArray:
     """How many of each class are among the first ``n`` samples of the order.
 
@@ -60,13 +71,14 @@ def quotas_of_size(
         sizes: (K,) int > 0, class sizes
         weights: (K,) float >= 0, class weights
         n: an int in [0, sum(sizes)]
-        min_per_class (0): this many samples of each class (all of a smaller one) come first
+        bounds (None): floors and caps
 
     Returns:
-        (K,) int, ``0 <= quotas <= sizes``, summing to ``n``
+        (K,) int, ``0 <= quotas <= sizes``, summing to ``n``; within the bounds where ``n`` is
+        between all floors and all caps
     """
     quotas = np.zeros_like(sizes)
-    for tier in tiers(sizes, weights, min_per_class):
+    for tier in tiers(sizes, weights, bounds):
         quotas += _merge(tier, n - int(quotas.sum()))
     return quotas
 

@@ -13,7 +13,7 @@ import fiftyone.core.utils as fou
 import numpy as np
 from fiftyone.core.expressions import ViewExpression
 
-from fiftyone_drop._types import Ids
+from fiftyone_drop._types import FloatArray, Ids
 
 BATCH = 5_000
 LONG_READ = 300_000  # samples that take about a second
@@ -77,6 +77,32 @@ def reading_bar(samples: foc.SampleCollection, progress: Any) -> fou.ProgressBar
 def read_ids(samples: foc.SampleCollection) -> Ids:
     """The ids of a collection, (N,) S24."""
     return np.concatenate([np.empty(0, "S24"), *(ids for ids, _ in stream(samples, []))])
+
+
+def read_order(dataset: fo.Dataset, keep_at_field: str) -> tuple[Ids, FloatArray]:
+    """The samples of a run, and the smallest density at which each is kept.
+
+    Returns:
+        a tuple of (N,) S24, sample ids, and (N,) float
+    """
+    in_run = dataset.match(fo.ViewField(keep_at_field) > 0)
+    parts = [
+        (ids, np.array(columns[0], dtype=np.float64))
+        for ids, columns in stream(in_run, [keep_at_field])
+    ]
+    ids = np.concatenate([np.empty(0, "S24"), *(part[0] for part in parts)])
+    return ids, np.concatenate([np.empty(0), *(part[1] for part in parts)])
+
+
+def count(samples: foc.SampleCollection) -> int:
+    """How many samples a collection has, counted.
+
+    FiftyOne asks the server for an estimate of a whole dataset, which is wrong after the server was
+    killed.
+    """
+    pipeline = samples._pipeline(post_pipeline=[{"$count": "n"}])
+    found = samples._dataset._sample_collection.aggregate(pipeline, allowDiskUse=True)
+    return int(next(found, {"n": 0})["n"])
 
 
 def count_groups(

@@ -19,8 +19,9 @@ from fiftyone_drop.cross_validation import cross_predict
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import check_evaluation, read_evaluation
 from fiftyone_drop.fields import check_validation, label_path
+from fiftyone_drop.members import as_word
 from fiftyone_drop.options import CLOSED_FORM, TRAINED, DropOptions
-from fiftyone_drop.population import Population, read_outcomes
+from fiftyone_drop.population import Population, check_as_stored, read_outcomes
 from fiftyone_drop.predictions import Predictions, predict_samples
 from fiftyone_drop.recall import (
     chance_p_value,
@@ -123,7 +124,7 @@ def find_recalls(
     elif options.query == CLOSED_FORM:
         measured = _in_closed_form(options, population, warn, progress)
     elif options.eval_key is not None:
-        measured = _by_evaluation(options, samples, population)
+        measured = _by_evaluation(options, samples, population, warn)
     elif options.pred_field is not None:
         measured = _by_predictions(options, population)
     else:
@@ -161,7 +162,7 @@ def _in_closed_form(
 
 
 def _by_evaluation(
-    options: DropOptions, samples: foc.SampleCollection, population: Population
+    options: DropOptions, samples: foc.SampleCollection, population: Population, warn: Warner
 ) -> _Measurement:
     assert options.eval_key is not None
     assert options.label_field is not None
@@ -171,6 +172,7 @@ def _by_evaluation(
         population.classes,
         options.label_field,
         options.group_by,
+        warn,
     )
     return _Measurement(codes, correct, f"evaluation '{options.eval_key}'", ids=ids)
 
@@ -181,8 +183,9 @@ def _by_predictions(options: DropOptions, population: Population) -> _Measuremen
     outcomes = read_outcomes(
         options.validation, population.classes, options.label_field, options.group_by, [path]
     )
+    outcomes.check_some(population.label_names)
     pairs = zip(outcomes.columns[0], outcomes.labels, strict=True)
-    correct = np.array([predicted == label for predicted, label in pairs], dtype=bool)
+    correct = np.array([as_word(predicted) == label for predicted, label in pairs], dtype=bool)
     words = f"validation view with {options.pred_field}"
     return _Measurement(outcomes.codes, correct, words, ids=outcomes.ids)
 
@@ -199,6 +202,17 @@ def _by_model(
         options.label_field,
         options.group_by,
         ["filepath"],
+    )
+    outcomes.check_some(population.label_names)
+    # The predictions are written and evaluated in the dataset
+    check_as_stored(
+        options.validation,
+        outcomes.ids,
+        outcomes.codes,
+        population.classes,
+        options.label_field,
+        options.group_by,
+        argument="validation",
     )
     try:
         models = resolve(options.model, options.validation)

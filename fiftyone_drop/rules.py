@@ -71,6 +71,10 @@ RULES: dict[str, Rule] = {
 """Every rule by name."""
 
 
+BY_HAND = Rule("weights", (), lambda _: np.empty(0), "class weights given by hand", "weights=")
+"""In the place of a rule where ``weights=`` are given."""
+
+
 def register_rule(
     name: str, *, needs: Sequence[str] = ("sizes",), description: str, source: str
 ) -> Callable[[W], W]:

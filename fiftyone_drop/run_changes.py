@@ -15,16 +15,21 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+import numpy as np
 
 from fiftyone_drop import checks, lease, store
-from fiftyone_drop._types import FloatArray
+from fiftyone_drop._types import FloatArray, IntArray
+from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.counts import counts_samples, kept_counts
 from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import label_path
+from fiftyone_drop.file_sizes import read_file_sizes
+from fiftyone_drop.order import places
 from fiftyone_drop.predictions import Predictions
-from fiftyone_drop.run_keys import Uses, check_key, serialized
+from fiftyone_drop.reader import read_order
+from fiftyone_drop.run_keys import Uses, abandoned_fields, check_key, serialized
 from fiftyone_drop.run_lookup import check_dataset, find_configs, load_order
 from fiftyone_drop.run_outputs import Outputs, check_deletable, key_of_successor
 from fiftyone_drop.run_recovery import (
@@ -59,6 +64,7 @@ def write_run(
     keep_at: FloatArray,
     predictions: Predictions | None,
     progress: Any,
+    extends: DropConfig | None = None,
 ) -> DropConfig:
     """Write a decided run. After a failure, the old run of that key stands, or there is none.
 
@@ -72,15 +78,18 @@ def write_run(
             :class:`~fiftyone_drop.runs.DropConfig`
         table: the class table
         decided_on: the N samples of the run
-        keep_at: (N,) float in (0, 1), their smallest dataset densities, in the same order
+        keep_at: (N,) float, their smallest dataset densities, above 1 beyond a cap, in the same
+            order
         predictions: the predictions of query models that decided the run; None without any
         progress: as everywhere in FiftyOne
+        extends (None): the record of the run that this one extends, as it was read
 
     Returns:
         the record of the run
 
     Raises:
-        DropError: if the key is unfit or taken, or samples were deleted since they were read
+        DropError: if the key is unfit or taken, samples were deleted since they were read, or the
+            run that is extended has changed since
     """
     dataset = samples._root_dataset
     overwrite = checks.flag("overwrite", overwrite)
@@ -89,10 +98,12 @@ def write_run(
         recover(dataset)
         key = check_key(samples, key, overwrite, uses)
         replaces = key in find_configs(dataset)
+        if extends is not None:
+            _check_unchanged(key, extends, find_configs(dataset).get(key))
         staged_key = key_of_successor(key) if replaces else key
         token = uuid.uuid4().hex
         predicts = predictions is not None
-        # FiftyOne evaluates Classification fields only, not strings
+        # FiftyOne evaluates Classification fields only, no strings and numbers
         label_field = found["label_field"]
         evaluates = predicts and label_path(samples, label_field, "label_field") != label_field
         outputs = Outputs.of(staged_key, token, predicts=predicts, evaluates=evaluates)
@@ -109,12 +120,13 @@ def write_run(
             if table.weights is not None and size == table.size
             else table.quotas.tolist(),
         )
+        store.delete_fields(dataset, abandoned_fields(dataset, key))
         try:
             registered_on.register_run(staged_key, config)
             if predictions is not None:
                 _write_predictions(dataset, key, config, predictions)
             fields = _field_values(key, config, keep_at)
-            save_snapshot(dataset, token, decided_on)
+            save_snapshot(token, decided_on)
             store.write_fields(dataset, decided_on.ids, fields, progress)
             results = DropResults(dataset, config, staged_key, class_table=table.to_dict())
             dataset.save_run_results(staged_key, results, cache=False)
@@ -136,11 +148,20 @@ def write_run(
     return config
 
 
+def _check_unchanged(key: str, read: DropConfig, now: DropConfig | None) -> None:
+    if now is None or (read.token, read.density) != (now.token, now.density):
+        raise DropError(
+            "key",
+            f"the drop run '{key}' was moved or replaced while it was being extended; make the "
+            "call again",
+        )
+
+
 def _write_predictions(
     dataset: fo.Dataset, key: str, config: DropConfig, predictions: Predictions
 ) -> None:
     outputs = config.outputs
-    values = predictions.field_values(outputs.marks(key))
+    values = predictions.field_values(outputs.eval_key is None, outputs.marks(key))
     store.write_fields(dataset, predictions.ids, {str(outputs.pred_field): values}, progress=False)
     if outputs.eval_key is not None:
         evaluate(dataset, config, outputs)
@@ -185,8 +206,18 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.DatasetView:
+def set_density(
+    dataset: foc.SampleCollection,
+    key: str,
+    density: float | None = None,
+    *,
+    size: int | None = None,
+    max_bytes: int | None = None,
+) -> fo.DatasetView:
     """Move a run to another density. Its saved views follow.
+
+    Pass one of ``density``, ``size`` and ``max_bytes``; see :func:`fiftyone_drop.apply_drop`. The
+    bounds of the run hold at every density: ``must_keep``, floors, caps, ``protect``, ``quotas``.
 
     Where samples of the dataset are gone since the run was decided, the quotas of its class table
     are counted: they say what is there.
@@ -195,32 +226,48 @@ def set_density(dataset: foc.SampleCollection, key: str, density: float) -> fo.D
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
         key: the run key
         density: the dataset density, in (0, 1]
+        size: the number of samples to keep
+        max_bytes: the bytes that the kept image files may take
 
     Returns:
         a :class:`fiftyone.core.view.DatasetView` of the samples that are kept at this density; it
         stays as it is when the run is moved again
 
     Raises:
-        DropError: if there is no such run, its order was deleted, ``density`` is out of range or
-            keeps too little, a class would be emptied and the run does not allow that, or another
-            process is writing the runs of the dataset
+        DropError: if there is no such run, its order was deleted, ``density`` is out of range,
+            below the floors, or above the caps, a class would be emptied and the run does not allow
+            that, or another process is writing the runs of the dataset
     """
     root = check_dataset(dataset)._root_dataset
-    key, density = checks.text("key", key), checks.density("density", density)
+    key, amount = checks.text("key", key), Amount.parse(density, size, max_bytes)
     with lease.writing(root):
         recover(root)
         results = load_order(root, key)
         config, table = results.config, results.table
-        table.check_density(density)
+        in_order = None
+        if amount.max_bytes is not None:
+            in_order = _bytes_in_order(root, config, table.size)
+        reached = table.density_of(amount, in_order)
         if table.weights is not None and not config.allow_empty_classes:
-            check_no_class_emptied(table.classes, table.quotas_at([density])[0])
+            check_no_class_emptied(table.classes, table.quotas_at([reached])[0])
         quotas = None
         if counts_samples(root, results):
-            quotas = kept_counts(root, key, [density])[0].tolist()
-        config.state, config.intent = "moving", {"density": density, "quotas": quotas}
+            quotas = kept_counts(root, key, [reached])[0].tolist()
+        config.state, config.intent = "moving", {"density": reached, "quotas": quotas}
         root.update_run_config(key, config)
         finish_moving(root, key, config)
-    return part_view(root, config, density, "kept")
+    return part_view(root, config, reached, "kept")
+
+
+def _bytes_in_order(dataset: fo.Dataset, config: DropConfig, size: int) -> IntArray:
+    """The bytes of the image file of each sample of a run, (size,), in the order of the run.
+
+    Samples that the dataset has no more keep their place, and take nothing.
+    """
+    ids, keep_at = read_order(dataset, config.keep_at_field)
+    in_order = np.zeros(size, np.int64)
+    in_order[places(keep_at, size)] = read_file_sizes(dataset, ids)
+    return in_order
 
 
 def delete_drop(dataset: foc.SampleCollection, key: str) -> None:

@@ -16,6 +16,7 @@ from fiftyone_drop.run_lookup import find_configs
 from fiftyone_drop.run_outputs import (
     Outputs,
     key_of_successor,
+    left_behind,
     own_fields,
     owns_evaluation,
 )
@@ -42,40 +43,54 @@ def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses:
     """
     key = checks.name("key", key)
     dataset = samples._root_dataset
-    existing = find_configs(dataset).get(key)
+    configs = find_configs(dataset)
+    existing = configs.get(key)
     if existing is None and key in dataset.list_runs():
         raise DropError("key", f"'{key}' is a custom run that is no drop run; choose another key")
     if existing is not None:
         # First, for what rests on a run cannot replace it either
         check_independent(samples, key, existing, uses)
-    if existing is not None and existing.complete and not overwrite:
+    # What a writer that died had begun is ended, or undone, before a run of this key is written
+    begun = configs.get(key_of_successor(key))
+    runs = [existing] if existing else []
+    if begun is not None and not begun.complete:
+        runs.append(begun)
+    if any(run.complete or run.state == "replacing" for run in runs) and not overwrite:
         raise DropError(
             "key",
             f"there is a drop run '{key}' already; pass overwrite=True to replace it, or another "
             "key",
         )
-    _check_names_free(dataset, key, existing)
+    _check_names_free(dataset, key, runs)
+    views, token = (existing.views, existing.token) if existing else ([], None)
+    check_views_free(dataset, Outputs.of(key, None).views, views, token)
     return key
 
 
-def _check_names_free(dataset: fo.Dataset, key: str, existing: DropConfig | None) -> None:
-    own = own_fields(dataset, existing.outputs) if existing else []
+def _check_names_free(dataset: fo.Dataset, key: str, runs: Sequence[DropConfig]) -> None:
+    """Check that fields and evaluation of a run would replace none but those of these runs."""
+    own = [run.outputs for run in runs]
+    own += [Outputs.of(key, run.token) for run in runs if run.token is not None]
+    evaluations = {outputs.eval_key for outputs in own if owns_evaluation(dataset, outputs)}
+    free = {name for outputs in own for name in own_fields(dataset, outputs)} | evaluations
+    free |= set(abandoned_fields(dataset, key))
     new = Outputs.of(key, None)
-    staged = Outputs.of(key_of_successor(key), None).fields if existing else []
+    staged = Outputs.of(key_of_successor(key), None).fields if runs else []
     for field in known_fields(dataset, new.fields + staged):
-        if field not in own:
+        if field not in free:
             raise DropError(
                 "key",
                 f"the field '{field}' exists and belongs to no drop run '{key}'; choose another "
                 "key, or rename or delete that field",
             )
-    eval_key = new.eval_key
-    if dataset.has_evaluation(eval_key) and not (
-        existing and owns_evaluation(dataset, existing.outputs)
-    ):
-        raise DropError("key", f"the evaluation run '{eval_key}' exists; choose another key")
-    views, token = (existing.views, existing.token) if existing else ([], None)
-    check_views_free(dataset, new.views, views, token)
+    if dataset.has_evaluation(new.eval_key) and new.eval_key not in evaluations:
+        raise DropError("key", f"the evaluation run '{new.eval_key}' exists; choose another key")
+
+
+def abandoned_fields(dataset: fo.Dataset, key: str) -> list[str]:
+    """The fields of a key that a run has left which is not in this dataset."""
+    tokens = {str(config.token) for config in find_configs(dataset).values()}
+    return left_behind(dataset, Outputs.of(key, None).fields, tokens)
 
 
 def check_independent(
@@ -87,7 +102,9 @@ def check_independent(
         DropError: if one does: the samples that are returned would not be those that were pruned
     """
     for argument, name in uses:
-        if name in (key, *config.fields):
+        field = name.split(".")[0]
+        # A tag may have the name of a run
+        if field in config.fields or (field == key and argument != "must_keep"):
             remedy = "choose another key"
             if argument == "eval_key":
                 remedy = f"pass recalls=load_drop(dataset, '{key}').recalls, or {remedy}"

@@ -6,6 +6,7 @@ has lost it belongs to somebody else.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -93,6 +94,21 @@ def own_fields(dataset: fo.Dataset, outputs: Outputs) -> list[str]:
     """The fields that a run has written and still owns."""
     schema = dataset.get_field_schema()
     return [name for name in outputs.fields if name in schema and outputs.owns(name, schema[name])]
+
+
+def left_behind(dataset: fo.Dataset, names: Iterable[str], tokens: Collection[str]) -> list[str]:
+    """Those of the fields that carry the token of a run which the dataset does not have.
+
+    ``view.clone()`` copies the fields of a run, and not the run.
+
+    Args:
+        dataset: a dataset
+        names: the fields
+        tokens: the tokens of its runs
+    """
+    schema = dataset.get_field_schema()
+    marks = {name: (schema[name].info or {}).get(TOKEN) for name in names if name in schema}
+    return [name for name, mark in marks.items() if mark is not None and mark not in tokens]
 
 
 def owns_evaluation(dataset: fo.Dataset, outputs: Outputs) -> bool:

@@ -32,6 +32,7 @@ from fiftyone_drop.snapshot import delete_snapshot
 from fiftyone_drop.views import in_part, part_view
 
 ATTEMPTS = 3  # to put back what another session's save has swept away
+RECORD = f"{DropConfig.__module__}.{DropConfig.__name__}"  # as FiftyOne stores the class
 COLOURS = {"kept": "#FF6D04", "pruned": "#9E9E9E"}
 
 
@@ -43,6 +44,7 @@ def recover(dataset: fo.Dataset) -> None:
         if end is not None:
             logger.info("Ending a change of the drop run '%s' that was cut off", key)
             end(dataset, key, config)
+    _delete_unlisted_records(dataset)
 
 
 def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
@@ -56,7 +58,7 @@ def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
 def undo(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
     """Remove a run that was not written to its end."""
     delete_outputs(dataset, config.outputs)
-    delete_snapshot(dataset, config.token)
+    delete_snapshot(config.token)
     delete_record(dataset, key)
 
 
@@ -209,9 +211,24 @@ def delete_record(dataset: fo.Dataset, key: str) -> None:
     document = dataset._doc.runs.get(key)
     _update_list(dataset, {"$unset": {f"runs.{key}": ""}})
     if isinstance(document, RunDocument):
-        if document.results:
-            document.results.delete()
-        document.delete()
+        _delete_document(document)
+
+
+def _delete_unlisted_records(dataset: fo.Dataset) -> None:
+    """Delete records of drop runs that a writer left before it listed them, or after."""
+    db = foo.get_db_conn()
+    listed = (db.datasets.find_one({"_id": dataset._doc.id}, {"runs": 1}) or {}).get("runs", {})
+    ids = [getattr(run, "id", run) for run in listed.values()]
+    chosen = {"_dataset_id": dataset._doc.id, "config.cls": RECORD, "_id": {"$nin": ids}}
+    if db.runs.find_one(chosen, {"_id": 1}) is not None:
+        for document in RunDocument.objects(__raw__=chosen):
+            _delete_document(document)
+
+
+def _delete_document(document: RunDocument) -> None:
+    if document.results:
+        document.results.delete()
+    document.delete()
 
 
 def _rename_record(dataset: fo.Dataset, key: str, new_key: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from fiftyone_drop._types import ClassName
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.dataset_state import changes_since
+from fiftyone_drop.rules import BY_HAND
 from fiftyone_drop.run_outputs import Outputs, delete_outputs
 from fiftyone_drop.snapshot import delete_snapshot
 
@@ -38,10 +39,12 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
         quotas: the samples kept of each class at this density, where they were counted; None where
             the rule says
         asked: every argument of ``apply_drop``, as plain values
-        found: ``size`` (samples in the run), ``label_field``, ``recalls_from`` (words, or None) and
-            ``warnings`` (a list of texts); the state of the dataset, by which it is noticed that
-            samples came or went; ``target_recorded``, whether the target view could be stored; and
-            ``manifest``, where the run was loaded from a file
+        found: ``size`` (samples in the run), ``label_field``, ``recalls_from`` (words, or None),
+            ``warnings`` (a list of texts), ``left_out`` (samples that ``drop_below`` and
+            ``drop_above`` left out) and ``extended_by`` (samples that came later, if any); the
+            state of the dataset, by which it is noticed that samples came or went;
+            ``target_recorded``, whether the target view could be stored; and ``manifest``, where
+            the run was loaded from a file
         written: the names of what the run wrote: ``keep_at_field``, ``kept_field``, ``kept_view``,
             ``pruned_view``; and, where query models decided, ``pred_field`` and ``eval_key``,
             None otherwise
@@ -87,14 +90,15 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
         return str(self.found["label_field"])
 
     @property
-    def group_by(self) -> str | None:
-        """The field that divides classes into cells, or None."""
-        return self.asked["group_by"]  # type: ignore[no-any-return]
+    def group_by(self) -> str | tuple[str, ...] | None:
+        """The field that divides classes into cells, several fields as a tuple, or None."""
+        group_by = self.asked["group_by"]
+        return tuple(group_by) if isinstance(group_by, list) else group_by
 
     @property
     def rule(self) -> str:
-        """The name of the rule."""
-        return str(self.asked["rule"])
+        """The name of the rule; ``"weights"`` where the class weights were given."""
+        return BY_HAND.name if self.asked.get("weights") else str(self.asked["rule"])
 
     @property
     def select(self) -> str:
@@ -110,6 +114,11 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
     def recalls_from(self) -> str | None:
         """Where the recalls are from, in words; None without recalls."""
         return self.found["recalls_from"]  # type: ignore[no-any-return]
+
+    @property
+    def recalls_eval_key(self) -> str | None:
+        """The evaluation that has the outcomes behind the recalls, or None."""
+        return self.asked.get("eval_key") or self.written_eval_key
 
     @property
     def warnings(self) -> list[str]:
@@ -193,7 +202,7 @@ class Drop(focr.Run):  # type: ignore[misc]
     def cleanup(self, samples: Any, key: str) -> None:
         """Remove what the run wrote (``dataset.delete_run`` calls this)."""
         delete_outputs(samples._root_dataset, self.config.outputs)
-        delete_snapshot(samples._root_dataset, self.config.token)
+        delete_snapshot(self.config.token)
 
 
 class DropResults(focr.RunResults):  # type: ignore[misc]

@@ -1,7 +1,9 @@
 """The samples of a run as they were when it was decided: ids, classes and scores.
 
-A snapshot lies in FiftyOne's execution store of the dataset, under the token of its run: FiftyOne
-deletes it with the dataset and copies it with a clone. Loading a run does not read it.
+Snapshots lie in a collection of their own under the token of their run, which a clone of the
+dataset shares. (FiftyOne's execution store would go with the dataset, but its server sends every
+document of it to the App.) Those whose run is nowhere any more, as after ``dataset.delete()``, go
+when the next one is saved. Loading a run does not read its snapshot.
 """
 
 from __future__ import annotations
@@ -9,22 +11,17 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.odm as foo
 import numpy as np
 from bson import Binary
-from fiftyone.operators.store.clone import register_cloneable_store
 from numpy.typing import NDArray
 
 from fiftyone_drop._types import Codes, FloatArray, Ids
 
-STORE = "fiftyone_drop.snapshots"
+COLLECTION = "fiftyone_drop.snapshots"
 PART = 8_000_000  # bytes: a document holds 16 MB
-
-register_cloneable_store(STORE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,43 +69,42 @@ class Snapshot:
         return cls(ids, codes, scores)
 
 
-def save_snapshot(dataset: fo.Dataset, token: str, snapshot: Snapshot) -> None:
-    """Store the snapshot of a run."""
-    packed, now = snapshot.pack(), datetime.now(timezone.utc)
+def save_snapshot(token: str, snapshot: Snapshot) -> None:
+    """Store the snapshot of a run whose record is there already."""
+    stored = _snapshots()
+    known = _runs().distinct("config.token")
+    stored.delete_many({"token": {"$nin": known}})
+    packed = snapshot.pack()
     parts = [packed[start : start + PART] for start in range(0, len(packed), PART)]
     for i, part in enumerate(parts):
-        key = _of(dataset) | {"key": f"{token}/{i}"}
-        value = {"token": token, "part": i, "parts": len(parts), "bytes": Binary(part)}
-        about = {"policy": "persist", "created_at": now, "updated_at": now, "expires_at": None}
-        _store().insert_one(key | about | {"value": value})
+        stored.insert_one({"token": token, "part": i, "parts": len(parts), "bytes": Binary(part)})
 
 
-def load_snapshot(dataset: fo.Dataset, token: str | None) -> Snapshot | None:
+def load_snapshot(token: str | None) -> Snapshot | None:
     """The snapshot of a run; None if the database does not have it.
 
     Runs of earlier versions have none, and an export of a dataset leaves it behind.
     """
-    wanted = _of(dataset) | {"value.token": token}
-    parts = [document["value"] for document in _store().find(wanted)] if token else []
+    parts = list(_snapshots().find({"token": token})) if token else []
     if not parts or len(parts) != parts[0]["parts"]:
         return None
     parts.sort(key=lambda part: part["part"])
     return Snapshot.unpack(b"".join(part["bytes"] for part in parts))
 
 
-def delete_snapshot(dataset: fo.Dataset, token: str | None) -> None:
-    """Delete the snapshot of a run, if there is one."""
-    if token:
-        _store().delete_many(_of(dataset) | {"value.token": token})
+def delete_snapshot(token: str | None) -> None:
+    """Delete the snapshot of a run that is about to go, unless a clone has the run too."""
+    if token and _runs().count_documents({"config.token": token}, limit=2) < 2:
+        _snapshots().delete_many({"token": token})
 
 
 def _bytes_of(column: NDArray[Any]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(column).view(np.uint8).reshape(len(column), -1)
 
 
-def _of(dataset: fo.Dataset) -> dict[str, Any]:
-    return {"store_name": STORE, "dataset_id": dataset._doc.id}
+def _snapshots() -> Any:
+    return foo.get_db_conn()[COLLECTION]
 
 
-def _store() -> Any:
-    return foo.get_db_conn().execution_store
+def _runs() -> Any:
+    return foo.get_db_conn().runs

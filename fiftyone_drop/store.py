@@ -34,9 +34,9 @@ class FieldValues:
     """A field and what to write into it.
 
     Attributes:
-        ftype: :class:`fiftyone.FloatField`, :class:`fiftyone.BooleanField` or
-            :class:`fiftyone.Classification`
-        values: (N,) float or bool; for classifications (N,) labels
+        ftype: :class:`fiftyone.FloatField`, :class:`fiftyone.BooleanField`,
+            :class:`fiftyone.StringField` or :class:`fiftyone.Classification`
+        values: (N,) float or bool; for strings and classifications (N,) labels
         description: one line, shown in the App
         info: JSON-serialisable facts about the field
         confidences: (N,) float in [0, 1], for classifications

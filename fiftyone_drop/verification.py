@@ -129,7 +129,7 @@ def verify_drop(dataset: foc.SampleCollection, key: str) -> DropVerification:
     """
     results = load_order(dataset, key)
     root, config = dataset._root_dataset, results.config
-    snapshot = load_snapshot(root, config.token)
+    snapshot = load_snapshot(config.token)
     unknown: list[str] = []
     if snapshot is None:
         unknown.append(

@@ -12,9 +12,10 @@ from fiftyone.core.expressions import ViewExpression
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName
-from fiftyone_drop.density import checked_size
+from fiftyone_drop.amount import Amount
+from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.fields import first_end, group_path, label_path, number_field
+from fiftyone_drop.fields import class_paths, first_end_of, number_field
 from fiftyone_drop.run_lookup import load_order
 from fiftyone_drop.runs import DropConfig
 
@@ -48,7 +49,7 @@ def drop_view(
     Returns:
         a :class:`fiftyone.core.view.DatasetView` of the whole dataset; of two densities the
         smaller one's kept samples are a subset. Below the run's floors it holds the first samples
-        of them
+        of them, above its caps no sample beyond them
 
     Raises:
         DropError: if there is no such run, class or score field, the run's order was deleted, or
@@ -59,7 +60,7 @@ def drop_view(
     density = results.density if density is None else checks.density("density", density)
     part = checks.choice("part", part, PARTS)
     if part == "kept":
-        checked_size(table.size, density)
+        Amount(density).checked_size(table.size, Bounds.none(table.sizes))
     root = dataset._root_dataset
     shown = in_part(config.keep_at_field, density, part)
     if class_name is not None:
@@ -74,7 +75,7 @@ def drop_view(
         view = view.set_field(config.kept_field, F(config.keep_at_field) <= density)
     if score is None:
         return view
-    return view.sort_by(score, reverse=first_end(root.get_field(score)) != "low")
+    return view.sort_by(score, reverse=first_end_of(root, score) != "low")
 
 
 def part_view(dataset: fo.Dataset, config: DropConfig, density: float, part: str) -> fo.DatasetView:
@@ -93,20 +94,22 @@ def in_part(keep_at_field: str, density: float, part: str) -> ViewExpression:
 
 
 def _in_class(dataset: fo.Dataset, config: DropConfig, name: ClassName) -> ViewExpression:
-    if isinstance(name, str):
-        return _equals(label_path(dataset, config.label_field, "label_field"), name)
-    label, group = name
-    assert config.group_by is not None
-    path = group_path(dataset, config.group_by)
-    field = dataset.get_field(path)
-    value: Any = group
-    # The values of a group are words in the class table, but may be numbers in the samples
+    paths = class_paths(dataset, config.label_field, config.group_by)
+    words = [name] if isinstance(name, str) else name
+    shown, *others = (
+        _equals(path, _value(dataset.get_field(path), word))
+        for path, word in zip(paths, words, strict=True)
+    )
+    for other in others:
+        shown &= other
+    return shown
+
+
+def _value(field: fo.Field, word: str) -> Any:
+    """The value in the samples that is a word in the class table."""
     if isinstance(field, fo.BooleanField):
-        value = group == str(True)
-    elif isinstance(field, fo.IntField):
-        value = int(group)
-    in_label = _equals(label_path(dataset, config.label_field, "label_field"), label)
-    return in_label & _equals(path, value)
+        return word == str(True)
+    return int(word) if isinstance(field, fo.IntField) else word
 
 
 def _equals(path: str, value: Any) -> ViewExpression:

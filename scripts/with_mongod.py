@@ -47,31 +47,41 @@ def environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
-@contextlib.contextmanager
-def own_mongod(home: Path) -> Iterator[dict[str, str]]:
-    """Start a server whose data lies under ``home``; yield the environment to reach it."""
-    home = home.resolve()
-    data = home / "db"
-    data.mkdir(parents=True, exist_ok=True)
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = home / "mongod.log"
+        return int(probe.getsockname()[1])
+
+
+def start_mongod(data: Path, port: int, log: Path, *more: str) -> "subprocess.Popen[bytes]":
+    """Start a server, and wait until it listens."""
     server = subprocess.Popen(
         [find_mongod(), "--dbpath", data, "--port", str(port), "--bind_ip", "127.0.0.1"]
-        + [
-            "--logpath",
-            log,
-            "--nounixsocket",
-            "--setParameter",
-            "diagnosticDataCollectionEnabled=false",
-        ],
+        + ["--logpath", log, "--nounixsocket"]
+        + ["--setParameter", "diagnosticDataCollectionEnabled=false", *more],
         stdout=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C reaches the command; the server ends after it
     )
     try:
         _wait_until_listening(server, port, log)
+    except BaseException:
+        server.kill()
+        server.wait()
+        raise
+    return server
+
+
+@contextlib.contextmanager
+def own_mongod(home: Path) -> Iterator[dict[str, str]]:
+    """Start a server whose data lies under ``home``; yield the environment to reach it."""
+    home = home.resolve()
+    data = home / "db"
+    data.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    server = start_mongod(data, port, home / "mongod.log")
+    try:
         yield environment(home, port)
     finally:
         server.terminate()

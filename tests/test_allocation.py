@@ -6,6 +6,7 @@ from class_tables import class_tables, densities, rules
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fiftyone_drop as fod
 from fiftyone_drop import DropError, allocate, kept_size
 
 
@@ -152,3 +153,26 @@ def test_what_is_no_column_is_refused_by_the_name_of_its_argument(argument, argu
     with pytest.raises(DropError) as caught:
         allocate(**({"class_sizes": SIZES, "recalls": RECALLS, "density": 0.5} | arguments))
     assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_ties_break_as_apply_drop_breaks_them(make_dataset, grouped):
+    dataset = make_dataset(260)
+    names = ["2", "10", "1", "0", "a b", "a", "B", "a/b", "é", "_", "~", "11", "aa"]
+    groups = ["x", "x y", "X", "1"]
+    dataset.set_values("name", [names[i % 13] for i in range(260)])
+    dataset.set_values("parity", [groups[i // 13 % 4] for i in range(260)])
+    options = {"label_field": "name", "group_by": "parity" if grouped else None}
+    for density in (0.11, 0.33, 0.57, 0.83):
+        plan = fod.plan_drop(
+            dataset,
+            density,
+            rule="proportional",
+            min_per_class=0,
+            **options,
+            allow_empty_classes=True,
+        )
+        sizes = plan.table.by_class("sizes")
+        shuffled = dict(sorted(sizes.items(), key=lambda item: str(item[0])[::-1]))
+        found = fod.allocate(shuffled, None, density, rule="proportional")
+        assert dict(zip(found.classes, found.quotas.tolist(), strict=True)) == plan.quotas

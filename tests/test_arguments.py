@@ -3,6 +3,7 @@
 The arguments follow from the signatures, so that a new one is tested without a word here.
 """
 
+import functools
 import inspect
 import math
 import re
@@ -118,7 +119,23 @@ def small_dataset(digits, recalls):
     dataset.apply_drop(
         0.4, rule="proportional", label_field="ground_truth", key="other", progress=False
     )
+    apply_to_a_part(dataset)
     return dataset
+
+
+@functools.wraps(fod.extend_drop)
+def extend_anew(dataset, key, new_samples, **arguments):
+    """Extend a run that lacks a third of the samples, whether or not it was extended before."""
+    if fod.load_drop(dataset, "part").table.size == len(dataset):
+        apply_to_a_part(dataset)
+    return fod.extend_drop(dataset, key, new_samples, **arguments)
+
+
+def apply_to_a_part(dataset):
+    """A run of 40 samples."""
+    dataset[:40].apply_drop(
+        0.5, rule="proportional", label_field="ground_truth", key="part", overwrite=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +160,7 @@ def calls(small, shared_recalls, manifest):
         "compute_scores": (fod.compute_scores, where | {"model": "predictions"}),
         "delete_drop": (fod.delete_drop, run),
         "drop_view": (fod.drop_view, run),
+        "extend_drop": (extend_anew, {"dataset": small, "key": "part", "new_samples": small}),
         "DynamicsRecorder": (fod.DynamicsRecorder, where),
         "import_scores": (fod.import_scores, {"samples": small, "scores": numbers, "name": "aum"}),
         "kept_counts": (fod.kept_counts, run | {"densities": [0.5]}),
@@ -183,6 +201,8 @@ GOOD = {
     "smoothing": 0.5,
     "select": "difficulty",
     "density": 0.5,
+    "size": None,  # one of three, and density is given
+    "max_bytes": None,
     "score": "difficulty",
     "class_name": None,
     "batch_size": 4,

@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fiftyone_drop import ClassTable, DropError, allocate, kept_size
+from fiftyone_drop.bounds import Bounds
+from fiftyone_drop.limits import Limits, class_bounds
 
 
 @pytest.fixture
@@ -18,7 +21,7 @@ def table():
         density=0.5,
         quotas=allocate(sizes, recalls, 0.5).quotas,
         weights=sizes * (1 - recalls),
-        min_per_class=1,
+        bounds=Bounds.none(sizes, 1),
         recalls=recalls,
         correct=np.array([45, 6, 3]),
         support=np.array([50, 10, 10]),
@@ -39,7 +42,7 @@ def test_a_density_below_the_floors_is_refused(table):
 
 
 def test_without_quotas_the_table_needs_counts(table):
-    unruled = dataclasses.replace(table, weights=None, min_per_class=0)
+    unruled = dataclasses.replace(table, weights=None, bounds=None)
     with pytest.raises(DropError, match="sets no quotas"):
         unruled.at(0.2)
     assert unruled.at(0.2, np.array([30, 5, 1])).quotas.tolist() == [30, 5, 1]
@@ -124,6 +127,35 @@ def test_a_table_of_before_columns_is_read(table):
     assert ClassTable.from_dict(stored).columns == {}
 
 
+def test_a_table_of_before_bounds_has_one_floor_for_all_classes(table):
+    stored = table.to_dict()
+    del stored["bounds"]
+    again = ClassTable.from_dict(stored | {"min_per_class": 40})
+    assert again.bounds.floors.tolist() == [40, 40, 30]
+    assert again.bounds.caps.tolist() == table.sizes.tolist()
+
+
+def test_bounds_hold_at_every_density_and_print_where_they_differ_from_class_to_class(table):
+    limits = Limits(2, 0, {"cat": 20}, ("emu 😀",))
+    bounds = class_bounds(limits, table.classes, table.sizes, np.array([0, 4, 0]))
+    bounded = dataclasses.replace(table, bounds=bounds)
+    assert bounded.by_class("caps") == {"cat": 20, "dog": 50, "emu 😀": 30}
+    quotas = bounded.quotas_at([0.03, 0.3, 0.5, 0.9, 1.0])
+    assert quotas.sum(axis=1).tolist() == [5, 54, 90, 100, 100]  # the caps leave 100
+    assert quotas[0].tolist() == [0, 4, 1]  # below the floors: what must be kept comes first
+    assert quotas[1].tolist() == [8, 16, 30]
+    with pytest.raises(DropError, match=r"more than the 100 that max_per_class allows"):
+        bounded.at(0.6)
+    with pytest.raises(DropError, match=r"fewer than the 36 that .*must_keep.* ask for"):
+        bounded.at(0.1)
+    header, _, cat, dog, *_ = str(bounded).splitlines()
+    assert header.split()[-8:] == ["must", "keep", "at", "least", "at", "most", "density", "quota"]
+    assert cat.split()[-5:-2] == ["0", "2", "20"]
+    assert dog.split()[-5:-2] == ["4", "4", "50"]
+    again = ClassTable.from_dict(json.loads(json.dumps(bounded.to_dict())))
+    assert str(again) == str(bounded)
+
+
 def test_a_column_that_is_not_there_is_refused_and_a_rules_own_is_there(table):
     more = dataclasses.replace(
         table, recalls=None, columns={"mean:loss": np.ones(len(table.classes))}
@@ -138,3 +170,18 @@ def test_a_column_that_is_not_there_is_refused_and_a_rules_own_is_there(table):
 def test_densities_that_are_none_are_refused(table, densities):
     with pytest.raises(DropError, match="densities: must be"):
         table.quotas_at(densities)
+
+
+def test_a_recall_that_smoothing_moved_stands_beside_the_observed_one():
+    support, correct = np.array([3, 50, 50]), np.array([0, 45, 40])
+    recalls = np.array([0.566, 0.9, 0.8])
+    table = ClassTable(
+        ("a", "b", "c"), support, 0.5, support // 2, None, 0, recalls, correct, support
+    )
+    header, *rows = [line.split() for line in str(table).splitlines() if line[:1] != "-"]
+    low, high = table.intervals[0]
+    assert not low <= recalls[0] <= high
+    assert "observed" in header
+    assert rows[0][2:4] == [f"{recalls[0]:.3f}", "0.000"]
+    as_it_is = replace(table, recalls=correct / support)
+    assert "observed" not in str(as_it_is)

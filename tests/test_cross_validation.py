@@ -5,6 +5,7 @@ import warnings
 import fiftyone as fo
 import numpy as np
 import pytest
+from digit_models import network, own
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
@@ -178,3 +179,89 @@ def test_too_few_samples_to_train_on_are_about_what_divides_them(make_dataset, a
     with pytest.raises(DropError, match="at least 2 samples") as refused:
         fod.plan_drop(make_dataset(2), 0.9, min_per_class=0, progress=False, **arguments)
     assert refused.value.argument == argument
+
+
+# -- before a training ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """A training that begins is an error."""
+
+    def fail(*arguments, **options):
+        raise AssertionError("a training has begun")
+
+    monkeypatch.setattr("fiftyone_drop.training.cross_validate", fail)
+    monkeypatch.setattr("fiftyone_drop.training.train", fail)
+
+
+@pytest.fixture
+def spoiled(dataset, tmp_path):
+    """A function that replaces the files of some rows by what cannot be read; their ids."""
+
+    def spoil(*rows):
+        paths, ids = dataset.values(["filepath", "id"])
+        for row in rows:
+            paths[row] = str(tmp_path / f"{row}.png")
+            if row % 2:
+                (tmp_path / f"{row}.png").write_bytes(b"no image")
+        dataset.set_values("filepath", paths)
+        return [ids[row] for row in rows]
+
+    return spoil
+
+
+@pytest.mark.usefixtures("no_training")
+def test_all_images_that_cannot_be_read_are_named_at_once_and_before_the_training(dataset, spoiled):
+    ids = spoiled(3, 100, 299)
+    for call in (dataset.apply_drop, lambda density: fod.train_query_model(dataset)):
+        with pytest.raises(DropError, match=r"^samples: 3 of 300 images cannot be read") as caught:
+            call(0.5)
+        assert all(one in caught.value.message for one in ids)
+        with pytest.raises(AssertionError, match="has begun"):
+            dataset.exclude(ids).apply_drop(0.5)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_so_are_those_of_validation_samples(dataset, spoiled):
+    ids = spoiled(200, 250)
+    with pytest.raises(DropError, match=r"^validation: 2 of 100 images cannot be read") as caught:
+        fod.train_query_model(dataset[:200], validation=dataset[200:])
+    assert all(one in caught.value.message for one in ids)
+
+
+def test_a_model_names_all_images_that_it_cannot_read(dataset, spoiled):
+    ids = spoiled(200, 250, 299)
+    options = {"validation": dataset[200:], "model": own(network())}
+    with pytest.raises(DropError, match=r"^validation: 3 of 100 images cannot be read") as caught:
+        fod.plan_drop(dataset[:200], 0.5, **options)
+    assert all(one in caught.value.message for one in ids)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_validation_without_a_class_of_the_target_is_refused_before_the_training(dataset):
+    named = dataset.match({"name": "zero"})
+    others = dataset.match({"name": "one"})
+    target = dataset.match({"name": {"$in": ["zero", "two"]}})
+    with pytest.raises(DropError, match=r"^validation: has no sample of the classes 'two', 'zero'"):
+        fod.train_query_model(target, validation=others)
+    for source in ({"model": own(network())}, {"pred_field": "name"}):
+        with pytest.raises(DropError, match=r"^validation: has no sample of the classes"):
+            fod.plan_drop(target, 0.5, label_field="name", validation=others, **source)
+    with pytest.raises(AssertionError, match="has begun"):
+        fod.train_query_model(target, validation=named)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_one_class_is_refused_before_the_training_with_a_way(dataset):
+    ones = dataset.match({"name": "one"})
+    for call in (
+        lambda: ones.apply_drop(0.5),
+        lambda: ones.apply_drop(0.5, holdout=0.2, group_by="parity"),
+        lambda: fod.train_query_model(ones),
+        lambda: fod.train_query_model(ones, validation=ones),
+        lambda: fod.compute_scores(ones),
+    ):
+        with pytest.raises(DropError, match=r"^label_field: all samples have the label 'one'"):
+            call()
+    assert len(ones.apply_drop(0.5, rule="none")) == fod.kept_size(len(ones), 0.5)

@@ -1,7 +1,5 @@
 """How many samples a density keeps, and for how long to train on them."""
 
-import re
-
 import numpy as np
 import pytest
 from class_tables import densities
@@ -9,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiftyone_drop import DropError, kept_size, suggested_epochs
-from fiftyone_drop.density import check_no_class_emptied, checked_size, floor_size, keep_at
+from fiftyone_drop.density import check_no_class_emptied, keep_at
 
 
 @given(n=st.integers(1, 10_000_000), density=densities)
@@ -33,26 +31,6 @@ def test_suggested_epochs_follow_the_paper(density, epochs):
 def test_suggested_epochs_refuse_no_epochs():
     with pytest.raises(DropError, match=r"epochs: must be a number in \(0, inf\)"):
         suggested_epochs(0, 0.5)
-
-
-@given(n=st.integers(1, 100_000), density=densities, at_least=st.integers(1, 50))
-def test_a_size_that_is_too_small_names_a_density_that_is_enough(n, density, at_least):
-    at_least = min(at_least, n)
-    size = kept_size(n, density)
-    if size >= at_least:
-        assert checked_size(n, density, at_least) == size
-        return
-    with pytest.raises(DropError, match=r"^density: .*smallest density that works is") as caught:
-        checked_size(n, density, at_least)
-    named = float(re.search(r"works is ([^:]+):", caught.value.message)[1])
-    assert checked_size(n, named, at_least) >= at_least
-    # And hardly a smaller one is, beyond the four digits that are shown
-    assert kept_size(n, named * 0.999) < at_least or named * n - at_least < 1
-
-
-def test_the_floor_takes_all_of_a_smaller_class():
-    assert floor_size(np.array([5, 2, 9]), 3) == 3 + 2 + 3
-    assert floor_size(np.array([5, 2, 9]), 0) == 0
 
 
 def test_emptied_classes_are_named():

@@ -4,6 +4,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
+import fiftyone_drop as fod
 from fiftyone_drop import DropError
 from fiftyone_drop.evaluations import check_evaluation, read_evaluation
 
@@ -92,3 +93,126 @@ def test_the_words_of_a_binary_evaluation_are_understood(dataset):
 def test_no_sample_of_the_classes_is_no_error(dataset, predict):
     predict(dataset, eval_key="val")
     assert by_id(read_evaluation(dataset, "val", ("emu",), "ground_truth", None)) == {}
+
+
+# -- evaluations of what has changed since ---------------------------------------------------------
+
+
+@pytest.fixture
+def corrected(dataset, predict):
+    """A function: every fourth prediction was counted wrong, until its label was corrected."""
+
+    def make(new_objects=False, **method):
+        predict(dataset[100:], wrong=4)
+        view = dataset[100:]
+        view.evaluate_classifications(
+            "predictions", "ground_truth", eval_key="val", progress=False, **method
+        )
+        guesses = view.values("predictions.label")
+        if new_objects:
+            view.set_values("ground_truth", [fo.Classification(label=name) for name in guesses])
+        else:
+            view.set_values("ground_truth.label", guesses)
+        return dataset
+
+    return make
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls")
+@pytest.mark.parametrize("new_objects", [False, True])
+def test_labels_that_were_corrected_after_an_evaluation_count_as_they_are(corrected, new_objects):
+    dataset = corrected(new_objects)
+    with pytest.warns(fod.DropWarning, match="of 200 samples are others than those that the eval"):
+        plan = fod.plan_drop(dataset[:100], 0.5, eval_key="val", smoothing=0)
+    assert set(plan.recalls.values()) == {1.0}
+    plan.apply()
+    dataset[100:].evaluate_classifications(
+        "predictions", "ground_truth", eval_key="val", progress=False
+    )
+    again = fod.plan_drop(dataset[:100], 0.5, eval_key="val", smoothing=0)
+    assert not any("are others than" in message for message in again.warnings)
+    assert again.recalls == plan.recalls
+
+
+def test_a_report_of_corrected_labels_counts_them_as_they_are(corrected, recalls):
+    dataset = corrected()
+    dataset[:100].apply_drop(0.5, recalls=recalls)
+    report = fod.report(dataset, "drop", eval_key="val")
+    assert report.accuracy["after"].average == 1
+    assert "are others than those that the evaluation 'val' compared" in str(report)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:the class recalls", "ignore:300 of 300 samples", "ignore:the quotas may go too far"
+)
+@pytest.mark.parametrize("new_objects", [False, True])
+def test_outcomes_of_which_not_all_is_known_are_refused_when_labels_have_changed(
+    dataset, new_objects
+):
+    classes = sorted(set(dataset.values("name")))
+    rng = np.random.default_rng(0)
+    dataset.set_values(
+        "predictions",
+        [fo.Classification(label="one", logits=logits) for logits in rng.normal(size=(300, 10))],
+    )
+    dataset.evaluate_classifications(
+        "predictions",
+        "ground_truth",
+        eval_key="top",
+        method="top-k",
+        k=4,
+        classes=classes,
+        progress=False,
+    )
+    fod.plan_drop(dataset, 0.5, eval_key="top")
+    sample = dataset.first()
+    if new_objects:
+        sample.ground_truth = fo.Classification(label="nine")
+    sample.ground_truth.label = "nine" if sample.name != "nine" else "one"
+    sample.save()
+    with pytest.raises(DropError, match="eval_key: 1 of 300 samples have other labels"):
+        fod.plan_drop(dataset, 0.5, eval_key="top")
+
+
+def test_without_its_predictions_an_evaluation_stands_until_labels_change(corrected):
+    dataset = corrected()
+    dataset.delete_sample_field("predictions")
+    with pytest.raises(DropError, match="samples have other labels than those that the evaluation"):
+        fod.plan_drop(dataset[:100], 0.5, eval_key="val")
+
+
+GONE = {
+    "deleted outcomes": lambda ds: ds.delete_sample_field("val"),
+    "renamed outcomes": lambda ds: ds.rename_sample_field("val", "other"),
+    "renamed labels": lambda ds: ds.rename_sample_field("ground_truth", "truth"),
+    "cleared outcomes": lambda ds: ds.clear_sample_field("val"),
+    "deleted samples": lambda ds: ds.delete_samples(ds[100:]),
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_an_evaluation_whose_fields_are_gone_or_empty_says_so(dataset, predict, recalls, how):
+    predict(dataset[100:], eval_key="val")
+    GONE[how](dataset)
+    labels = "truth" if how == "renamed labels" else "ground_truth"
+    dataset[:100].apply_drop(0.5, label_field=labels, recalls=recalls, key="other")
+    for call in (
+        lambda: fod.plan_drop(dataset[:100], 0.5, label_field=labels, eval_key="val"),
+        lambda: fod.plan_drop(dataset[:100], 0.5, eval_key="val"),
+        lambda: fod.report(dataset, "other", eval_key="val"),
+    ):
+        with pytest.raises(DropError, match="evaluate again") as caught:
+            call()
+        assert caught.value.argument == "eval_key"
+        assert "'val'" in caught.value.message
+
+
+def test_an_evaluation_settles_which_labels_are_pruned(dataset, predict):
+    predict(dataset[100:], eval_key="val")
+    dataset.clone_sample_field("ground_truth", "first_draft")
+    with pytest.raises(DropError, match="several fields hold class labels"):
+        fod.plan_drop(dataset[:100], 0.5)
+    plan = fod.plan_drop(dataset[:100], 0.5, eval_key="val")
+    assert plan.options.label_field == "ground_truth"
+    with pytest.raises(DropError, match="pass label_field='ground_truth'"):
+        fod.plan_drop(dataset[:100], 0.5, label_field="first_draft", eval_key="val")

@@ -10,6 +10,8 @@ from reports import PROPORTIONAL, said
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, DropWarning
 
+pytestmark = pytest.mark.filterwarnings("ignore:the quotas may go too far")
+
 
 def test_the_warnings_of_the_run_are_repeated(two_classes):
     dataset = two_classes(val={"cat": 25, "dog": 26})

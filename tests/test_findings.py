@@ -8,9 +8,11 @@ from reports import PROPORTIONAL, said, silent
 from scipy.stats import binomtest
 
 import fiftyone_drop as fod
-from fiftyone_drop import ClassTable
+from fiftyone_drop import ClassTable, DropError
 from fiftyone_drop.accuracies import Accuracy, Change
 from fiftyone_drop.findings import about_changes, about_quotas, about_recalls
+
+pytestmark = pytest.mark.filterwarnings("ignore:the quotas may go too far")
 
 
 def test_it_names_the_smallest_class_that_is_kept(odd_dataset):
@@ -156,9 +158,65 @@ def test_a_difference_beyond_noise_is_called_that(two_classes, after, level, wor
 def test_equally_many_samples_are_not_taken_for_the_same_ones(two_classes):
     dataset = two_classes(val={"cat": 20, "dog": 45}, final={"cat": 30, "dog": 46})
     dataset.match_tags("train").apply_drop(density=0.5, eval_key="val")
-    level, text = said(fod.report(dataset, "drop", "final"), "equally many samples")
+    assert said(fod.report(dataset, "drop", "final"), "on the same 100 samples")[0] == "info"
+    test = dataset.match_tags("test")
+    options = {"validation": test, "pred_field": "pred_val", "label_field": "ground_truth"}
+    dataset.match_tags("train").apply_drop(0.5, key="seen", **options)
+    level, text = said(fod.report(dataset, "seen", "final"), "equally many samples")
     assert level == "info"
     assert "whether on the same ones is not recorded" in text
+
+
+def test_equally_many_samples_of_other_evaluations_are_known_to_be_others(two_classes):
+    dataset = two_classes(val={"cat": 20, "dog": 45})
+    dataset[:100].apply_drop(density=0.5, eval_key="val")
+    first = dataset[:100]
+    first.set_values("late", [fo.Classification(label="cat")] * 100)
+    first.evaluate_classifications("late", "ground_truth", eval_key="late_eval", progress=False)
+    report = fod.report(dataset, "drop", eval_key="late_eval")
+    level, _ = said(report, "different samples, 100 and 100 (0 of them in both)")
+    assert level == "warning"
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.filterwarnings("ignore:the class recalls")
+def test_the_evaluation_that_the_recalls_come_from_is_no_news(two_classes):
+    dataset = two_classes(val={"cat": 20, "dog": 45})
+    dataset[:100].apply_drop(density=0.5, eval_key="val")
+    dataset[:100].apply_drop(density=0.5, key="own", label_field="ground_truth")
+    for key, eval_key in (("drop", "val"), ("own", "own_eval")):
+        with pytest.raises(DropError, match=r"eval_key: the recalls of the run .* come from"):
+            fod.report(dataset, key, eval_key=eval_key)
+
+
+def test_a_run_without_its_order_says_so_and_nothing_of_its_samples(two_classes):
+    dataset = two_classes(val={"cat": 20, "dog": 45}, final={"cat": 30, "dog": 46})
+    dataset.set_values("aum", [-1.0] * 200)
+    field = dataset.get_field("aum")
+    field.info = {"score": "aum", "hard": "low"}
+    field.save()
+    dataset[:100].apply_drop(density=0.5, eval_key="val")
+    dataset.delete_sample_field("drop_keep_at")
+    for report in (fod.report(dataset, "drop"), fod.report(dataset, "drop", eval_key="final")):
+        level, _ = said(report, "'drop_keep_at' of the run was deleted")
+        assert level == "warning"
+        assert "AUM" not in str(report)
+        assert "0 of 0" not in str(report)
+
+
+def test_several_fields_of_aum_are_one_finding(dataset, recalls):
+    dataset.set_values("aum", [-1.0 if i < 100 else None for i in range(300)])
+    dataset.set_values("second", [1.0 if i < 150 else -2.0 for i in range(300)])
+    for name in ("aum", "second"):
+        field = dataset.get_field(name)
+        field.info = {"score": "aum", "hard": "low"}
+        field.save()
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    rows = zip(*dataset.values(["drop_kept", "aum", "second"]), strict=True)
+    wrong = sum(kept and ((aum or 0) < 0 or second < 0) for kept, aum, second in rows)
+    level, text = said(fod.report(dataset, "drop"), "AUM")
+    assert level == "warning"
+    assert text.startswith(f"{wrong} of 150 kept samples have in 'aum' or 'second' an AUM below 0")
 
 
 def test_other_samples_kept_samples_and_missing_classes_are_warned_about(two_classes):

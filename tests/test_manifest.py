@@ -268,7 +268,7 @@ def test_an_order_that_was_altered_is_not_carried_on(run, tmp_path):
 
 
 def test_an_earlier_run_is_carried_with_the_labels_of_today(run, elsewhere, tmp_path):
-    delete_snapshot(run, fod.load_drop(run, "drop").config.token)
+    delete_snapshot(fod.load_drop(run, "drop").config.token)
     file = fod.save_manifest(run, "drop", tmp_path / "drop.parquet")
     fod.load_manifest(elsewhere, file)
     assert kept_paths(elsewhere) == kept_paths(run)

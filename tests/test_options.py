@@ -44,6 +44,11 @@ def test_options_cannot_be_changed():
         ("min_per_class", np.int16(0), 0),
         ("skip_unlabeled", np.bool_(True), True),
         ("seed", np.array(-3), -3),
+        ("group_by", ["parity"], "parity"),
+        ("group_by", ["parity", np.str_("night")], ("parity", "night")),
+        ("must_keep", np.str_("gold"), "gold"),
+        ("max_per_class", np.int8(3), 3),
+        ("order_by", np.str_("filepath"), "filepath"),
     ],
 )
 def test_an_argument_becomes_a_plain_value(name, value, parsed):
@@ -65,6 +70,11 @@ def test_recalls_become_floats_by_class():
         ({"eval_key": "ev", "recalls": {}}, "eval_key", "pass one source of recalls"),
         ({"recalls": {}, "validation": "view"}, "recalls", "['recalls', 'validation']"),
         ({"pred_field": "p"}, "pred_field", "goes with validation=view only"),
+        ({"size": 5}, "size", "pass one of density, size and max_bytes"),
+        ({"density": None}, "density", "must be a number in (0, 1]"),
+        ({"weights": {"a": 1}, "rule": "balanced"}, "weights", "leave rule='balanced' out"),
+        ({"drop_below": 0.5}, "drop_below", "must be a mapping from score field to number"),
+        ({"group_by": ["a", "a"]}, "group_by", "each once"),
         ({"model": "m"}, "model", "goes with validation=view only"),
         ({"validation": "view"}, "validation", "either pred_field"),
         ({"validation": "view", "pred_field": "p", "model": "m"}, "validation", "either"),
@@ -107,8 +117,11 @@ def test_five_query_models_are_trained_unless_another_number_is_asked_for():
 
 
 def test_a_rule_without_quotas_has_no_floor():
-    assert parse(min_per_class=3).floor == 3
-    assert parse(min_per_class=3, rule="none").floor == 0
+    assert parse(min_per_class=3).limits.min_per_class == 3
+    assert parse(min_per_class=3, rule="none").limits.min_per_class == 0
+    named = parse(min_per_class={"cat": 3}, rule="none").limits
+    assert (named.min_per_class, named.otherwise) == ({"cat": 3}, 0)
+    assert parse(min_per_class={"cat": 3}).limits.otherwise == 1
 
 
 class Model:
@@ -123,12 +136,17 @@ class Model:
         {"validation": object(), "model": ["a-zoo-model", Model(), np.zeros(3)]},
         {"validation": object(), "pred_field": "predictions"},
         {"density": np.float32(0.5), "seed": np.int64(3), "holdout": np.float16(0.5)},
+        {"density": None, "size": np.int64(5), "group_by": np.array(["a", "b"])},
+        {"density": None, "max_bytes": np.int64(5), "must_keep": object(), "protect": ["cat", 7]},
+        {"min_per_class": {("cat", "in"): np.int8(2)}, "max_per_class": {7: 3}},
+        {"density": None, "quotas": {"cat": np.float32(0.5), True: 3}},
+        {"weights": {"cat": 1}, "drop_below": {"a.b": np.int8(1)}, "drop_above": {"$x": 0.5}},
     ],
 )
 def test_what_was_asked_is_plain(arguments):
     asked = parse(**arguments).asked()
     assert json.loads(json.dumps(asked)) == asked
-    assert {type(value) for value in asked.values()} <= {int, float, bool, str, type(None)}
+    assert {type(value) for value in asked.values()} <= {int, float, bool, str, list, type(None)}
 
 
 def test_what_was_asked_says_in_words_what_no_record_can_hold(dataset):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fiftyone_drop import DropError
+from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.density import kept_size
 from fiftyone_drop.order import drop_order, inner_order, keyed_hash, positions_to_keep_at
 from fiftyone_drop.quotas import quotas_of_size
@@ -30,12 +31,13 @@ def ids_of(n):
 @given(population=populations, seed=seeds, floor=st.integers(0, 3))
 def test_the_first_n_of_the_order_are_the_quotas_for_every_n(population, seed, floor):
     codes, weights = population
-    order = drop_order(codes, inner_order(ids_of(len(codes)), seed), weights, floor)
-    assert sorted(order) == list(range(len(codes)))
     sizes = np.bincount(codes)
+    bounds = Bounds.none(sizes, floor)
+    order = drop_order(codes, inner_order(ids_of(len(codes)), seed), weights, bounds)
+    assert sorted(order) == list(range(len(codes)))
     for n in range(len(codes) + 1):
         counted = np.bincount(codes[order[:n]], minlength=len(weights))
-        assert counted.tolist() == quotas_of_size(sizes, weights, n, floor).tolist()
+        assert counted.tolist() == quotas_of_size(sizes, weights, n, bounds).tolist()
 
 
 @given(population=populations, seed=seeds, data=st.data())
@@ -51,7 +53,8 @@ def test_the_order_does_not_depend_on_the_order_of_the_rows(population, seed, da
 
     def ordered_ids(rows):
         inner = inner_order(ids[rows], seed, scores[rows])
-        return ids[rows][drop_order(codes[rows], inner, weights, 1)].tolist()
+        bounds = Bounds.none(np.bincount(codes), 1)
+        return ids[rows][drop_order(codes[rows], inner, weights, bounds)].tolist()
 
     assert ordered_ids(np.arange(len(codes))) == ordered_ids(rows)
 
@@ -115,6 +118,8 @@ def test_equal_hashes_are_told_apart_by_id(monkeypatch):
     )
     ids = np.array([b"c", b"a", b"b"])
     assert inner_order(ids, 0).tolist() == [1, 2, 0]
+    names = np.array([b"x", b"y", b"x"])
+    assert inner_order(ids, 0, names=names).tolist() == [2, 0, 1]
 
 
 def test_a_sample_that_occurs_twice_is_refused():
@@ -133,4 +138,6 @@ def test_keep_at_counts_as_the_kept_size(n, density):
 def test_without_quotas_samples_come_in_their_inner_order():
     ids = ids_of(50)
     inner = inner_order(ids, 9)
-    assert drop_order(np.zeros(50, np.int32), inner, None, 3).tolist() == inner.tolist()
+    codes, bounds = np.zeros(50, np.int32), Bounds.none(np.array([50]))
+    for order in (drop_order(codes, inner, None), drop_order(codes, inner, None, bounds)):
+        assert order.tolist() == inner.tolist()

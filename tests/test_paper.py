@@ -5,9 +5,11 @@ On coloured squares instead of photos: what is tested is the machinery, not the 
 
 import io
 import json
+import multiprocessing
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,14 @@ from fiftyone_drop.scoring import DynamicsRecorder
 PAPER = Path(__file__).resolve().parents[1] / "benchmarks" / "paper"
 sys.path.append(str(PAPER))
 
+import places  # noqa: E402
 import report  # noqa: E402
 import run  # noqa: E402
+import strengths  # noqa: E402
 import tasks  # noqa: E402
 from data import Split  # noqa: E402
 from presets import PRESETS  # noqa: E402
+from records import PART, TUNED, Arm, Difference, Results, read  # noqa: E402
 from training import Images, Training, channel_statistics  # noqa: E402
 
 CLASSES = ("blue", "green", "red")
@@ -53,12 +58,12 @@ def archive(tmp_path_factory):
     return path
 
 
-def arguments(archive, folder, *more, per_class=20):
+def arguments(archive, folder, *more, per_class=20, epochs=3):
     given = {
         "--archive": archive,
         "--cache": folder / "cache",
         "--results": folder,
-        "--epochs": 3,
+        "--epochs": epochs,
         "--per-class": per_class,
         "--device": "cpu",
         "--jobs": 1,
@@ -108,6 +113,19 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_accuracies(archive,
     capsys.readouterr()
     run.main(arguments(archive, killed, *methods))
     assert capsys.readouterr().out.startswith("0 of 5 tasks")
+
+
+@pytest.mark.slow
+def test_several_jobs_that_are_out_of_time_are_dropped_and_leave_no_process(
+    archive, tmp_path, capsys
+):
+    begun = time.monotonic()
+    more = ("--jobs", 2, "--brief", "--minutes", 0.2, "--methods", "full", "random")
+    run.main(arguments(archive, tmp_path, *map(str, more), epochs=100_000))
+    assert time.monotonic() - begun < 60
+    assert "out of time: dropped balanced/full/1/0, " in capsys.readouterr().out
+    assert multiprocessing.active_children() == []
+    assert [r["task"][:4] for r in records(tmp_path)] == ["run "]
 
 
 @pytest.mark.slow
@@ -161,7 +179,7 @@ def test_the_report_says_what_was_measured(archive, tmp_path):
     assert f"| Random + DRoP | {worst:.1f} (" in text
     assert "stale words" not in text
     assert "between" in text
-    assert "| worst class above Random | 0.5 |" in text
+    assert "| Random + DRoP: worst class above Random | balanced | " in text
     assert (tmp_path / "images" / "evidence-cpu-classes.png").stat().st_size > 10_000
     assert "| Random + DRoP | 2 |" in (tmp_path / "cpu.md").read_text()
 
@@ -169,10 +187,83 @@ def test_the_report_says_what_was_measured(archive, tmp_path):
 def test_differences_are_paired_and_their_intervals_are_those_of_scipy():
     ours, theirs = {0: 61.0, 1: 58.5, 2: 63.0, 7: 99.0}, {2: 55.5, 1: 54.0, 0: 53.0}
     expected = stats.ttest_rel([61.0, 58.5, 63.0], [53.0, 54.0, 55.5]).confidence_interval()
-    difference = report.Difference.of(ours, theirs)
+    difference = Difference.of(ours, theirs)
     low, high = difference.mean - difference.half, difference.mean + difference.half
     assert (low, high) == pytest.approx(expected)
     assert difference.n == 3
     assert difference.verdict(low - 0.1) == "holds"
-    assert difference.verdict(low + 0.1) == "holds on average, within noise"
+    assert difference.verdict(low + 0.1) == "within noise"
     assert difference.verdict(difference.mean + 0.1) == "**fails**"
+    assert Difference(2.0, float("nan"), 1).verdict(1) == "one seed says so"
+
+
+def results_of(*cells):
+    """Results of (method, machine, accuracies of two classes), all of seed 0, oldest first."""
+    results = Results()
+    for machine in ("old", "new"):
+        facts = {"processor": machine, "cores": 2, "torch": "2"}
+        results.add({"task": f"run {machine}", "machine": facts})
+    for method, machine, accuracy in cells:
+        key = {"dataset": "balanced", "method": method, "density": 0.5, "seed": 0}
+        offsets = {"tuned": [0.6, 0.6]} if machine == "new" else {}
+        results.add(key | {"run": machine, "accuracy": accuracy, "offsets": offsets})
+    return results
+
+
+DROP, RANDOM = Arm("random+drop", 0.5), Arm("random", 0.5)
+
+
+def test_the_newest_training_counts_and_pairs_are_of_one_machine_where_both_are_there():
+    both = [("random", "old", [0.5, 0.9]), ("random+drop", "old", [0.6, 0.9])]
+    results = results_of(*both, ("random+drop", "new", [0.8, 0.9]))
+    assert results.metric("worst class", DROP) == {0: 80}
+    assert results.metric("worst class", RANDOM) == {0: 50}
+    difference = results.difference("worst class", DROP, RANDOM)
+    assert (difference.mean, difference.across) == (pytest.approx(10), 0)
+    assert [len(one.cells) for one in results.machines.values()] == [2, 1]
+
+    results = results_of(*both, *((method, "new", [0.7, 0.9]) for method, _, _ in both))
+    assert results.difference("worst class", DROP, RANDOM).mean == 0
+
+
+def test_a_pair_of_two_machines_is_said_to_be_one():
+    results = results_of(("random", "old", [0.5, 0.9]), ("random+drop", "new", [0.8, 0.9]))
+    assert results.difference("worst class", DROP, RANDOM).seeds == "1 (1 across machines)"
+    tuned = Arm("random", 0.5, offsets=TUNED)
+    assert results.difference("worst class", DROP, tuned) is None  # the old one has no offsets
+
+
+def test_the_part_of_the_offsets_follows_from_the_validation_half_alone(tmp_path):
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 200)
+    halves = [random.normal(size=(600, 3)) + 1.5 * np.eye(3)[labels] for _ in range(2)]
+    halves = [half + [1.5, 0, -0.5] for half in halves]  # the model prefers the first class
+    found = strengths.measure(*halves)
+    assert (
+        strengths.measure(halves[0], halves[1] + random.normal(size=3))["chosen"]
+        == (found["chosen"])
+    )
+    offsets = tasks.tuned_offsets(halves[0], labels)
+    recalls = [tasks.recalls_under(x * offsets, halves[0], labels) for x in (0, found["chosen"])]
+    assert recalls[1].mean() >= recalls[0].mean() - strengths.AT_MOST - 1e-9
+    assert min(found["by rule"]) > min(found["shares"]["0"]) + 0.1
+
+    results = results_of(("random+drop", "new", found["shares"]["0"]))
+    (cell,) = results.newest(DROP).values()
+    version = {"task": "balanced/random+drop/0.5/0", "version": "v"}
+    runs = [run | {"version": "v"} for run in results.runs.values()]
+    lines = [json.dumps(record) for record in (*runs, cell | version)]
+    (tmp_path / "cpu.jsonl").write_text("\n".join(lines))
+    row = {name: cell[name] for name in ("dataset", "method", "density", "seed")} | found
+    (tmp_path / "strengths-cpu.jsonl").write_text(json.dumps(row))
+    arm = Arm("random+drop", 0.5, offsets=PART)
+    worst = read(tmp_path / "cpu.jsonl").metric("worst class", arm)
+    assert worst == {0: pytest.approx(100 * min(found["by rule"]))}
+
+
+@pytest.mark.parametrize("page", [places.PAGE, places.DETAILS, places.ROOT / "README.md"])
+def test_the_pages_say_what_the_records_say(page):
+    text = page.read_text()
+    for preset in ("cpu", "fast"):
+        results = read(places.RESULTS / f"{preset}.jsonl")
+        assert report.fill(text, preset, results) == text, "run benchmarks/paper/report.py"

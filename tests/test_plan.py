@@ -1,7 +1,5 @@
 """A plan: what each density keeps, decided before anything is written."""
 
-import inspect
-
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
@@ -9,10 +7,7 @@ from shown import counts, ids
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
-from fiftyone_drop.options import DropOptions
-from fiftyone_drop.plan import decide, kept_samples
-from fiftyone_drop.population import Population
-from fiftyone_drop.recall_sources import Recalls
+from fiftyone_drop.plan import kept_samples
 
 
 def test_a_plan_writes_nothing_and_applies_without_computing_again(dataset, recalls, monkeypatch):
@@ -20,7 +15,7 @@ def test_a_plan_writes_nothing_and_applies_without_computing_again(dataset, reca
     plan = fod.plan_drop(dataset, 0.5, recalls=recalls)
     assert dataset.get_field_schema().keys() == before
     assert dataset.list_runs() == dataset.list_saved_views() == []
-    monkeypatch.setattr("fiftyone_drop.pruning.read_population", None)
+    monkeypatch.setattr("fiftyone_drop.target.read_population", None)
     view = plan.apply(key="mine")
     assert ids(view) == set(plan.kept_ids)
     assert fod.load_drop(dataset, "mine").recalls == plan.recalls == recalls
@@ -139,55 +134,6 @@ def test_a_plan_says_how_it_was_made(dataset, recalls):
     assert second == "recalls: given"
     assert "\n".join(table) == str(plan.table)
     assert repr(plan) == str(plan)
-
-
-IDS = np.array([b"%024x" % i for i in range(12)])
-CODES = np.repeat(np.arange(3, dtype=np.int32), [6, 4, 2])
-CLASSES = ("a", "b", "c")
-
-
-def decided(recalls=None, **arguments):
-    """What is decided of twelve samples of three classes, without a dataset."""
-    scores = {"loss": np.arange(12.0)}
-    population = Population(IDS, CODES, CLASSES, CODES, CLASSES, values=scores)
-    options = DropOptions.parse(DEFAULTS | arguments)
-    keep_at, table = decide(options, population, True, recalls, {})
-    return keep_at, table
-
-
-DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(fod.apply_drop).parameters.items()
-    if name != "samples"
-} | {"density": 0.5, "rule": "proportional"}
-
-
-@pytest.mark.parametrize("rule", ["proportional", "balanced", "drop", "none"])
-def test_the_samples_below_a_density_are_those_of_the_quotas(rule):
-    recalls = Recalls(np.array([0.9, 0.5, 0.1]), "a test")
-    keep_at, _ = decided(recalls, rule=rule)
-    assert sorted(keep_at) == ((np.arange(12) + 0.5) / 12).tolist()
-    for n in range(3, 13):
-        _, table = decided(recalls, rule=rule, density=n / 12, allow_empty_classes=True)
-        counted = np.bincount(CODES[keep_at <= n / 12], minlength=3)
-        assert table.quotas.tolist() == counted.tolist()
-        assert table.quotas.sum() == n
-
-
-def test_inside_a_class_the_score_decides():
-    keep_at, _ = decided(select="loss")
-    for code in range(3):
-        assert np.all(np.diff(keep_at[code == CODES]) < 0)
-
-
-def test_recalls_and_their_counts_stand_in_the_table():
-    counts = np.array([9, 5, 1]), np.array([10, 10, 10])
-    values = np.array([0.9, 0.5, 0.1])
-    _, table = decided(Recalls(values, "a test", *counts), rule="drop")
-    assert table.recalls.tolist() == values.tolist()
-    assert (table.correct.tolist(), table.support.tolist()) == ([9, 5, 1], [10, 10, 10])
-    assert table.weights.tolist() == pytest.approx([6 * 0.1, 4 * 0.5, 2 * 0.9])
-    assert table.min_per_class == 1
 
 
 def test_the_kept_samples_of_a_view_keep_its_stages_in_order(dataset):

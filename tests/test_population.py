@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
@@ -178,3 +179,118 @@ def test_a_mapped_label_is_read_as_the_view_shows_it(dataset):
     plan = fod.plan_drop(target, 0.5, rule="proportional")
     assert "round" in plan.quotas
     assert "zero" not in plan.quotas
+
+
+# -- views that change what the dataset stores ----------------------------------------------------
+
+MERGED = dict.fromkeys(("zero", "one", "two", "three", "four"), "small")
+SHOWN = {
+    "map_labels": lambda ds: ds.map_labels("ground_truth", MERGED),
+    "set_field": lambda ds: ds.set_field("ground_truth.label", F("label").upper()),
+    "of strings": lambda ds: ds.set_field("name", F("name").upper()),
+    "of groups": lambda ds: ds.set_field("parity", F("parity").upper()),
+    "of scores": lambda ds: ds.set_field("score", 1 - F("score")),
+    "below others": lambda ds: ds.map_labels("ground_truth", MERGED).sort_by("score").limit(200),
+    "mongo": lambda ds: ds.mongo([{"$set": {"ground_truth.label": "same"}}]),
+}
+
+
+@pytest.fixture
+def scored(dataset):
+    """Digits with a score, other for each."""
+    dataset.set_values("score", np.linspace(0, 1, 300).tolist())
+    field = dataset.get_field("score")
+    field.info = {"hard": "high"}
+    field.save()
+    return dataset
+
+
+@pytest.mark.parametrize("how", SHOWN)
+def test_a_target_that_shows_other_values_than_are_stored_is_refused_with_a_way_that_works(
+    scored, how
+):
+    view = SHOWN[how](scored)
+    options = {"label_field": "name" if how == "of strings" else "ground_truth", "rule": "none"}
+    options |= {"of groups": {"group_by": "parity"}, "of scores": {"select": "score"}}.get(how, {})
+    with pytest.raises(DropError, match=r"samples: the view changes .*set_values") as caught:
+        view.apply_drop(0.5, **options)
+    plan = fod.plan_drop(view, 0.5, **options)  # what it prints is right
+    with pytest.raises(DropError, match="samples: the view changes"):
+        plan.apply()
+    assert fod.list_drops(scored) == []
+    if how in ("of groups", "of scores"):
+        return
+    remedy = caught.value.message.split("pass that field: ")[1]
+    exec(remedy, {"dataset": scored, "view": view})
+    kept = view.apply_drop(0.5, **options | {"label_field": "mine"})
+    run = fod.load_drop(scored, "drop")
+    assert dict(run.table.by_class("quotas")) == kept.count_values("mine")
+    assert fod.kept_counts(scored, "drop", [0.5])[0].tolist() == run.table.quotas.tolist()
+    name = run.table.classes[0]
+    assert fod.drop_view(scored, "drop", class_name=name).count() == run.table.quotas[0]
+
+
+def test_a_target_may_choose_sort_and_change_what_decides_nothing(scored, recalls):
+    merged = scored.map_labels("ground_truth", MERGED)
+    for view in (
+        scored.sort_by("score").limit(100),
+        scored.filter_labels("ground_truth", F("label") != "one"),
+        scored.set_field("score", 1 - F("score")),
+        scored[:50].concat(scored[50:100]),
+    ):
+        plan = fod.plan_drop(view, 0.5, rule="none", label_field="ground_truth")
+        assert len(plan.population) == len(view)
+    plan = fod.plan_drop(merged, 0.5, label_field="name", recalls=recalls)
+    plan.apply()
+    assert set(plan.population.classes) == set(scored.distinct("name"))
+
+
+def test_labels_that_a_view_hides_are_no_labels(scored):
+    view = scored.filter_labels("ground_truth", F("label") != "one", only_matches=False)
+    with pytest.raises(DropError, match="skip_unlabeled"):
+        view.apply_drop(0.5, rule="none")
+    view.apply_drop(0.5, rule="none", skip_unlabeled=True)
+    table = fod.load_drop(scored, "drop").table
+    assert "one" not in table.classes
+    assert fod.kept_counts(scored, "drop", [0.5])[0].tolist() == table.quotas.tolist()
+
+
+def test_a_view_with_a_sample_twice_is_refused(scored):
+    with pytest.raises(DropError, match="has 50 samples more than once"):
+        scored[:100].concat(scored[50:100]).apply_drop(0.5, rule="none")
+
+
+def test_dynamic_groups_patches_and_frames_are_refused_with_a_way(scored):
+    with pytest.raises(DropError, match=r"samples: a grouped collection .*flatten\(\)"):
+        scored.group_by("ground_truth.label").apply_drop(0.5, rule="none")
+    flat = scored.group_by("ground_truth.label").flatten()
+    assert len(fod.plan_drop(flat, 0.5, rule="none").population) == 300
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_query_models_are_not_evaluated_on_labels_that_only_a_view_has(scored):
+    view = scored.map_labels("ground_truth", MERGED)
+    with pytest.raises(DropError, match=r"samples: the view changes 'ground_truth.label'"):
+        fod.train_query_model(view, "ground_truth", epochs=1)
+    shown = scored[150:].set_field("name", "one")
+    for call in (
+        lambda: fod.train_query_model(scored[:150], "name", validation=shown, epochs=1),
+        lambda: fod.plan_drop(
+            scored[:150], 0.5, label_field="name", validation=shown, model=torch.nn.Identity()
+        ),
+    ):
+        with pytest.raises(DropError, match="validation: the view changes 'name'"):
+            call()
+
+
+def test_predictions_and_labels_of_a_validation_view_are_those_it_shows(scored, predict):
+    predict(scored[150:], wrong=3)
+    scored.set_values("coarse", [MERGED.get(n, "large") for n in scored.values("name")])
+    mapping = MERGED | {n: "large" for n in scored.distinct("name") if n not in MERGED}
+    shown = scored[150:].map_labels("predictions", mapping)
+    given = {"label_field": "coarse", "pred_field": "predictions", "smoothing": 0}
+    plan = fod.plan_drop(scored[:150], 0.5, validation=shown, **given)
+    right = {name: [] for name in ("small", "large")}
+    for sample in scored[150:]:
+        right[sample.coarse].append(mapping[sample.predictions.label] == sample.coarse)
+    assert plan.recalls == pytest.approx({name: np.mean(r) for name, r in right.items()})

@@ -93,10 +93,10 @@ def test_classes_without_a_validation_sample_are_named():
 @pytest.mark.parametrize("rule", ["proportional", "none"])
 @pytest.mark.parametrize(("density", "floor"), [(0.3, 1), (0.1, 20), (0, 1), (0.5, -1), (1, 0)])
 def test_a_pruning_keeps_or_refuses_what_was_said(dataset, rule, density, floor):
-    sizes = precheck.class_sizes(dataset, "ground_truth").values()
+    sizes = precheck.class_sizes(dataset, "ground_truth")
 
     def say():
-        return precheck.kept(len(dataset), density, sizes, rule, floor)
+        return precheck.kept(len(dataset), sizes, density=density, rule=rule, min_per_class=floor)
 
     def plan():
         return fod.plan_drop(
@@ -109,6 +109,46 @@ def test_a_pruning_keeps_or_refuses_what_was_said(dataset, rule, density, floor)
         assert say() == plan().table.quotas.sum()
     else:
         assert said[0] == done[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"size": 100},
+        {"size": 400},
+        {"size": 250, "max_per_class": 20},
+        {"size": 150, "max_per_class": 20, "protect": ["three"]},
+        {"size": 20, "protect": ["three"]},
+        {"density": 0.5, "min_per_class": {"one": 3}, "max_per_class": {"one": 2}},
+        {"density": 0.5, "size": 3},
+        {"density": 0.5, "protect": ["nobody"]},
+    ],
+)
+def test_a_pruning_within_bounds_keeps_or_refuses_what_was_said(dataset, arguments):
+    sizes = precheck.class_sizes(dataset, "ground_truth")
+    arguments |= {"rule": "proportional"}
+
+    def plan():
+        return fod.plan_drop(dataset, label_field="ground_truth", **arguments)
+
+    said = refusal(lambda: precheck.kept(len(dataset), sizes, **arguments))
+    done = refusal(plan)
+    assert (said is None) == (done is None)
+    if said is None:
+        assert precheck.kept(len(dataset), sizes, **arguments) == plan().table.quotas.sum()
+    else:
+        assert said == done
+
+
+def test_how_many_files_fit_into_bytes_is_not_known_before(dataset, recalls):
+    assert precheck.kept(300, {}, max_bytes=1000) is None
+    dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls)
+    assert precheck.kept_by_run(fod.load_drop(dataset, "drop"), max_bytes=1000) is None
+
+
+def test_what_must_be_kept_can_have_the_name_of_a_flag_or_a_tag(dataset):
+    dataset.set_values("checked", [True] * 300)
+    assert precheck.must_keep_names(dataset) == ["checked", "train"]
 
 
 def test_a_run_keeps_what_was_said_of_its_new_density(dataset, recalls):

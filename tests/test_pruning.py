@@ -1,5 +1,6 @@
 """The main path: ``dataset.apply_drop`` on real images, and what it leaves in the dataset."""
 
+import contextlib
 import logging
 
 import fiftyone as fo
@@ -98,6 +99,7 @@ def test_pruning_all_splits_at_once_warns_and_shows_the_call(dataset, recalls):
     assert len(dataset.match_tags("train").apply_drop(0.5, recalls=recalls, key="train")) == 100
 
 
+@pytest.mark.filterwarnings("ignore:the quotas may go too far")
 def test_labels_of_any_text_work(make_dataset):
     dataset = make_dataset(60)
     names = ["a b", "c.d", "$e", "😀", "<b>x</b>", "x" * 300]
@@ -161,7 +163,6 @@ def test_the_one_line_call_predicts_evaluates_and_prunes(dataset, caplog, monkey
     with caplog.at_level(logging.INFO, "fiftyone"):
         view = dataset.apply_drop(density=0.5)
     assert "a query model in closed form, 300 images at 8x8" in caplog.text
-    assert "about" in caplog.text
     run = fod.load_drop(dataset, "drop")
     # Every sample has an out-of-sample prediction, and the recalls are those of the evaluation
     assert dataset.exists("drop_pred").count() == 300
@@ -177,3 +178,71 @@ def test_the_one_line_call_predicts_evaluates_and_prunes(dataset, caplog, monkey
     again = dataset.match(F("drop_kept") == True)  # noqa: E712
     with pytest.warns(DropWarning, match="150 of 300|300 of 300|also in the target view"):
         assert len(again.apply_drop(density=0.5, eval_key="drop_eval", key="again")) == 75
+
+
+# -- what practitioners met ------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.filterwarnings("ignore:the class recalls", "ignore:.*also in the target view")
+def test_predictions_of_string_labels_are_not_exported_as_the_labels(dataset, tmp_path):
+    dataset.delete_sample_field("ground_truth")
+    view = dataset.apply_drop(0.5, label_field="name", holdout=0.5)
+    assert isinstance(dataset.get_field("drop_pred"), fo.StringField)
+    assert set(dataset.exists("drop_pred").distinct("drop_pred")) <= set(dataset.distinct("name"))
+    tree = fo.types.ImageClassificationDirectoryTree
+    with contextlib.suppress(ValueError):  # there is no field to export
+        view.export(export_dir=str(tmp_path), dataset_type=tree, progress=False)
+    labelled = [path.parent.name for path in tmp_path.rglob("*.png")]
+    assert not set(labelled) & set(dataset.distinct("name"))
+    # They are as good as others as predictions
+    given = {"validation": dataset.exists("drop_pred"), "pred_field": "drop_pred"}
+    plan = fod.plan_drop(dataset, 0.5, label_field="name", **given)
+    known = fod.load_drop(dataset, "drop")
+    np.testing.assert_array_equal(plan.table.correct, known.table.correct)
+    fod.delete_drop(dataset, "drop")
+    assert not dataset.has_field("drop_pred")
+
+
+def test_scores_that_are_nan_are_left_out_as_the_message_says(dataset):
+    values = [float("nan") if i < 10 else None if i < 15 else float(i) for i in range(300)]
+    dataset.set_values("mine", values)
+    field = dataset.get_field("mine")
+    field.info = {"hard": "high"}
+    field.save()
+    with pytest.raises(fod.DropError, match="15 of 300 samples have no value in 'mine', or") as e:
+        dataset.apply_drop(0.5, rule="none", select="mine")
+    remedy = e.value.message.split("target view with ")[1].split(", where")[0]
+    view = eval("dataset" + remedy, {"dataset": dataset, "F": F})
+    assert len(view) == 285
+    assert len(view.apply_drop(0.5, rule="none", select="mine")) == fod.kept_size(285, 0.5)
+
+
+DECIDING = {
+    "group_by": {"group_by": "drop_kept"},
+    "group_by of labels": {"group_by": "drop_pred.label"},
+    "label_field": {"label_field": "drop_pred"},
+    "model": {"model": "drop_pred", "validation": True},
+    "models": {"model": ["drop_pred"], "validation": True},
+    "pred_field": {"pred_field": "drop_pred", "validation": True},
+    "select": {"select": "drop_keep_at"},
+    "eval_key": {"eval_key": "drop_eval"},
+}
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.filterwarnings("ignore:the class recalls")
+def test_no_run_is_pruned_by_the_run_that_it_replaces(dataset):
+    dataset.apply_drop(0.5, holdout=0.5, label_field="ground_truth")
+    before = fod.load_drop(dataset, "drop").config.token
+    for name, options in DECIDING.items():
+        options = {"label_field": "ground_truth"} | options
+        if "validation" in options:
+            options["validation"] = dataset.limit(50)
+        with pytest.raises(fod.DropError, match="would be replaced") as caught:
+            dataset.apply_drop(0.5, key="drop", overwrite=True, **options)
+        assert caught.value.argument == name.split()[0].removesuffix("s")
+    assert fod.load_drop(dataset, "drop").config.token == before
+    dataset.clone_sample_field("ground_truth", "query_pred")
+    with pytest.raises(fod.DropError, match="key: the field 'query_pred' holds no predictions"):
+        fod.train_query_model(dataset, "query_pred", overwrite=True)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fiftyone_drop import kept_size
+from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.quotas import class_densities, quotas_of_size
 
 
@@ -25,7 +26,7 @@ def test_a_class_of_next_to_no_weight_takes_nothing_from_the_others(n):
 def test_quotas_sum_to_the_kept_size_and_never_exceed_the_class(table, density, rule, floor):
     sizes, recalls = table
     n = kept_size(int(sizes.sum()), density)
-    quotas = quotas_of_size(sizes, weights_of(rule, sizes, recalls), n, floor)
+    quotas = quotas_of_size(sizes, weights_of(rule, sizes, recalls), n, Bounds.none(sizes, floor))
     assert quotas.sum() == n
     assert np.all((quotas >= 0) & (quotas <= sizes))
 
@@ -34,10 +35,10 @@ def test_quotas_sum_to_the_kept_size_and_never_exceed_the_class(table, density, 
 def test_quotas_never_shrink_when_the_density_grows(table, densities, rule, floor):
     sizes, recalls = table
     weights = weights_of(rule, sizes, recalls)
-    total = int(sizes.sum())
+    total, bounds = int(sizes.sum()), Bounds.none(sizes, floor)
     low, high = (kept_size(total, d) for d in sorted(densities))
     assert np.all(
-        quotas_of_size(sizes, weights, low, floor) <= quotas_of_size(sizes, weights, high, floor)
+        quotas_of_size(sizes, weights, low, bounds) <= quotas_of_size(sizes, weights, high, bounds)
     )
 
 
@@ -51,7 +52,7 @@ def test_one_level_explains_all_quotas(table, density, rule, floor):
     floored = np.minimum(sizes, floor)
     if n < floored.sum():
         return
-    quotas = quotas_of_size(sizes, weights, n, floor)
+    quotas = quotas_of_size(sizes, weights, n, Bounds.none(sizes, floor))
     weighted = weights > 0
     # Classes of weight 0 get their floor, and share by size when all others are saturated
     for members, w in ((weighted, weights), (~weighted, sizes.astype(float))):

@@ -103,3 +103,18 @@ def test_tags_are_counted_in_the_view_alone(scored):
     scored[:10].tag_samples("val")
     assert reader.count_tags(scored) == {"train": 300, "val": 10}
     assert reader.count_tags(scored[8:]) == {"train": 292, "val": 2}
+
+
+def test_samples_are_counted_where_the_server_estimates_wrongly(dataset, monkeypatch):
+    """As it does after it was killed."""
+    import fiftyone_drop as fod
+
+    monkeypatch.setattr(type(dataset), "_estimated_count", lambda *args, **more: 0)
+    assert len(dataset) == 0
+    assert reader.count(dataset) == reader.count(dataset.view()) == 300
+    assert reader.count(dataset.limit(7)) == 7
+    assert reader.count(dataset.match_tags("nobody")) == 0
+    view = fod.apply_drop(dataset, 0.5, label_field="ground_truth", rule="proportional")
+    assert view.count("id") == 150
+    scores = fod.compute_scores(dataset, "ground_truth", ["random"], prefix="any_")
+    assert dataset.count(scores[0]) == 300

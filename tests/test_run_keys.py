@@ -4,6 +4,7 @@ import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
 
+import fiftyone_drop as fod
 from fiftyone_drop import DropError, load_drop
 from fiftyone_drop.run_keys import check_key
 
@@ -46,6 +47,26 @@ def test_a_key_of_a_run_that_was_not_written_to_its_end_is_free(dataset):
     config.state = "writing"
     dataset.update_run_config("drop", config)
     assert check_key(dataset, "drop", overwrite=False) == "drop"
+
+
+def test_what_a_writer_that_died_had_begun_does_not_take_the_key(dataset, monkeypatch):
+    """The check comes before a training, and the next writer ends what began only after it."""
+    dataset.apply_drop(**PROPORTIONAL)
+
+    def kill(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fiftyone_drop.run_changes.finish_replacing", kill)
+    with pytest.raises(KeyboardInterrupt):
+        dataset.apply_drop(**PROPORTIONAL, overwrite=True)
+    monkeypatch.undo()
+    assert dataset.has_field("drop__next_kept")
+    assert check_key(dataset, "drop", overwrite=True) == "drop"
+    with pytest.raises(DropError, match="pass overwrite=True"):
+        check_key(dataset, "drop", overwrite=False)
+    dataset.add_sample_field("drop_pred", fo.FloatField)
+    with pytest.raises(DropError, match="'drop_pred' exists and belongs to no drop run"):
+        check_key(dataset, "drop", overwrite=True)
 
 
 def test_a_key_that_is_taken_by_another_kind_of_run(refused, dataset):
@@ -125,3 +146,20 @@ def test_an_argument_that_rests_on_the_run_to_be_replaced(dataset, recalls, argu
     with pytest.raises(DropError, match="that would be replaced") as caught:
         dataset.apply_drop(0.5, key="drop", overwrite=True, **arguments)
     assert caught.value.argument == argument
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.filterwarnings("ignore:the class recalls")
+def test_a_clone_of_a_view_has_fields_of_a_run_and_no_run_so_that_the_key_is_free(dataset):
+    view = dataset.apply_drop(0.5, label_field="ground_truth", holdout=0.5)
+    clone = view.clone()
+    try:
+        assert clone.has_field("drop_keep_at")
+        assert clone.has_field("drop_eval")
+        kept = clone[:100].apply_drop(0.5, label_field="ground_truth", rule="proportional")
+        assert len(fod.drop_view(clone, "drop", 1.0)) == 100  # nothing of the old order is left
+        assert len(kept) == 50
+        assert not clone.has_field("drop_pred")
+    finally:
+        clone.delete()
+    assert len(fod.drop_view(dataset, "drop")) == 150

@@ -81,3 +81,15 @@ def test_a_session_that_holds_the_dataset_since_before_sees_what_others_wrote(ru
         runs.apply_drop(density=0.4, recalls=recalls, key="third")
     assert old["runs"].keys() < now["runs"].keys()
     assert_whole(runs, ["drop", "other", "third"])
+
+
+def test_a_record_that_no_list_has_goes_with_the_next_write(runs):
+    """Its writer died after it had taken it out of the list, or before it put it in."""
+    import fiftyone.core.odm as foo
+
+    db, chosen = foo.get_db_conn(), {"_dataset_id": runs._doc.id}
+    db.datasets.update_one({"_id": runs._doc.id}, {"$unset": {"runs.other": ""}})
+    assert db.runs.count_documents(chosen) == 2
+    fod.set_density(runs, "drop", 0.3)
+    assert db.runs.count_documents(chosen) == 1
+    assert_whole(runs, ["drop"])

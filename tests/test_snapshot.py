@@ -10,10 +10,13 @@ from fiftyone_drop import snapshot
 from fiftyone_drop.snapshot import Snapshot, delete_snapshot, load_snapshot, save_snapshot
 
 
-def stored(dataset):
-    """How many documents there are of snapshots of a dataset."""
-    wanted = {"dataset_id": dataset._doc.id, "store_name": snapshot.STORE}
-    return snapshot._store().count_documents(wanted)
+def stored(token):
+    """How many documents there are of a snapshot."""
+    return snapshot._snapshots().count_documents({"token": token})
+
+
+def token_of(dataset):
+    return fod.load_drop(dataset, "drop").config.token
 
 
 @given(
@@ -41,46 +44,55 @@ def test_what_is_packed_is_unpacked_bit_for_bit_in_the_order_of_ids(rows, scored
 def test_it_is_stored_in_parts_that_fit_a_document(dataset, monkeypatch):
     monkeypatch.setattr(snapshot, "PART", 100)
     ids = np.array(dataset.values("id"), dtype="S24")
-    save_snapshot(dataset, "a token", Snapshot(ids, np.arange(300, dtype=np.int32)))
-    assert stored(dataset) > 3
-    again = load_snapshot(dataset, "a token")
+    save_snapshot("a token", Snapshot(ids, np.arange(300, dtype=np.int32)))
+    assert stored("a token") > 3
+    again = load_snapshot("a token")
     np.testing.assert_array_equal(again.ids, np.sort(ids))
-    snapshot._store().delete_one({"dataset_id": dataset._doc.id, "value.part": 1})
-    assert load_snapshot(dataset, "a token") is None
-    delete_snapshot(dataset, "a token")
-    assert stored(dataset) == 0
+    snapshot._snapshots().delete_one({"token": "a token", "part": 1})
+    assert load_snapshot("a token") is None
+    delete_snapshot("a token")
+    assert stored("a token") == 0
 
 
-def test_a_run_of_no_token_has_none(dataset):
-    assert load_snapshot(dataset, None) is None
-    assert load_snapshot(dataset, "another") is None
-    delete_snapshot(dataset, None)
+def test_a_run_of_no_token_has_none():
+    assert load_snapshot(None) is None
+    assert load_snapshot("another") is None
+    delete_snapshot(None)
 
 
 @pytest.mark.parametrize("delete", [fod.delete_drop, lambda dataset, key: dataset.delete_run(key)])
 def test_it_goes_with_the_run(dataset, delete):
-    for _ in range(2):
-        dataset.apply_drop(0.5, rule="proportional", overwrite=True)
-        assert stored(dataset) == 1
-    token = fod.load_drop(dataset, "drop").config.token
+    dataset.apply_drop(0.5, rule="proportional")
+    before = token_of(dataset)
+    dataset.apply_drop(0.5, rule="proportional", overwrite=True)
+    token = token_of(dataset)
+    assert (stored(before), stored(token)) == (0, 1)
     np.testing.assert_array_equal(
-        load_snapshot(dataset, token).ids, np.sort(np.array(dataset.values("id"), "S24"))
+        load_snapshot(token).ids, np.sort(np.array(dataset.values("id"), "S24"))
     )
     delete(dataset, "drop")
-    assert stored(dataset) == 0
+    assert stored(token) == 0
 
 
-def test_fiftyone_copies_it_with_a_clone_and_deletes_it_with_the_dataset(dataset, made_datasets):
+def test_a_clone_shares_it_until_neither_has_the_run(dataset, made_datasets):
     dataset.apply_drop(0.5, rule="proportional")
+    token = token_of(dataset)
     clone = dataset.clone()
     made_datasets.append(clone)
-    assert stored(clone) == 1
     assert fod.verify_drop(clone, "drop").unchanged
     fod.delete_drop(clone, "drop")
     assert fod.verify_drop(dataset, "drop").unchanged
-    again = dataset.clone()
-    again.delete()
-    assert snapshot._store().count_documents({"dataset_id": again._doc.id}) == 0
+    fod.delete_drop(dataset, "drop")
+    assert stored(token) == 0
+
+
+def test_those_of_deleted_datasets_go_when_the_next_one_is_saved(make_dataset):
+    gone, dataset = make_dataset(60), make_dataset(60)
+    gone.apply_drop(0.5, rule="proportional")
+    token = token_of(gone)
+    gone.delete()
+    dataset.apply_drop(0.5, rule="proportional")
+    assert (stored(token), stored(token_of(dataset))) == (0, 1)
 
 
 def test_loading_a_run_does_not_read_it(dataset, monkeypatch):

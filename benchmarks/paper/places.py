@@ -9,12 +9,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "paper"
 PAGE = ROOT / "docs" / "evidence.md"
+DETAILS = ROOT / "docs" / "evidence-tables.md"
 IMAGES = PAGE.parent / "images"
 
 sys.path.append(str(ROOT / "benchmarks"))
 from reporting import machine  # noqa: E402
 
-__all__ = ["IMAGES", "PAGE", "RESULTS", "ROOT", "add_archive", "machine"]
+__all__ = ["DETAILS", "IMAGES", "PAGE", "RESULTS", "ROOT", "add_archive", "machine"]
 
 
 def add_archive(parser: argparse.ArgumentParser) -> None:

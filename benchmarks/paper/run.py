@@ -122,7 +122,8 @@ def workers(jobs: int) -> Executor:
 
 def stop(pool: Executor) -> None:
     """End the processes of a pool, whatever they are doing."""
-    for process in list(getattr(pool, "_processes", None) or {}.values()):
+    processes: dict[int, multiprocessing.Process] = getattr(pool, "_processes", None) or {}
+    for process in list(processes.values()):
         process.kill()
     pool.shutdown(cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""The sections "theory", "smoothing" and "groups" of docs/evidence.md, from their results.
+"""The sections "theory", "smoothing" and "groups" of docs/evidence-tables.md, from their results.
 
     python benchmarks/paper/studies.py
 
@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from groups import summarise
-from places import PAGE, RESULTS
-from report import table
+from places import DETAILS, RESULTS
 from scipy.special import ndtr
 from smoothing import TITLES, chosen
+from tables import table
 
 
 def read(name: str) -> list[dict[str, Any]]:
@@ -98,15 +98,15 @@ STUDIES: Iterable[Callable[[], str]] = (theory, smoothing, groups)
 
 
 def main() -> None:
-    page = PAGE.read_text()
+    page = DETAILS.read_text()
     for study in STUDIES:
         name = study.__name__
         pattern = re.compile(rf"(<!-- study:{name} -->\n).*?(<!-- / -->)", re.DOTALL)
         part = study().strip() + "\n"
         page, found = pattern.subn(lambda m, part=part: m[1] + part + m[2], page)
         if found != 1:
-            raise SystemExit(f"{PAGE} must have one part study:{name}, but has {found}")
-    PAGE.write_text(page)
+            raise SystemExit(f"{DETAILS} must have one part study:{name}, but has {found}")
+    DETAILS.write_text(page)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from torch import Tensor
 
 from fiftyone_drop.engine.files import open_file
@@ -29,6 +29,16 @@ FORMATS = (
 )
 MIN_SIZE, MAX_SIZE = 8, 4096  # pixels a side of the inputs of query models
 PROBED_FILES = 64
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How the EXIF orientations are undone."""
 
 Indices = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]
@@ -106,7 +116,7 @@ def read_image(path: str, size: int) -> Pixels:
     try:
         with _opened(path) as file:
             file.draft("RGB", (size, size))
-            image = _to_rgb(ImageOps.exif_transpose(file))
+            image = _to_rgb(_upright(file))
             if image.size != (size, size):
                 image = image.resize((size, size), Image.Resampling.BILINEAR)
             return np.array(image)
@@ -136,6 +146,19 @@ def probe_size(paths: Sequence[str]) -> int:
 def spread(n: int, limit: int) -> Indices:
     """At most ``limit`` of the positions 0 to n - 1, evenly spaced, ascending."""
     return np.unique(np.linspace(0, n - 1, min(n, limit)).round().astype(np.int64))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as its EXIF orientation says, where there is one that can be read.
+
+    ``ImageOps.exif_transpose`` writes the metadata anew, and fails where a value has an odd type.
+    """
+    try:
+        orientation: Any = image.getexif().get(ExifTags.Base.Orientation)
+        turn = UPRIGHT.get(orientation)
+    except Exception:  # of damaged metadata Pillow raises anything
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 @contextmanager

@@ -36,6 +36,27 @@ def check_failures(ids: Ids, paths: Sequence[str], failures: Failures, strict: b
         )
 
 
+def check_all_read(ids: Ids, paths: Sequence[str], failures: Failures, argument: str) -> None:
+    """Check that there are no images that cannot be read.
+
+    Raises:
+        DropError: if there are; it counts and names them
+    """
+    if not failures:
+        return
+    if len(failures) == 1:
+        ((row, why),) = failures.items()
+        raise DropError(
+            argument,
+            f"the image {paths[row]} of sample {ids[row].decode()} cannot be read ({why}); repair "
+            "it, or leave its sample out",
+        )
+    (sentence,) = describe_failures(ids, paths, failures)
+    raise DropError(
+        argument, f"{sentence}; repair the files, or leave their samples out with .exclude(ids)"
+    )
+
+
 def describe_failures(ids: Ids, paths: Sequence[str], failures: Failures) -> list[str]:
     """A sentence for each kind of failure that there is."""
     sentences = []

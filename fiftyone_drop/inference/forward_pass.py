@@ -18,6 +18,7 @@ from torch.nn.functional import linear
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.engine.batches import evaluating, too_large
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.source import Floats, Switches, wanted
 from fiftyone_drop.scoring import (
     GradientNorms,
@@ -57,6 +58,7 @@ class Scorer:
         self._model = model
         self._network = _Logits(self._module)
         self._switches = switches
+        self._names = ClassNames(model.classes)
         self._forward_names = wanted(switches, "logits", "features")
         self._gradient_names = wanted(switches, "model")
         self._embeds = bool(wanted(switches, "embeddings"))
@@ -126,9 +128,10 @@ class Scorer:
         rows: list[Floats] = []
         outputs: list[Tensor | None] = []
         features = None
-        if self._forward_names or self._embeds:
+        if self._forward_names or self._embeds or self._names.repeated:
             logits, features = self._forward(inputs)
             outputs += [logits, features]
+            targets = self._names.preferred(logits, targets)
             scores = forward_scores(
                 self._forward_names, logits, targets, features, switches=self._switches
             )

@@ -21,8 +21,11 @@ from fiftyone_drop.engine.devices import default_workers
 from fiftyone_drop.engine.fingerprints import file_states, fingerprint
 from fiftyone_drop.engine.images import Read, UnreadableImageError
 from fiftyone_drop.engine.reader import ImageReader, positions
-from fiftyone_drop.errors import DropError
-from fiftyone_drop.inference.failures import describe_failures, none_readable
+from fiftyone_drop.inference.failures import (
+    check_all_read,
+    describe_failures,
+    none_readable,
+)
 from fiftyone_drop.inference.forward_pass import Scorer
 from fiftyone_drop.inference.image_pass import ImagePass, start_batch_size
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source
@@ -64,7 +67,7 @@ class ImageModel(Source):
         return fingerprint([self.module, self.classes, reading])
 
     def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:
-        """The logits of images, batch by batch. All must be readable."""
+        """The logits of images, batch by batch. An error names all that cannot be read."""
         scorer = Scorer(self, {})
         pin = scorer.device.type == "cuda"
         reader = ImageReader(paths, [self.read], workers=default_workers(), pin=pin)
@@ -73,17 +76,16 @@ class ImageModel(Source):
             raise none_readable(paths)
         size = start_batch_size(scorer.device, first[0].shape)
         halving = Halving(size)
+        failures: dict[int, str] = {}
         with scorer.ready():
             scorer.probe(first[0])
             for batch in reader.batches(positions(0, len(paths), size)):
-                for row, error in batch.failures.items():
-                    raise DropError(
-                        "samples",
-                        f"the image {paths[row]} of sample {ids[row].decode()} cannot be read "
-                        f"({error.reason}); repair it, or leave its sample out",
-                    )
+                failures |= {row: error.reason for row, error in batch.failures.items()}
+                if failures:
+                    continue  # to learn of all of them
                 parts = list(halving.each(scorer.logits, batch.inputs[0]))
                 yield batch.rows, torch.cat(parts).numpy()
+        check_all_read(ids, paths, failures, "samples")
 
     @classmethod
     def score_together(cls, sources: Sequence[ImageModel], request: Request) -> Scored:

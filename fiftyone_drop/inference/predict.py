@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from fiftyone_drop._types import Ids, IntArray
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.inference.source import Floats, Source
 
 
@@ -52,12 +52,22 @@ def predict(
 
 
 def _columns(source: Source, classes: Sequence[str]) -> IntArray:
-    """Where a model has these classes; a name may occur twice, as some of ImageNet's do."""
+    """Where a model has these classes."""
+    if tuple(source.classes) == tuple(classes):
+        return np.arange(len(classes))
     if sorted(source.classes) != sorted(classes):
         raise DropError(
             "model",
             "models that predict together must have the same classes, but those of "
             f"{source.words} are {len(source.classes)} others; pass models of the same classes",
+        )
+    twice = sorted({name for name in classes if list(classes).count(name) > 1})
+    if twice:
+        raise DropError(
+            "model",
+            f"models that predict together have {listing(twice)} more than once and in another "
+            "order, so which outputs belong together is not known; pass models whose classes have "
+            "the same order",
         )
     columns = np.empty(len(classes), dtype=np.int64)
     columns[np.argsort(classes, kind="stable")] = np.argsort(source.classes, kind="stable")

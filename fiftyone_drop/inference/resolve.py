@@ -1,8 +1,12 @@
-"""From ``model=`` to sources of logits."""
+"""From ``model=`` to sources of logits.
+
+Each kind of model has a function, so the module is longer than others.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +27,7 @@ from fiftyone_drop.engine.devices import choose_device
 from fiftyone_drop.engine.images import Square, Transformed
 from fiftyone_drop.engine.weights import BadWeightsError, load_file, load_into
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.image_model import ImageModel
 from fiftyone_drop.inference.source import Source
 from fiftyone_drop.inference.stored_logits import stored_logits
@@ -60,7 +65,7 @@ class Extras:
         """
         return cls(
             None if transform is None else checks.function("transform", transform),
-            None if classes is None else checks.texts("classes", classes),
+            None if classes is None else checks.class_list("classes", classes),
             None if checkpoint is None else checks.path("checkpoint", checkpoint),
             None if device is None else choose_device(device),
         )
@@ -123,15 +128,15 @@ def resolve(model: Any, samples: foc.SampleCollection, extras: Extras = NOTHING)
 def label_codes(
     source: Source, population: Population, label_field: str, *, needed: bool
 ) -> IntArray:
-    """(N,) int, the position of each sample's label in the model's classes.
+    """(N,) int, the position of each sample's label in the model's classes, the first of its name.
 
     Where labels are not needed, those that the model does not know are 0.
 
     Raises:
         DropError: if the model does not know a label that is needed
     """
-    position = {name: i for i, name in reversed(list(enumerate(source.classes)))}
-    unknown = [name for name in population.label_names if name not in position]
+    table = ClassNames(source.classes).positions(population.label_names)
+    unknown = [population.label_names[i] for i in np.flatnonzero(table < 0)]
     if unknown and needed:
         raise DropError(
             "classes",
@@ -139,8 +144,7 @@ def label_codes(
             f"labels in '{label_field}'; its classes are {listing(source.classes)}. Pass "
             "classes=[...], named like the labels and in the order of the logits",
         )
-    table = np.array([position.get(name, 0) for name in population.label_names], dtype=np.int64)
-    return np.asarray(table[population.labels], dtype=np.int64)
+    return np.asarray(np.maximum(table, 0)[population.labels], dtype=np.int64)
 
 
 def _named(name: str, samples: foc.SampleCollection, extras: Extras) -> Source:
@@ -151,7 +155,16 @@ def _named(name: str, samples: foc.SampleCollection, extras: Extras) -> Source:
     if name in foz.list_zoo_models():
         # Loaded where it will run: FiftyOne's models do not move
         options = {} if extras.device is None else {"device": str(extras.device)}
-        return _fiftyone_model(foz.load_zoo_model(name, **options), name, extras)
+        try:
+            model = foz.load_zoo_model(name, **options)
+        except Exception as error:  # of a network, a full disk, or a package that is missing
+            raise DropError(
+                "model",
+                f"{name!r} could not be loaded from FiftyOne's zoo ({type(error).__name__}: "
+                f"{error}); download it where there is a network, with "
+                f"fiftyone.zoo.download_zoo_model({name!r})",
+            ) from error
+        return _fiftyone_model(model, name, extras)
     if name in torchvision.models.list_models(module=torchvision.models):
         raise DropError(
             "checkpoint",
@@ -171,7 +184,7 @@ def _module(module: nn.Module, extras: Extras) -> ImageModel:
     classes = extras.need("classes", module, "the names of its outputs, in their order")
     transform = extras.need("transform", module, "from a Pillow image to its input")
     return ImageModel(
-        checks.texts("classes", classes),
+        checks.class_list("classes", classes),
         words,
         module,
         Transformed(transform),
@@ -245,6 +258,8 @@ def _weights(path: Path) -> dict[str, Any]:
 
 def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
     """The module, transforms and classes of a FiftyOne model, where it is made of these."""
+    if _is_transformer(model):
+        return _transformer(model, name, extras)
     plain = (
         isinstance(model, fout.TorchImageModel)
         and type(model)._forward_pass is fout.TorchImageModel._forward_pass
@@ -256,13 +271,13 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
     if not plain:
         raise DropError(
             "model",
-            f"of FiftyOne's models, image classifiers in PyTorch can be scored here, and "
-            f"{name} is no such model. If it has logits, store them: "
+            f"of FiftyOne's models, those can be scored here that are image classifiers in "
+            f"PyTorch behind one transform, and {name} does more. If it has logits, store them: "
             "samples.apply_model(model, 'predictions', store_logits=True), and pass "
             "model='predictions'",
         )
-    classes = extras.classes or model.classes
-    if not classes:
+    classes = model.classes if extras.classes is None else extras.classes
+    if classes is None or not len(classes):
         raise DropError(
             "classes",
             f"must be given with {name}, which has none (compute_scores takes them; "
@@ -270,11 +285,43 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
         )
     half = model.using_half_precision
     return ImageModel(
-        checks.texts("classes", classes),
+        checks.class_list("classes", classes),
         name,
         model._model,
         Transformed(model.transforms),
         prepare=torch.Tensor.half if half else None,
+        device=extras.device,
+    )
+
+
+def _is_transformer(model: fom.Model) -> bool:
+    """Whether a FiftyOne model is one of Hugging Face's image classifiers."""
+    wrappers = sys.modules.get("fiftyone.utils.transformers")  # it imports transformers
+    return wrappers is not None and isinstance(
+        model, wrappers.FiftyOneTransformerForImageClassification
+    )
+
+
+@dataclass(frozen=True)
+class _PixelValues:
+    """What an image processor of Hugging Face makes of one image."""
+
+    processor: Callable[[Any], Any]
+
+    def __call__(self, image: Any) -> torch.Tensor:
+        pixels: torch.Tensor = self.processor(image)["pixel_values"][0]
+        return pixels
+
+
+def _transformer(model: Any, name: str, extras: Extras) -> ImageModel:
+    module = model._model
+    names = module.config.id2label
+    classes = extras.classes or model.classes or [names[i] for i in range(len(names))]
+    return ImageModel(
+        checks.class_list("classes", classes),
+        name,
+        module,
+        Transformed(_PixelValues(model.transforms)),
         device=extras.device,
     )
 

@@ -17,7 +17,8 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.fields import is_classification
+from fiftyone_drop.fields import is_classification, single_field, stated_classes
+from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
 from fiftyone_drop.reader import stream
 from fiftyone_drop.scoring import forward_scores
@@ -74,11 +75,12 @@ class StoredLogits(Source):
         """
         ids, options, switches = request.ids, request.options, request.switches
         there, finite = np.zeros((2, len(ids)), bool)
+        names = ClassNames(self.classes)
         with request.bar(len(ids)) as bar:
             for rows, logits in self._batches(ids):
                 bar.update(len(rows))
-                targets = torch.from_numpy(labels[rows])
                 batch = torch.from_numpy(logits)
+                targets = names.preferred(batch, torch.from_numpy(labels[rows]))
                 scores = forward_scores(list(table), batch, targets, switches=switches)
                 for name, values in scores.items():
                     table[name][rows] = values
@@ -171,23 +173,21 @@ def stored_logits(
     Raises:
         DropError: if the field holds something else, or there are no classes
     """
-    field = samples.get_field(name)
-    if not is_classification(field):
+    if not is_classification(single_field(samples, name)):
         raise DropError(
             "model",
             f"the field '{name}' must hold Classifications with logits, but holds none; make it "
             f"with samples.apply_model(..., label_field='{name}', store_logits=True)",
         )
-    dataset = samples._root_dataset
-    classes = classes or dataset.classes.get(name) or dataset.default_classes
-    if not classes:
+    classes = classes or stated_classes(samples, name)
+    if classes is None:
         raise DropError(
             "classes",
             "must be given with stored logits, in their order, unless the dataset knows them: "
             f"dataset.classes['{name}'] = [...]; dataset.save()",
         )
     words = f"the logits stored in '{name}'"
-    return StoredLogits(checks.texts("classes", classes), words, samples, name)
+    return StoredLogits(checks.class_list("classes", classes), words, samples, name)
 
 
 def _unpacked(value: bytes, most: int) -> Any:

@@ -19,7 +19,7 @@ from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.field_marks import outside, part_error, same_kind, unfinished
 from fiftyone_drop.field_writes import recover
-from fiftyone_drop.fields import default_label_field, label_path
+from fiftyone_drop.fields import default_label_field
 from fiftyone_drop.options import RANDOM
 from fiftyone_drop.population import Population, read_population
 from fiftyone_drop.run_outputs import KEY
@@ -230,14 +230,5 @@ def read_labelled(
     """
     if label_field is None:
         label_field = default_label_field(samples)
-    label_path(samples, label_field, "label_field")
-    population = read_population(samples, label_field, filepaths=filepaths, skip_unlabeled=True)
-    missing = len(samples) - len(population)
-    if missing:
-        one = samples.exists(label_field, False).first().id
-        raise DropError(
-            "label_field",
-            f"{missing} of {len(samples)} samples have no label in '{label_field}', "
-            f"such as {one}; label them, or pass samples.exists('{label_field}')",
-        )
+    population = read_population(samples, label_field, filepaths=filepaths, skip_unlabeled=None)
     return label_field, population

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,7 @@ def import_scores(
 
     A field holds the scores of one model. Samples without a score are left as they are where both
     calls say that their scores are from the same ``model``; where a call does not say it, it must
-    cover all samples that have a score in the field.
+    cover all samples that have a score in the field. The score of a file goes to all samples of it.
 
     Args:
         samples: a :class:`fiftyone.core.dataset.Dataset` or view
@@ -108,6 +109,7 @@ class _Content:
         ids: (N,) S24, whose numbers these are; None for those of the collection
         source: words for the record
         epochs: of the training run, if known
+        presentations: how often its samples were presented, the fewest and the most times
         switches: score -> its switches, if known
     """
 
@@ -115,6 +117,7 @@ class _Content:
     source: str
     ids: Ids | None = None
     epochs: int | None = None
+    presentations: list[int] | None = None
     switches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -124,7 +127,14 @@ def _read(scores: Any, name: str | None, samples: foc.SampleCollection) -> _Cont
             raise DropError("name", "a file names its scores itself; leave it out")
         path = checks.path("scores", scores)
         file = read_score_file(path, len(samples))
-        return _Content(dict(file.columns), path.name, file.ids, file.epochs, file.switches)
+        return _Content(
+            dict(file.columns),
+            path.name,
+            file.ids,
+            file.epochs,
+            file.presentations,
+            file.switches,
+        )
     if isinstance(scores, QueryModel) and name is None:
         if not scores.scores:
             raise DropError(
@@ -175,8 +185,8 @@ def _field(
     score: str, values: FloatArray, hard: str | None, content: _Content, model: str | None
 ) -> ScoreValues:
     facts: dict[str, Any] = {"model": model or f"imported from {content.source}"}
-    if content.epochs is not None:
-        facts["epochs"] = content.epochs
+    training = {"epochs": content.epochs, "presentations": content.presentations}
+    facts |= {name: value for name, value in training.items() if value is not None}
     switches = content.switches.get(score, {})
     origin = None if model is None else ["named", model, content.epochs]
     if score in SCORES:
@@ -192,7 +202,7 @@ class _Keys:
         self._samples = samples
         self.ids = read_ids(samples)
         self._row_of_id = {digits.decode(): row for row, digits in enumerate(self.ids.tolist())}
-        self._row_of_path: dict[str, int] | None = None
+        self._rows_of_path: dict[str, list[int]] | None = None
 
     def place(self, score: str, column: Any, ids: Ids | None) -> tuple[IntArray, FloatArray]:
         """Rows (M,) of the collection, ascending, and their scores (M,)."""
@@ -209,18 +219,23 @@ class _Keys:
                     f"'{score}' must hold one number for each of the {expected} {whose}, "
                     f"but has the shape {values.shape}",
                 )
+            scored = np.flatnonzero(~np.isnan(values))
             if ids is None:
-                return np.arange(expected, dtype=np.int64), values
-            keys = [digits.decode() for digits in ids.tolist()]
-        places = [self._row(key) for key in keys]
-        unknown = [key for key, row in zip(keys, places, strict=True) if row is None]
+                return scored, values[scored]
+            keys = [digits.decode() for digits in ids[scored].tolist()]
+            values = values[scored]
+        places = [self._rows(key) for key in keys]
+        unknown = [key for key, rows in zip(keys, places, strict=True) if not rows]
         if unknown:
             raise DropError(
                 "scores",
                 f"{len(unknown)} of {len(keys)} ids or filepaths of '{score}' are not in "
                 f"the collection, such as {unknown[0]!r}; pass the scores of its samples only",
             )
-        rows = np.array(places, dtype=np.int64)
+        # A file may be that of several samples, which all have its score
+        keys = [key for key, rows in zip(keys, places, strict=True) for _ in rows]
+        values = np.repeat(values, [len(rows) for rows in places])
+        rows = np.array([row for rows in places for row in rows], dtype=np.int64)
         order = np.argsort(rows, kind="stable")
         twice = np.flatnonzero(np.diff(rows[order]) == 0)
         if len(twice):
@@ -228,18 +243,21 @@ class _Keys:
             raise DropError("scores", f"{listing(both)} of '{score}' are the same sample")
         return rows[order], values[order]
 
-    def _row(self, key: Hashable) -> int | None:
+    def _rows(self, key: Hashable) -> list[int]:
+        """The rows of a sample id, or of a file; none if there are none."""
         if not isinstance(key, (str, os.PathLike)):
-            return None
+            return []
         text = os.fspath(key)
         if ObjectId.is_valid(text):
-            return self._row_of_id.get(text)
-        if self._row_of_path is None:
+            row = self._row_of_id.get(text)
+            return [] if row is None else [row]
+        if self._rows_of_path is None:
+            self._rows_of_path = defaultdict(list)
             batches = (paths for _, (paths,) in stream(self._samples, ["filepath"]))
-            paths = (path for batch in batches for path in batch)
-            self._row_of_path = {path: row for row, path in enumerate(paths)}
-        row = self._row_of_path.get(text)
-        return self._row_of_path.get(fos.normalize_path(text)) if row is None else row
+            for row, path in enumerate(path for batch in batches for path in batch):
+                self._rows_of_path[path].append(row)
+        rows = self._rows_of_path.get(text)
+        return rows or self._rows_of_path.get(fos.normalize_path(text), [])
 
 
 def _numbers(score: str, values: Any) -> FloatArray:

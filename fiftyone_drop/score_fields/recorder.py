@@ -14,6 +14,7 @@ from fiftyone_drop import checks, scoring
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
+from fiftyone_drop.score_fields.class_order import class_order, positions
 from fiftyone_drop.score_fields.fields import (
     check_field_free,
     check_parts,
@@ -32,15 +33,21 @@ class DynamicsRecorder:
         for epoch in range(epochs):
             for ids, images, targets in loader:
                 logits = model(images)
-                recorder.update(ids, logits)
+                recorder.update(ids, logits, targets=targets)
                 ...
             recorder.end_epoch()
         recorder.finish()
 
     It takes the logits as they are, of any precision and still attached to the graph, and keeps a
     few numbers per sample. With gradient accumulation call ``update`` for every batch all the same.
-    In Lightning, call it in ``training_step`` and ``on_train_epoch_end``; with Hugging Face's
-    Trainer, in ``compute_loss`` and a callback's ``on_epoch_end``.
+
+    In a training of several processes (``torch.distributed``, ``torchrun``) each constructs the
+    recorder of the whole view, passes its own batches and calls all three: ``end_epoch`` gathers
+    the epoch from all of them, samples that a ``DistributedSampler`` repeats do not count twice,
+    and the first process writes.
+
+    For Lightning and Hugging Face's Trainer there are callbacks in
+    :mod:`fiftyone_drop.integrations`.
 
     Args:
         samples: a :class:`fiftyone.core.dataset.Dataset` or view of the training samples
@@ -48,11 +55,15 @@ class DynamicsRecorder:
             field that is not a known prediction
         scores: names of scores of training dynamics; by default all but TDDS, which keeps one
             number per sample and class
-        classes (None): the class names in the order of the logits; by default the labels of
-            ``samples``, sorted, as ``ImageFolder`` and most loaders number them
+        classes (None): the class names in the order of the logits; by default
+            ``dataset.classes[label_field]`` or ``dataset.default_classes``, and where there is
+            neither the labels of ``samples``: whole numbers by their value, other names sorted, as
+            ``ImageFolder`` and most loaders number them
         prefix (""): the fields are named ``prefix`` + score
         overwrite (False): whether to replace fields that exist and are no scores of that name, and
             to clear scores of other trainings in samples that are not in ``samples``
+        gather (True): whether epochs are gathered from all processes, where there are several.
+            With False each process records a training of its own
         **switches: conventions of the scores, such as ``window=5`` or ``never_learned="inf"``
 
     Raises:
@@ -68,6 +79,7 @@ class DynamicsRecorder:
         classes: Sequence[str] | None = None,
         prefix: str = "",
         overwrite: bool = False,
+        gather: bool = True,
         **switches: str | int,
     ) -> None:
         check_collection(samples)
@@ -85,25 +97,26 @@ class DynamicsRecorder:
         # Before the training, not after it
         check_parts(self._dataset, self._ids, dict.fromkeys(self._fields.values()), overwrite)
         self._order = np.argsort(self._ids)
-        self.classes = (
-            population.label_names if classes is None else checks.texts("classes", classes)
+        names = population.label_names
+        self.classes = class_order(samples, label_field, names, classes)
+        place = positions(self.classes, names, label_field, given=classes is not None)
+        labels = place[population.labels]
+        self._recorder = scoring.DynamicsRecorder(
+            len(labels),
+            labels,
+            scores=scores,
+            ids=self._ids,
+            classes=self.classes,
+            gather=gather,
+            **switches,
         )
-        unknown = [name for name in population.label_names if name not in self.classes]
-        if unknown:
-            raise DropError(
-                "classes",
-                f"must hold every label in '{label_field}', but {listing(unknown)} are missing; "
-                "name all outputs of the model, in their order",
-            )
-        position = [self.classes.index(name) for name in population.label_names]
-        labels = np.array(position, dtype=np.int64)[population.labels]
-        self._recorder = scoring.DynamicsRecorder(len(labels), labels, scores=scores, **switches)
 
     def update(
         self,
         samples: Sequence[str] | Sequence[int] | Tensor | IntArray,
         logits: Tensor,
         *,
+        targets: Sequence[str] | Sequence[int] | Tensor | IntArray | None = None,
         clean_logits: Tensor | None = None,
     ) -> None:
         """Record one batch.
@@ -111,12 +124,16 @@ class DynamicsRecorder:
         Args:
             samples: B sample ids, or B positions in the view
             logits: (B, K) float, any device and precision, as the training step has them
+            targets (None): the labels that the batch is trained with, B class indices or names.
+                They are compared with the labels of the samples, which tells whether samples,
+                labels and classes belong together. Leave them out where labels are mixed
             clean_logits (None): (B, K) float, those of an extra forward pass in evaluation mode,
                 without augmentation; only for scores switched to "clean". That pass costs about a
                 third of the training time
 
         Raises:
-            DropError: if a sample is not in the view, or there are not as many logits as classes
+            DropError: if a sample is not in the view, targets are other labels, or there are not
+                as many logits as classes
         """
         for argument, values in {"logits": logits, "clean_logits": clean_logits}.items():
             shape = tuple(getattr(values, "shape", ()))  # the recorder below refuses no tensor
@@ -129,21 +146,29 @@ class DynamicsRecorder:
                 )
         rows = self._rows(samples)
         try:
-            self._recorder.update(rows, logits, clean_logits=clean_logits)
+            self._recorder.update(rows, logits, targets=targets, clean_logits=clean_logits)
         except DropError as error:
             if error.argument != "indices":
                 raise
             raise DropError("samples", error.message) from error
 
     def end_epoch(self) -> None:
-        """End an epoch."""
+        """End an epoch. In a training of several processes all of them call it.
+
+        Raises:
+            DropError: if the recorders of several processes are not of the same samples
+
+        Warns:
+            DropWarning: once, if predictions and labels cannot belong together, as with ``classes``
+                in another order than the outputs, or positions that are not those in the view
+        """
         self._recorder.end_epoch()
 
     def finish(self, progress: Any = None) -> list[str]:
         """Write the scores of the epochs that have ended. Recording may go on afterwards.
 
         Samples that were never seen, or too rarely for a score, stay empty. A failure leaves the
-        old scores or the new.
+        old scores or the new. In a training of several processes the first one writes.
 
         Args:
             progress (None): as everywhere in FiftyOne
@@ -152,7 +177,8 @@ class DynamicsRecorder:
             the names of the fields
 
         Warns:
-            DropWarning: if a score has no value at all, or logits were not finite
+            DropWarning: if a score has no value at all, logits were not finite, samples were
+                presented more often than others, or the last epoch has not ended
         """
         epochs = self._recorder.epoch
         if not epochs:
@@ -168,22 +194,28 @@ class DynamicsRecorder:
                 self._recorder.switches[name],
                 model=f"a training run of {epochs} epochs",
                 epochs=epochs,
+                presentations=list(self._recorder.presented),
                 out_of_sample=False,
             )
             for name, values in self._recorder.finish().items()
         }
+        if not self._recorder.writes:
+            return list(fields)
         return write(self._dataset, [(self._ids, fields)], self._overwrite, progress)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the scores to an .npz file with the sample ids, for ``import_scores``."""
-        self._recorder.save(path, ids=self._ids)
+        self._recorder.save(path)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state for a checkpoint of the training, for ``torch.save``."""
+        """The state for a checkpoint of the training, for ``torch.save``.
+
+        When an epoch has ended, it is the same in all processes.
+        """
         return self._recorder.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another recorder of the same samples stopped."""
+        """Go on where another recorder of the same samples stopped; in each process."""
         self._recorder.load_state_dict(state)
 
     def _rows(self, samples: Sequence[str] | Sequence[int] | Tensor | IntArray) -> Any:

@@ -32,12 +32,14 @@ class ScoreFile:
         ids: (N,) S24, whose numbers these are; None for those of the collection
         epochs: of the training run, if known
         switches: score -> its switches, if known
+        presentations: how often its samples were presented, the fewest and the most times
     """
 
     columns: Mapping[str, Any]
     ids: Ids | None = None
     epochs: int | None = None
     switches: Switches = field(default_factory=dict)
+    presentations: list[int] | None = None
 
 
 def read_score_file(path: Path, samples: int) -> ScoreFile:
@@ -89,7 +91,15 @@ def _content(arrays: Mapping[str, Any], facts: Any) -> ScoreFile:
         None if ids is None else ids.astype("S24"),
         checks.whole("epochs", facts.get("epochs"), least=0, optional=True),
         _switches(facts.get("switches", {})),
+        _presentations(facts.get("presentations")),
     )
+
+
+def _presentations(pair: Any) -> list[int] | None:
+    if pair is None:
+        return None
+    least, most = pair
+    return [checks.whole("presentations", number, least=0) for number in (least, most)]
 
 
 def _switches(switches: Any) -> Switches:

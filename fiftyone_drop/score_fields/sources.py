@@ -73,6 +73,7 @@ def by_query_models(
             options.training(number),
             scores={name: switches[name] for name in names},
             checkpoint_dir=options.checkpoint_dir,
+            readable=True,
         )
         for number in range(options.models)
     ]

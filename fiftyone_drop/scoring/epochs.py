@@ -141,7 +141,7 @@ class _WindowMean(_PerEpoch):
     "dynamic_uncertainty",
     hard="high",
     needs="dynamics",
-    description="Standard deviation of the label's probability within J epochs, over all windows.",
+    description="10 x standard deviation of the label's probability in J epochs, over all windows.",
     source="He et al., CVPR 2024, arXiv 2306.05175; BAAI-DCAI/Dataset-Pruning, get_coreset.py",
     conventions={
         "window": Whole(default=10, minimum=2),

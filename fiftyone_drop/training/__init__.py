@@ -20,13 +20,14 @@ the choices, ``architectures.py`` builds networks, ``optimiser.py`` takes one st
 """
 
 from fiftyone_drop.engine.checkpoint import Checkpoint
-from fiftyone_drop.training.cost import TrainingCost, training_cost
+from fiftyone_drop.training.cost import Pace, TrainingCost, training_cost
 from fiftyone_drop.training.options import TrainingOptions
 from fiftyone_drop.training.query_model import QueryModel
 from fiftyone_drop.training.trainer import cross_validate, train
 
 __all__ = [
     "Checkpoint",
+    "Pace",
     "QueryModel",
     "TrainingCost",
     "TrainingOptions",

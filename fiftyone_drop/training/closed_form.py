@@ -62,6 +62,11 @@ class LeftOut:
         """
         return cls(paths, min(probe_size(paths), LARGEST), choose_device(None))
 
+    def __str__(self) -> str:
+        """One line for people."""
+        images = f"{len(self.paths):,} images at {self.size}x{self.size}"
+        return f"a query model in closed form, {images} on {self.device}"
+
     def predict(
         self,
         labels: npt.ArrayLike,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy.typing as npt
@@ -16,15 +16,14 @@ from fiftyone_drop.engine.randomness import deterministic_algorithms, own_random
 from fiftyone_drop.engine.reader import fits_in_memory
 from fiftyone_drop.training.architectures import build
 from fiftyone_drop.training.arrays import check_enough, split_folds
-from fiftyone_drop.training.closed_form import LeftOut, PatchFeatures
 from fiftyone_drop.training.optimiser import Optimiser
 from fiftyone_drop.training.options import Setup, TrainingOptions
 from fiftyone_drop.training.query_model import QueryModel
 
 TIMED_SECONDS = 0.5
 TIMED_FILES = 16
-TIMED_IMAGES = 256
-ALGEBRA_SECONDS = 1  # and more where there are many samples, but little beside their reading
+PACE_SECONDS = 3.0  # of steps that are timed while training
+INSTANT = 5e-4  # seconds: no step is that fast
 SMALL_BATCH = 4  # to begin with: a whole batch of a large network takes many seconds on a CPU
 
 
@@ -59,6 +58,46 @@ class TrainingCost:
             f"at {size}x{size} on {self.setup.device}"
         )
         return line if self.seconds is None else f"{line}: about {_duration(self.seconds)}"
+
+
+class Pace:
+    """Says how long a training takes, once its first steps have been timed.
+
+    A step alone, on random data and a machine at rest, tells little: reading, other processes and
+    the length of the training all matter.
+
+    Args:
+        total: images that are counted in the end
+        say: is told once, in words
+        clock (time.perf_counter): seconds
+    """
+
+    def __init__(
+        self,
+        total: int,
+        say: Callable[[str], object],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._total, self._say, self._clock = total, say, clock
+        self._done, self._said = 0, False
+        self._started: tuple[float, int] | None = None  # when, and how many images were done then
+        self._last = clock()
+
+    def __call__(self, images: int) -> None:
+        """Count images that are done."""
+        now, before = self._clock(), self._last
+        self._last = now
+        self._done += images
+        # The first step sets libraries up; steps that a checkpoint vouches for take no time
+        if self._started is None or now - before < INSTANT:
+            self._started = (now, self._done)
+            return
+        since, first = self._started
+        if self._said or now - since < PACE_SECONDS or self._done == first:
+            return
+        left = (self._total - self._done) * (now - since) / (self._done - first)
+        self._say(f"about {_duration(left)} left, after {self._done:,} of {self._total:,} images")
+        self._said = True
 
 
 def training_cost(
@@ -97,8 +136,7 @@ def training_cost(
         per_image = _time_to_train(options, setup, batch, num_classes)
         computing = (trained + predicted / 3) * per_image  # no backward pass in prediction
         cached = fits_in_memory(len(paths), setup.image_size)
-        per_file = _time_to_read(paths, setup.image_size, setup.workers)
-        reading = (len(paths) if cached else trained + predicted) * per_file
+        reading = (len(paths) if cached else trained + predicted) * _time_to_read(paths, setup)
         # Reading goes on beside a GPU, but takes the CPU's time away from the CPU.
         beside = setup.device.type == "cuda"
         seconds = max(computing, reading) if beside else computing + reading
@@ -110,34 +148,6 @@ def training_cost(
         setup=setup,
         seconds=seconds,
     )
-
-
-def left_out_cost(model: LeftOut) -> str:
-    """The size of a query model in closed form in words, with an estimate of its time.
-
-    Measures for a fraction of a second.
-
-    Raises:
-        DropError: a file cannot be read
-    """
-    n, size, device = len(model.paths), model.size, model.device
-    images = torch.randint(
-        0,
-        256,
-        (TIMED_IMAGES, 3, size, size),
-        dtype=torch.uint8,
-        device=device,
-        generator=torch.Generator(device).manual_seed(0),
-    )
-    features_of = PatchFeatures(images, 0)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        features_of(images).sum().item()  # waits for the device
-        times.append(time.perf_counter() - start)
-    per_image = min(times) / TIMED_IMAGES + _time_to_read(model.paths, size, default_workers())
-    words = f"a query model in closed form, {n:,} images at {size}x{size} on {device}"
-    return f"{words}: about {_duration(n * per_image + ALGEBRA_SECONDS)}"
 
 
 def _time_to_train(options: TrainingOptions, setup: Setup, batch: int, num_classes: int) -> float:
@@ -172,13 +182,13 @@ def _time_to_train(options: TrainingOptions, setup: Setup, batch: int, num_class
         return min(times) / images  # on a busy machine some steps stutter
 
 
-def _time_to_read(paths: Sequence[str], size: int, workers: int) -> float:
+def _time_to_read(paths: Sequence[str], setup: Setup) -> float:
     """Seconds per image of reading with all workers, measured on a few of the files."""
     rows = spread(len(paths), TIMED_FILES)
     start = time.perf_counter()
     for i in rows:
-        read_image(paths[i], size)
-    cores = min(workers, default_workers())
+        read_image(paths[i], setup.image_size)
+    cores = min(setup.workers, default_workers())
     return (time.perf_counter() - start) / (len(rows) * cores)
 
 

@@ -47,7 +47,7 @@ class Task:
     ) -> Task:
         """Check the arguments of ``train`` and ``cross_validate``, and fill in the options."""
         options = options or TrainingOptions()
-        classes = checks.texts("classes", classes)
+        classes = checks.class_list("classes", classes)
         codes = check_samples(paths, labels, classes)
         setup = options.setup(paths)
         images = Images(paths, setup.image_size, workers=setup.workers)

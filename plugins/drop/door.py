@@ -16,6 +16,7 @@ from fiftyone_drop import checks
 
 MOST_LETTERS = 2_000
 MOST_WORDS = 1_000
+MOST_GROUPS = 10
 
 Kind = Callable[[str, object], Any]
 
@@ -60,14 +61,45 @@ def one_of(choices: Collection[str]) -> Kind:
 
 
 def class_name(name: str, value: object) -> str | tuple[str, ...]:
-    """A class, or a class and the value of a group.
+    """A class, or a class and the values of groups.
 
     Raises:
         fiftyone_drop.DropError: if it is something else
     """
-    if isinstance(value, list | tuple) and len(value) == 2:
+    if isinstance(value, list | tuple) and 2 <= len(value) <= MOST_GROUPS:
         return tuple(_short(name, checks.text(name, one, empty=True)) for one in value)
     return _short(name, checks.text(name, value, empty=True))
+
+
+def class_names(name: str, value: object) -> list[str | tuple[str, ...]]:
+    """A list of at most 1,000 such classes.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    if isinstance(value, list | tuple) and len(value) <= MOST_WORDS:
+        return [class_name(name, one) for one in value]
+    raise fod.DropError(name, f"must be a list of classes, but got {checks.shown(value)}")
+
+
+def per_class(name: str, value: object) -> int | float | str | dict[str, int | float | str]:
+    """A number, or an object from at most 1,000 classes to numbers.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    if isinstance(value, dict) and len(value) <= MOST_WORDS:
+        return {word(name, of): scalar(name, number) for of, number in value.items()}
+    return scalar(name, value)
+
+
+def word_or_words(name: str, value: object) -> str | list[str]:
+    """A text, or a list of texts.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    return words(name, value) if isinstance(value, list | tuple) else word(name, value)
 
 
 def interval(name: str, value: object) -> tuple[float, float]:

@@ -50,7 +50,8 @@ def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:
         return {"title": title, "text": text}
     try:
         precheck.check_run(dataset, key)
-        changes = fod.load_drop(dataset, key).changes
+        run = fod.load_drop(dataset, key)
+        changes, measured_by = run.changes, run.config.recalls_eval_key
         tables = _run(dataset.name, key, version(dataset, key), changes)
     except fod.DropError as error:
         return {"title": "This run cannot be shown", "text": str(error)}
@@ -58,7 +59,11 @@ def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:
         "run": tables,
         "changes": changes and changes[:1].upper() + changes[1:],
         "scores": precheck.score_fields(dataset),
-        "evaluations": list(precheck.evaluations(dataset, tables["label_field"])),
+        "evaluations": [
+            name
+            for name in precheck.evaluations(dataset, tables["label_field"])
+            if name != measured_by
+        ],
     }
 
 
@@ -82,7 +87,11 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
     config, table = run.config, run.table
     # The run's own density may lie between the steps of the slider
     densities = np.union1d(np.arange(1, STEPS + 1) / STEPS, run.density).tolist()
-    levels = precheck.water_levels(table, densities) if config.rule == "drop" else None
+    # With caps and protected classes there is no one level
+    bounds = table.bounds
+    by = {*bounds.floors_by, *bounds.caps_by}
+    paper = config.rule == "drop" and by <= {"min_per_class"}
+    levels = precheck.water_levels(table, densities) if paper else None
     return {
         "version": as_of,
         "key": key,
@@ -91,7 +100,7 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
         "rule": config.rule,
         "select": config.select,
         "label_field": config.label_field,
-        "group_by": config.group_by,
+        "group_by": " and ".join(precheck.group_names(config.group_by)) or None,
         "recalls_from": config.recalls_from,
         "classes": table.classes,
         "names": shown(table.names),

@@ -29,6 +29,8 @@ def of_run(run: Any) -> Json:
     }
     if table.recalls is not None:
         columns["recall"] = table.recalls.tolist()
+    if table.observed is not None:
+        columns["recall_observed"] = [None if math.isnan(r) else r for r in table.observed.tolist()]
     if table.intervals is not None:
         columns["recall_low"], columns["recall_high"] = table.intervals.T.tolist()
         columns["measured_on"] = table.support.tolist()
@@ -193,6 +195,8 @@ def _display(row: Mapping[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {"class": row["class"], "size": row["size"]}
     if "recall" in row:
         shown["recall"] = _decimals(row["recall"])
+    if row.get("recall_observed") is not None:
+        shown["observed"] = _decimals(row["recall_observed"])
     if "recall_low" in row:
         shown["95 % interval"] = f"{row['recall_low']:.3f} to {row['recall_high']:.3f}"
         shown["measured on"] = row["measured_on"]

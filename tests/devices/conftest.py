@@ -14,7 +14,7 @@ from fiftyone_drop.engine.devices import choose_device
 
 MIB = 2**20
 LITTLE = 512 * MIB
-PER_IMAGE = 64 * MIB
+PER_IMAGE = 96 * MIB  # four fit well and eight by no means, wherever the network lies
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def little_memory(cuda):
 
 
 class Hungry(torch.nn.Module):
-    """A network that takes 64 MiB for each image, and notes how many it was given."""
+    """A network that takes 96 MiB for each image, and notes how many it was given."""
 
     def __init__(self, network):
         super().__init__()

@@ -139,7 +139,7 @@ def test_own_randomness_is_of_the_device_and_restores_it(device):
 def test_the_cost_is_measured_on_the_device(few, device):
     cost = training_cost(few[0], np.arange(120) % 2)
     assert cost.setup.device.type == device.type
-    assert 0 < cost.seconds < 600
+    assert cost.seconds > 0
     assert f"on {device}" in str(cost)
 
 
@@ -172,7 +172,7 @@ def test_an_architecture_without_deterministic_algorithms_is_refused(few, cuda):
 
 
 IN_A_PROCESS_OF_ITS_OWN = """
-import json, os, sys
+import hashlib, json, os, sys
 sys.path[:0] = {path}
 os.environ.pop("{cublas}", None)
 import torch
@@ -183,21 +183,30 @@ if {first}:
     square = torch.ones(64, 64, device="cuda")
     (square @ square).sum().item()
 try:
-    train(paths, codes, names, TrainingOptions(epochs=1, deterministic=True))
-    print("trained")
+    model = train(paths, codes, names, TrainingOptions(epochs=1, deterministic=True))
+    state = model.module.state_dict().values()
+    bits = b"".join(tensor.cpu().numpy().tobytes() for tensor in state)
+    print("trained", hashlib.sha256(bits).hexdigest())
 except DropError as error:
     print(error)
 """
 
 
-@pytest.mark.parametrize(("cublas_first", "words"), [(False, "trained"), (True, "comes too late")])
-def test_determinism_that_comes_too_late_says_so(few, cuda, cublas_first, words):
+@pytest.mark.parametrize("cublas_first", [False, True])
+def test_a_deterministic_training_has_the_same_bits_or_says_that_it_comes_too_late(
+    few, cuda, cublas_first
+):
     paths, codes, names = few
     content = json.dumps([paths, codes.tolist(), list(names)])
     code = IN_A_PROCESS_OF_ITS_OWN.format(
         path=[str(ROOT)], cublas=CUBLAS, few=content, first=cublas_first
     )
-    assert words in fresh.run(code)
+    one = fresh.run(code)
+    # Some versions of PyTorch hold on to what they read when cuBLAS was first used, and refuse;
+    # others, such as 2.11, read it anew. What they promise counts
+    if not (cublas_first and "comes too late" in one):
+        assert one.startswith("trained")
+        assert fresh.run(code) == one
 
 
 def test_predictions_of_folds_come_from_the_device(few, device):

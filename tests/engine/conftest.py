@@ -1,4 +1,4 @@
-"""The digits without the conftest above: these tests run where FiftyOne is not installed, too."""
+"""The digits without the conftest above: these tests run where FiftyOne is not installed."""
 
 import pytest
 from digits import write_digits

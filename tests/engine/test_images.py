@@ -1,8 +1,10 @@
 """One image file of any kind becomes the same kind of square."""
 
+import struct
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fiftyone_drop.engine.images import UnreadableImageError, probe_size, read_image
 
@@ -105,3 +107,34 @@ def test_the_probed_size_is_typical_and_at_least_eight(tmp_path):
     ]
     assert probe_size(paths) == 32
     assert probe_size(paths[:1]) == 8
+
+
+def odd_exif(orientation):
+    """EXIF with an orientation, and a date that is a float where Pillow wants to write a text."""
+    entries = [(0x0112, 3, 1, struct.pack("<HH", orientation, 0))]
+    entries.append((0x0132, 11, 1, struct.pack("<f", 1.5)))
+    directory = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    head = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
+    return head + directory + struct.pack("<I", 0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pixels_are_read_upright_whatever_else_the_metadata_holds(orientation, tmp_path):
+    path = save(tmp_path / "odd.jpg", COLOUR, exif=odd_exif(orientation), quality=95)
+    plain = Image.Exif()
+    plain[0x0112] = orientation
+    upright = save(tmp_path / "plain.jpg", COLOUR, exif=plain, quality=95)
+    if orientation > 1:
+        with pytest.raises(Exception, match="encode"), Image.open(path) as image:
+            ImageOps.exif_transpose(image)
+    with Image.open(upright) as image:
+        expected = np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    assert np.array_equal(read_image(path, 8), expected)
+    assert np.array_equal(read_image(upright, 8), expected)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\x7f", b"?"])
+def test_damaged_metadata_says_nothing_of_the_pixels(exif, tmp_path):
+    path = save(tmp_path / "x.jpg", COLOUR, exif=exif, quality=95)
+    same = save(tmp_path / "y.jpg", COLOUR, quality=95)
+    assert np.array_equal(read_image(path, 8), read_image(same, 8))

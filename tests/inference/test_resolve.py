@@ -4,10 +4,13 @@ import fiftyone.utils.torch as fout
 import fiftyone.zoo as foz
 import numpy as np
 import pytest
+import requests
 import torch
 import torchvision
 from digit_models import CLASSES, TRANSFORM, fiftyone_model, network
+from PIL import Image
 
+import fiftyone_drop as fod
 from fiftyone_drop import DropError
 from fiftyone_drop.scoring import (
     SCORES,
@@ -73,3 +76,53 @@ def test_a_label_that_the_model_does_not_know_stops_only_scores_of_labels(small,
         else:
             found = score(small, [name], network(), **others)[f"other_{name}"]
             np.testing.assert_allclose(found, score(small, [name], network())[name])
+
+
+def test_hugging_faces_classifiers_are_scored_as_fiftyone_wraps_them(small, score, tmp_path):
+    transformers = pytest.importorskip("transformers", reason="Hugging Face is not installed")
+    import fiftyone.utils.transformers as fouh
+
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=16,
+        patch_size=8,
+        id2label=dict(enumerate(CLASSES)),
+        label2id={name: i for i, name in enumerate(CLASSES)},
+    )
+    module = transformers.ViTForImageClassification(config).eval()
+    processor = transformers.ViTImageProcessor(size={"height": 16, "width": 16})
+    with torch.no_grad():
+        for parameter in module.parameters():  # GraNd warns of untrained models
+            parameter += 0.1 * torch.randn_like(parameter)
+    module.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    model = fouh.FiftyOneTransformerForImageClassification(
+        fouh.FiftyOneTransformerConfig({"name_or_path": str(tmp_path), "device": "cpu"})
+    )
+    bare = {"classes": None, "transform": None}
+    found = score(small, ["el2n", "grand", "k_center"], model, **bare)
+    images = [Image.open(path).convert("RGB") for path in small.values("filepath")]
+    with torch.no_grad():
+        logits = module(processor(images, return_tensors="pt")["pixel_values"]).logits
+    errors = torch.softmax(logits, 1)
+    for row, label in zip(errors, small.values("ground_truth.label"), strict=True):
+        row[CLASSES.index(label)] -= 1
+    np.testing.assert_allclose(found["el2n"], errors.norm(dim=1), rtol=1e-4)
+    assert np.isfinite(found["grand"]).all()
+
+
+def test_a_zoo_model_that_cannot_be_downloaded_is_the_models_fault(small, score, monkeypatch):
+    def offline(name, **options):
+        raise requests.exceptions.ConnectionError("no route to host")
+
+    monkeypatch.setattr(foz, "list_zoo_models", lambda: ["far-away-torch"])
+    monkeypatch.setattr(foz, "load_zoo_model", offline)
+    bare = {"classes": None, "transform": None}
+    with pytest.raises(DropError, match=r"^model: 'far-away-torch' could not be loaded .*no route"):
+        score(small, ["el2n"], "far-away-torch", **bare)
+    with pytest.raises(DropError, match=r"^model: 'far-away-torch' could not be loaded"):
+        fod.plan_drop(small[:30], 0.5, validation=small[30:], model="far-away-torch")

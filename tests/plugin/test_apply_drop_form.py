@@ -57,13 +57,19 @@ def test_every_field_of_the_form_is_a_parameter_of_apply_drop(apply_drop_form, f
     for source in apply_drop_form.SOURCES:
         for params in ({"recalls_from": source}, {"recalls_from": source, "select": "hardness"}):
             drawn |= set(form(validated, {"more": True} | params))
-    shown_only = {"view_target", "size", "overlap"}
-    form_only = {"recalls_from", "recalls_of", "more"}
+    shown_only = {"view_target", "keeps", "overlap"}
+    for amount in ("size", "max_bytes"):
+        drawn |= set(form(validated, {"amount": amount}))
+    drawn |= set(form(validated, {"more": True, "suspects_by": "hardness"}))
+    form_only = {"recalls_from", "recalls_of", "more", "amount"}
+    form_only |= {"suspects_by", "suspects_below", "suspects_above"}
     parameters = set(inspect.signature(fod.apply_drop).parameters)
     assert drawn - shown_only - form_only <= parameters
     # `overwrite` shows once the key is taken, `recalls` are those of another run, and `query`
     # follows from `recalls_from`
     left_out = {"samples", "progress", "model", "recalls", "overwrite", "query"}
+    # Numbers for every class, which a form has no room for; thresholds are fields of the form
+    left_out |= {"quotas", "weights", "drop_below", "drop_above"}
     assert parameters - drawn == left_out
 
 
@@ -139,7 +145,8 @@ def test_recalls_of_another_run_are_those_it_used(parse, dataset, recalls):
 def test_the_default_form_is_short_and_valid(form, dataset):
     properties = form(dataset)
     assert list(properties) == [
-        *("view_target", "density", "size", "label_field", "recalls_from", "key", "more"),
+        *("view_target", "amount", "density", "keeps", "label_field", "recalls_from", "key"),
+        "more",
     ]
     assert problems(properties) == {}
     assert properties["label_field"].default == "ground_truth"
@@ -177,11 +184,11 @@ def test_only_score_fields_with_a_direction_can_be_selected_by(form, dataset):
 
 
 def test_the_resulting_size_is_shown_for_the_target_view(form, dataset):
-    assert message(form(dataset, {"density": 0.3})["size"]) == "Keeps 90 of 300 samples"
+    assert message(form(dataset, {"density": 0.3})["keeps"]) == "Keeps 90 of 300 samples"
     view = dataset[:100]
-    assert message(form(view, {"density": 0.3})["size"]) == "Keeps 30 of 100 samples"
+    assert message(form(view, {"density": 0.3})["keeps"]) == "Keeps 30 of 100 samples"
     whole = form(view, {"density": 0.3, "view_target": "DATASET"})
-    assert message(whole["size"]) == "Keeps 90 of 300 samples"
+    assert message(whole["keeps"]) == "Keeps 90 of 300 samples"
 
 
 def test_a_selection_is_offered_as_target_but_is_not_the_default(form, dataset):
@@ -218,7 +225,7 @@ def test_typing_counts_the_samples_once(recent, form, dataset, monkeypatch):
 def test_a_bad_density_is_shown_at_its_field(form, dataset, density):
     properties = form(dataset, {"density": density})
     assert "in (0, 1]" in problems(properties)["density"]
-    assert "size" not in properties
+    assert "keeps" not in properties
 
 
 def test_a_density_that_keeps_nothing_names_one_that_works(form, dataset):
@@ -293,7 +300,7 @@ def test_samples_without_a_label_are_counted_until_they_are_left_out(form, datas
     assert "4 of 300 samples have no label" in problems(form(dataset, params))["label_field"]
     properties = form(dataset, params | {"skip_unlabeled": True})
     assert problems(properties) == {}
-    assert message(properties["size"]) == "Keeps 148 of 296 samples"
+    assert message(properties["keeps"]) == "Keeps 148 of 296 samples"
 
 
 EVALUATION = {"label_field": "ground_truth", "recalls_from": "evaluation", "eval_key": "val_eval"}
@@ -333,7 +340,7 @@ def test_the_samples_are_read_once_for_many_keystrokes(form, validated, monkeypa
     monkeypatch.setattr(pymongo.collection.Collection, "aggregate", None)
     for density in (0.2, 0.25, 0.255):
         params = EVALUATION | {"density": density, "key": "other"}
-        assert "size" in form(validated, params)
+        assert "keeps" in form(validated, params)
 
 
 def test_what_took_long_to_read_is_kept_longer(recent, monkeypatch):
@@ -364,3 +371,77 @@ def test_a_form_asks_and_the_package_decides(dataset, recalls, module_of_plugin,
         params={"density": 0.5, "recalls": recalls},
     )
     assert fod.list_drops(dataset) == ["drop"]
+
+
+# -- how much and which ---------------------------------------------------------------------------
+
+
+def test_how_much_is_a_fraction_a_number_of_samples_or_of_bytes(form, parse, dataset):
+    properties = form(dataset, {"amount": "size", "size": 100, "density": 0.3})
+    assert "density" not in properties
+    assert message(properties["keeps"]) == "Keeps 100 of 300 samples"
+    arguments = parse(dataset, {"amount": "size", "size": 100, "density": 0.3})
+    assert (arguments["size"], arguments.get("density")) == (100, None)
+    assert parse(dataset, {"amount": "max_bytes", "max_bytes": 9000})["max_bytes"] == 9000
+    assert "density" not in parse(dataset, {"size": 100})
+    assert parse(dataset, {})["density"] == 0.5
+    assert "say how many samples" in problems(form(dataset, {"amount": "size"}))["size"]
+    too_many = problems(form(dataset, {"amount": "size", "size": 301}))
+    assert "301 is more than the 300 samples" in too_many["size"]
+    unknown = form(dataset, {"amount": "max_bytes", "max_bytes": 9000})
+    assert "keeps" not in unknown
+    assert problems(unknown) == {}
+
+
+def test_bounds_are_shown_at_their_fields_and_passed_on(form, parse, dataset):
+    params = {"more": True, "max_per_class": 10, "protect": ["three"], "must_keep": "train"}
+    properties = form(dataset, params)
+    assert "more than the" in problems(properties)["density"]
+    assert "eight" in choices(properties["protect"])
+    assert choices(properties["must_keep"]) == ["train"]
+    params |= {"density": 0.3}
+    assert problems(form(dataset, params)) == {}
+    arguments = parse(dataset, params)
+    assert arguments["protect"] == ["three"]
+    assert arguments["max_per_class"] == 10
+    assert arguments["must_keep"] == "train"
+    assert parse(dataset, {"more": False} | params | {"more": False}).keys() == {"density"}
+    assert "protect" not in parse(dataset, {"protect": []})
+    contradiction = problems(form(dataset, {"more": True, "max_per_class": 0}))
+    assert "min_per_class asks for 1" in contradiction["max_per_class"]
+
+
+def test_suspects_leave_by_a_score_field_and_thresholds(form, parse, dataset):
+    dataset.add_sample_field("aum", fo.FloatField)
+    properties = form(dataset, {"more": True, "suspects_by": "aum"})
+    assert {"suspects_below", "suspects_above"} <= set(properties)
+    assert "suspects_below" not in form(dataset, {"more": True})
+    arguments = parse(dataset, {"suspects_by": "aum", "suspects_below": 0, "suspects_above": 9})
+    assert arguments["drop_below"] == {"aum": 0}
+    assert arguments["drop_above"] == {"aum": 9}
+    assert "drop_above" not in parse(dataset, {"suspects_by": "aum", "suspects_below": 0})
+
+
+def test_several_fields_divide_classes_into_cells(form, parse, dataset):
+    properties = form(dataset, {"more": True, "group_by": ["parity", "name"]})
+    assert problems(properties) == {}
+    assert parse(dataset, {"group_by": ["parity", "name"]})["group_by"] == ["parity", "name"]
+    assert parse(dataset, {"group_by": "parity"})["group_by"] == "parity"
+    assert "group_by" not in parse(dataset, {"group_by": []})
+
+
+def test_other_kinds_are_refused(parse, form, dataset):
+    for params in (
+        {"protect": "three"},
+        {"protect": [3]},
+        {"group_by": [3]},
+        {"amount": "all"},
+        {"max_per_class": [3]},
+        {"must_keep": ["train"]},
+    ):
+        name = next(iter(params))
+        assert form(dataset, {"more": True} | params)
+        assert any(
+            name in key or name in text
+            for key, text in problems(form(dataset, {"more": True} | params)).items()
+        )

@@ -119,5 +119,6 @@ def test_operators_on_runs_take_the_arguments_of_the_package_and_return_json(dat
         names = operator.form(foo.ExecutionContext()).parameters
         with pytest.raises(Exception, match="key: must be given"):
             operator(dataset)
-        result = operator(dataset, *(params[parameter] for parameter in names))
+        named = {parameter: params[parameter] for parameter in names if parameter in params}
+        result = operator(dataset, **named)
         assert json.dumps(result.result, allow_nan=False)

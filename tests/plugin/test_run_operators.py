@@ -40,7 +40,7 @@ def test_the_density_starts_where_the_run_stands(form, run):
     properties = form(run, {"key": "first"}, operator="set_density")
     assert problems(properties) == {}
     assert properties["density"].default == 0.5
-    assert message(properties["size"]).startswith("Keeps 150 of 300 samples; fewest of ")
+    assert message(properties["keeps"]).startswith("Keeps 150 of 300 samples; fewest of ")
 
 
 def test_the_only_run_is_chosen_and_of_several_one_must_be(form, run, recalls):
@@ -52,7 +52,7 @@ def test_the_only_run_is_chosen_and_of_several_one_must_be(form, run, recalls):
 
 
 def test_the_notice_says_what_a_density_will_keep_of_the_class_that_keeps_least(form, run):
-    label = message(form(run, {"key": "first", "density": 0.2}, operator="set_density")["size"])
+    label = message(form(run, {"key": "first", "density": 0.2}, operator="set_density")["keeps"])
     fod.set_density(run, "first", 0.2)
     kept = run.load_saved_view("first-kept").count_values("ground_truth.label")
     name, fewest = min(kept.items(), key=lambda item: (item[1], item[0]))
@@ -67,7 +67,7 @@ def test_the_notice_says_what_a_density_will_keep_of_the_class_that_keeps_least(
 def test_a_density_that_the_run_refuses_is_shown_at_its_field(form, run, density, words):
     properties = form(run, {"key": "first", "density": density}, operator="set_density")
     assert words in problems(properties)["density"]
-    assert "size" not in properties
+    assert "keeps" not in properties
 
 
 def test_a_density_that_would_empty_a_class_is_shown_at_its_field(form, dataset, recalls):
@@ -81,7 +81,7 @@ def test_a_run_without_quotas_is_not_counted_for_the_form(form, dataset, monkeyp
     dataset.apply_drop(0.5, rule="none", key="flat")
     monkeypatch.setattr(pymongo.collection.Collection, "aggregate", None)
     properties = form(dataset, {"key": "flat", "density": 0.25}, operator="set_density")
-    assert message(properties["size"]) == "Keeps 75 of 300 samples"
+    assert message(properties["keeps"]) == "Keeps 75 of 300 samples"
 
 
 def test_a_run_deleted_meanwhile_is_named(form, two_runs):
@@ -280,7 +280,7 @@ def test_a_class_name_is_shown_as_it_is_and_never_as_markdown(form, run_in_app, 
     del recalls["two"]
     recalls[name] = 0.999
     dataset.apply_drop(0.3, recalls=recalls, key="odd")
-    field = form(dataset, {"key": "odd"}, operator="set_density")["size"]
+    field = form(dataset, {"key": "odd"}, operator="set_density")["keeps"]
     assert f"fewest of {name}, 1 of" in message(field)
     assert "](" not in field.view.label
     params = {"key": "odd", "density": 0.001}
@@ -304,3 +304,20 @@ def test_it_can_be_queued(delegated, two_runs, name, arguments):
     operation = delegated(name, two_runs, *arguments)
     assert operation.run_state == "completed", operation.result.error
     assert operation.result.result["key"] == "first"
+
+
+def test_a_run_moves_to_a_number_of_samples_or_of_bytes(run, run_in_app, form):
+    properties = form(run, {"key": "first", "amount": "size", "size": 77}, operator="set_density")
+    assert message(properties["keeps"]).startswith("Keeps 77 of 300 samples")
+    assert "density" not in properties
+    set_density = foo.get_operator(f"{PLUGIN}/set_density")
+    assert set_density(run, "first", size=77).result["kept"] == 77
+    params = {"key": "first", "amount": "max_bytes", "max_bytes": 20_000}
+    assert (
+        message(form(run, params, operator="set_density")["keeps"])
+        == "Keeps as many samples as fit"
+    )
+    schema, _ = output(run_in_app(run, params, operator="set_density"))
+    kept = len(run.load_saved_view("first-kept"))
+    assert 0 < kept < 300
+    assert f"Kept {kept} of 300 samples" in texts(schema)

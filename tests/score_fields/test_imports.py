@@ -1,5 +1,6 @@
 """import_scores: numbers from a cluster arrive at the right samples, or not at all."""
 
+import fiftyone as fo
 import numpy as np
 import pytest
 import torch
@@ -189,3 +190,17 @@ def test_a_file_of_anything_else_is_refused_and_nothing_is_written(small, tmp_pa
         fod.import_scores(small, path, hard="high")
     assert refused.value.argument == "scores"
     assert set(small.get_field_schema()) == before
+
+
+def test_the_score_of_a_file_goes_to_all_samples_of_it(make_dataset):
+    dataset = make_dataset(20)
+    paths = dataset.values("filepath")
+    again = [fo.Sample(filepath=path, ground_truth=None) for path in paths[:5]]
+    dataset.add_samples(again, progress=False)
+    scores = {path: float(i) for i, path in enumerate(paths)}
+    fod.import_scores(dataset, {"mine": scores}, hard="high")
+    for path, value in zip(*dataset.values(["filepath", "mine"]), strict=True):
+        assert value == scores[path]
+    both = {**scores, dataset.last().id: 3.0}
+    with pytest.raises(DropError, match="are the same sample"):
+        fod.import_scores(dataset, {"mine": both}, hard="high")

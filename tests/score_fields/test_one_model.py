@@ -7,10 +7,11 @@ import fiftyone as fo
 import numpy as np
 import pytest
 import torch
+from cells import LONG
 from digit_models import CLASSES, TRANSFORM, network
 from pymongo.errors import AutoReconnect
-from test_faults import EVERY, WAYS, Faults
 from torchvision.transforms import v2
+from writes import Writes
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, field_marks, lease, pruning
@@ -137,7 +138,7 @@ def test_a_field_from_before_there_were_marks_is_whole_and_of_an_unknown_model(s
 def faults(monkeypatch):
     """Faults of the database, and leases that expire soon."""
     monkeypatch.setattr(lease, "SECONDS", 0.4)
-    return Faults(monkeypatch)
+    return Writes(monkeypatch.setattr)
 
 
 def recompute(samples, seed=1, **how):
@@ -170,6 +171,9 @@ def fields_of(dataset):
     return {name: dataset.values(name) for name in there}
 
 
+WAYS = ("before", "after", "from then on")
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_write_that_fails_leaves_old_scores_or_new_ones_or_a_field_that_says_so(
@@ -189,17 +193,17 @@ def test_a_write_that_fails_leaves_old_scores_or_new_ones_or_a_field_that_says_s
     dataset = prepared()
     fo_names = set(dataset.get_field_schema()) | {"el2n", "entropy"}
     old = fields_of(dataset)
-    faults.count = 0
+    faults.reset()
     make(dataset)
     writes, new = faults.count, fields_of(dataset)
     dataset.delete()
     assert writes > 5
-    for at in range(WAYS.index(way) + 1, writes + 1, max(1, EVERY // 2)):
+    for at in range(WAYS.index(way) + 1, writes + 1, 1 if LONG else 4):
         dataset = prepared()
-        faults.count, faults.at, faults.way = 0, at, way
+        faults.reset(at, way)
         with contextlib.suppress(AutoReconnect, DropError):
             make(dataset)
-        faults.at = None
+        faults.reset()
         where = f"{call}, {way} write {at} of {writes}"
         for name, values in fields_of(dataset).items():
             if field_marks.unfinished(dataset.get_field(name)):

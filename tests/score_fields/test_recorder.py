@@ -8,6 +8,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from torch.utils.data.distributed import DistributedSampler
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, DropWarning, scoring
@@ -245,3 +246,162 @@ def test_a_text_that_begins_with_an_id_is_none(small):
 def test_a_state_of_something_else_is_refused(small):
     with pytest.raises(DropError, match="state: must be of the same samples"):
         fod.DynamicsRecorder(small).load_state_dict({})
+
+
+def numbered(make_dataset):
+    """60 samples of the classes "0" to "11"."""
+    samples = make_dataset(60)
+    samples.set_values("number", [str(i % 12) for i in range(60)])
+    return samples
+
+
+def test_whole_numbers_are_classes_in_the_order_of_their_values(make_dataset):
+    samples = numbered(make_dataset)
+    recorder = fod.DynamicsRecorder(samples, "number", ["aum"])
+    assert recorder.classes == tuple(map(str, range(12)))
+    recorder.update(range(60), 5 * torch.eye(12)[torch.arange(60) % 12])
+    recorder.end_epoch()
+    recorder.finish()
+    assert samples.values("aum") == [5.0] * 60
+
+
+@pytest.mark.parametrize("where", ["classes", "default_classes"])
+def test_the_dataset_s_own_class_list_goes_first(small, where):
+    names = [*sorted(digit_names(small), reverse=True), "none of them"]
+    if where == "classes":
+        small.classes = {"ground_truth": names}
+        small.default_classes = ["something else"]
+    else:
+        small.default_classes = names
+    assert fod.DynamicsRecorder(small).classes == tuple(names)
+    assert fod.DynamicsRecorder(small, classes=sorted(names)).classes == tuple(sorted(names))
+    small.default_classes, small.classes = names[1:], {}
+    with pytest.raises(DropError, match=r"classes: of the dataset .* must hold every label"):
+        fod.DynamicsRecorder(small)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.array,
+        iter,
+        tuple,
+        lambda names: map(str, names),
+        lambda names: dict.fromkeys(names).keys(),
+    ],
+)
+def test_classes_may_be_anything_in_order(small, kind):
+    names = sorted(digit_names(small))
+    assert fod.DynamicsRecorder(small, classes=kind(names)).classes == tuple(names)
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (set, "got a set, which has no order"),
+        (frozenset, "got a set, which has no order"),
+        (
+            lambda names: [*names, names[2]],
+            r"is a label in 'ground_truth' and the name of .* 2, 10",
+        ),
+        (lambda names: [], "must name the model's outputs in their order, but is empty"),
+    ],
+)
+def test_classes_without_one_place_for_each_label_are_refused(small, classes, words):
+    with pytest.raises(DropError, match=words) as refused:
+        fod.DynamicsRecorder(small, classes=classes(sorted(digit_names(small))))
+    assert refused.value.argument == "classes"
+
+
+def right(samples, sure=5.0):
+    """The logits of a model that knows every sample, with classes sorted."""
+    names = sorted(digit_names(samples))
+    labels = torch.tensor([names.index(label) for label in samples.values("ground_truth.label")])
+    return labels, sure * torch.eye(10)[labels]
+
+
+def test_a_wrong_order_of_classes_is_said_with_their_names(small):
+    names = sorted(digit_names(small), reverse=True)
+    recorder = fod.DynamicsRecorder(small, scores=["aum"], classes=names)
+    recorder.update(range(60), right(small)[1])
+    with pytest.warns(DropWarning, match=r"Logits and labels .* circle \('.*' \(0\) as '") as said:
+        recorder.end_epoch()
+    assert all(repr(name) in str(said[0].message) for name in (names[0], names[-1]))
+
+
+def test_positions_in_a_shuffled_loader_are_said(small):
+    recorder = fod.DynamicsRecorder(small, scores=["aum"])
+    order = np.random.default_rng(0).permutation(60)
+    recorder.update(range(60), right(small)[1][order])
+    with pytest.warns(DropWarning, match=r"no more than by chance .*targets= to have the labels"):
+        recorder.end_epoch()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda labels, names: labels,
+        lambda labels, names: labels.numpy().astype(np.uint8),
+        lambda labels, names: labels.tolist(),
+        lambda labels, names: [names[i] for i in labels],
+        lambda labels, names: np.array(names)[labels],
+    ],
+)
+def test_targets_are_compared_with_the_labels_of_the_samples(small, kind):
+    labels, logits = right(small)
+    names, ids = sorted(digit_names(small)), small.values("id")
+    recorder = fod.DynamicsRecorder(small, scores=["aum"])
+    recorder.update(ids, logits, targets=kind(labels, names))
+    wrong = labels.clone()
+    wrong[[3, 8]] = (labels[[3, 8]] + 1) % 10
+    with pytest.raises(DropError) as refused:
+        recorder.update(ids, logits, targets=kind(wrong, names))
+    assert refused.value.argument == "targets"
+    own, other = names[labels[3]], names[wrong[3]]
+    assert (
+        f"2 of 60 are others: {other!r} ({wrong[3]}) for sample {ids[3]}, whose label is {own!r}"
+        in refused.value.message
+    )
+
+
+@pytest.mark.parametrize("targets", [torch.eye(10)[:2], [0.5, 1.0], [0], "ab", 3, ["one", "two"]])
+def test_targets_that_are_no_labels_are_refused(small, targets):
+    recorder = fod.DynamicsRecorder(small, scores=["aum"])
+    with pytest.raises(DropError, match="targets: must be"):
+        recorder.update([0, 1], torch.zeros(2, 10), targets=targets)
+    recorder.end_epoch()
+    assert recorder.state_dict()["presentations"].sum() == 0
+
+
+def test_an_epoch_that_has_not_ended_does_not_count_and_is_said(small):
+    recorder = fod.DynamicsRecorder(small, scores=["aum"])
+    recorder.update(range(60), right(small, 5.0)[1])
+    recorder.end_epoch()
+    recorder.update(range(30), right(small, 1.0)[1][:30])
+    with pytest.warns(DropWarning, match="The last epoch has not ended, and its 30 presentations"):
+        recorder.finish()
+    assert small.values("aum") == [5.0] * 60
+    recorder.update(range(30, 60), right(small, 1.0)[1][30:])
+    recorder.end_epoch()
+    recorder.finish()
+    assert small.values("aum") == [3.0] * 60
+
+
+def test_files_of_two_processes_that_nothing_gathered_give_all_samples(make_dataset, tmp_path):
+    """One after the other, and each has said that its samples were presented unevenly."""
+    samples = make_dataset(201)
+    _, logits = right(samples)
+    for rank in range(2):
+        recorder = fod.DynamicsRecorder(samples, scores=["aum"], gather=False)
+        sampler = DistributedSampler(range(201), 2, rank)
+        for epoch in range(3):
+            sampler.set_epoch(epoch)
+            rows = list(sampler)
+            recorder.update(rows, logits[rows])
+            recorder.end_epoch()
+        with pytest.warns(DropWarning, match="presented unevenly: 1 to 3 times in 3 epochs"):
+            recorder.save(tmp_path / f"{rank}.npz")
+    for rank in range(2):
+        fod.import_scores(samples, tmp_path / f"{rank}.npz")
+    assert samples.values("aum") == [5.0] * 201
+    assert samples.get_field("aum").info["presentations"] == [1, 3]

@@ -9,7 +9,10 @@ from histories import EPOCHS, K, N, feed, irregular, labels, record, regular
 from score_references import REFERENCES
 
 from fiftyone_drop.errors import DropError, DropWarning
-from fiftyone_drop.scoring import DYNAMICS, SCORES, DynamicsRecorder, dynamics
+from fiftyone_drop.scoring import DYNAMICS, SCORES, DynamicsRecorder, presentations
+
+# Made-up trainings present samples unevenly; a test of its own looks for the warning
+pytestmark = pytest.mark.filterwarnings("ignore:Samples were presented unevenly")
 
 NAMES = [score.name for score in SCORES.values() if score.needs == "dynamics"]
 VARIANTS = [
@@ -95,7 +98,7 @@ def test_a_resumed_recording_equals_an_uninterrupted_one_bit_for_bit(tmp_path, s
 
 def test_the_batch_size_and_the_buffer_do_not_matter(monkeypatch):
     expected = record(irregular(), scores=NAMES).finish()
-    monkeypatch.setattr(dynamics, "_PENDING", 1)
+    monkeypatch.setattr(presentations, "WAITING", 1)
     recorder = DynamicsRecorder(N, labels(), scores=NAMES)
     for epoch in irregular():
         feed(recorder, epoch, batch=1)

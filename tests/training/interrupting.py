@@ -68,7 +68,8 @@ def same(one, other):
     """Whether nested tensors are equal bit for bit."""
     if isinstance(one, torch.Tensor):
         # Not torch.equal: NaN marks samples without a score, and is equal to itself here.
-        return one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()
+        bits = [tensor.cpu().numpy().tobytes() for tensor in (one, other)]
+        return one.dtype == other.dtype and bits[0] == bits[1]
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     return len(one) == len(other) and all(map(same, one, other))

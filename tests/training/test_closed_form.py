@@ -245,3 +245,8 @@ def test_harder_classes_have_lower_recalls(tmp_path):
     right = logits.argmax(1) == digits.target
     recalls = np.bincount(digits.target, right) / np.bincount(digits.target)
     assert np.corrcoef(recalls, -np.linspace(0, 14, 10))[0, 1] > 0.8
+
+
+def test_the_work_is_announced_in_one_line(few):
+    words = str(LeftOut.of(few[0]))
+    assert words.startswith("a query model in closed form, 120 images at 8x8 on ")

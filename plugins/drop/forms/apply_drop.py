@@ -1,4 +1,4 @@
-"""The form of ``apply_drop``."""
+"""The form of ``apply_drop``, which is longer than others: the function has most arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
 from .. import door
-from .base import Choices, Kinds
+from .base import AMOUNTS, Choices, Kinds
 from .target import NO_VALIDATION, TargetForm, find_validation
 
 START_DENSITY = 0.5  # where the slider starts: apply_drop has no default for it
@@ -38,12 +38,17 @@ SMOOTHINGS = {
     "0.5": "0.5: half a sample right and half a sample wrong for each class (Jeffreys)",
     "0": "0: none, as in the paper",
 }
+MOST_CHOICES = 1_000  # of a list; a script can name any class
 NONE_FITS = "there is none that fits; choose another source of recalls"
 # The fields under the switch `more`
 MORE = (
-    *("rule", "select", "keep", "group_by", "smoothing", "min_per_class", "missing_recall"),
+    *("rule", "select", "keep", "order_by", "group_by", "smoothing", "missing_recall"),
+    *("min_per_class", "max_per_class", "protect", "must_keep"),
+    *("suspects_by", "suspects_below", "suspects_above"),
     *("skip_unlabeled", "allow_empty_classes", "seed"),
 )
+# The thresholds on the score field `suspects_by`, and the arguments that they become
+SUSPECTS = {"suspects_below": "drop_below", "suspects_above": "drop_above"}
 
 
 class ApplyDropForm(TargetForm):
@@ -52,9 +57,14 @@ class ApplyDropForm(TargetForm):
     function = "apply_drop"
     kinds: ClassVar[Kinds] = {
         **dict.fromkeys(("label_field", "key", "eval_key", "recalls_of", "validation"), door.word),
-        **dict.fromkeys(("pred_field", "rule", "select", "keep", "group_by"), door.word),
-        **dict.fromkeys(("density", "folds", "holdout", "smoothing", "seed"), door.scalar),
-        **dict.fromkeys(("min_per_class", "missing_recall"), door.scalar),
+        **dict.fromkeys(("pred_field", "rule", "select", "keep", "order_by"), door.word),
+        **dict.fromkeys(("must_keep", "suspects_by"), door.word),
+        **dict.fromkeys((*AMOUNTS, "folds", "holdout", "smoothing", "seed"), door.scalar),
+        **dict.fromkeys(("missing_recall", *SUSPECTS), door.scalar),
+        **dict.fromkeys(("min_per_class", "max_per_class"), door.per_class),
+        "group_by": door.word_or_words,
+        "protect": door.class_names,
+        "amount": door.one_of(AMOUNTS),
         **dict.fromkeys(("overwrite", "more", "skip_unlabeled"), checks.flag),
         "allow_empty_classes": checks.flag,
         "recalls_from": door.one_of(SOURCES),
@@ -62,7 +72,11 @@ class ApplyDropForm(TargetForm):
 
     def __init__(self, ctx: Any):
         super().__init__(ctx)
-        self.entries.setdefault("density", START_DENSITY)
+        if "amount" in self.entries:  # the App keeps the values of fields that are hidden again
+            self._forget(set(AMOUNTS) - {self.entries["amount"]})
+        elif not {"quotas", *AMOUNTS} & set(self.entries):
+            self.entries["density"] = START_DENSITY
+        self._forget([name for name, value in self.entries.items() if value == []])
         # Hidden fields do not count; a script passes neither `more` nor `recalls_from`
         if self.entries.get("more") is False:
             self._forget(MORE)
@@ -86,6 +100,10 @@ class ApplyDropForm(TargetForm):
             arguments["recalls"] = run.recalls
         if "validation" in self.entries:
             arguments["validation"] = find_validation(self.ctx.dataset, self.entries["validation"])
+        if "suspects_by" in self.entries:
+            for name, argument in SUSPECTS.items():
+                if name in self.entries:
+                    arguments[argument] = {self.entries["suspects_by"]: self.entries[name]}
         return arguments
 
     def _forget(self, names: Collection[str]) -> None:
@@ -123,15 +141,21 @@ class ApplyDropForm(TargetForm):
     def density_and_size(self) -> None:
         """The density, and the number of samples that it keeps."""
         # The slider has steps of a hundredth; a large dataset may want finer ones
-        density = self.density(START_DENSITY, exact=bool(self.entries.get("more")))
-        sizes = self.class_sizes().values()
-        size = sum(sizes) if self.value("skip_unlabeled") else self.size
+        amount = self.amount(START_DENSITY, exact=bool(self.entries.get("more")))
+        sizes = self.class_sizes()
+        size = sum(sizes.values()) if self.value("skip_unlabeled") else self.size
         if self.value("group_by") is not None:
-            sizes = ()  # the floors are those of cells, whose sizes are not known here
+            sizes = {}  # the bounds are those of cells, whose sizes are not known here
+        if not amount or "suspects_by" in self.entries:
+            return
+        names = ("rule", "min_per_class", "max_per_class", "protect")
+        bounds = {name: self.value(name) for name in names}
+        if self.value("group_by") is not None:
+            bounds = {"rule": bounds["rule"]}
         with self.checking():
-            rule, floor = self.value("rule"), self.value("min_per_class")
-            kept = precheck.kept(size, density, sizes, rule, floor)
-            self.notice("size", f"Keeps {kept:,} of {size:,} samples")
+            kept = precheck.kept(size, sizes, **amount, **bounds)
+            if kept is not None:
+                self.notice("keeps", f"Keeps {kept:,} of {size:,} samples")
 
     def recalls(self) -> None:
         """The source of class recalls, and the fields that it needs."""
@@ -232,8 +256,12 @@ class ApplyDropForm(TargetForm):
 
     def uses(self) -> list[tuple[str, str]]:
         """The fields and evaluations that are chosen, by argument."""
-        names = ("label_field", "group_by", "select", "pred_field", "eval_key")
-        return [(name, self.entries[name]) for name in names if name in self.entries]
+        names = ("label_field", "select", "pred_field", "eval_key", "order_by", "must_keep")
+        used = [(name, self.entries[name]) for name in names if name in self.entries]
+        used += [("group_by", name) for name in precheck.group_names(self.value("group_by"))]
+        if "suspects_by" in self.entries:
+            used.append((SUSPECTS["suspects_below"], self.entries["suspects_by"]))
+        return used
 
     # -- more options --
 
@@ -246,12 +274,15 @@ class ApplyDropForm(TargetForm):
         if self.value("select") != "random":
             ends = {"hardest": "the hardest first", "easiest": "the easiest first"}
             self.choose("keep", ends, label="Keep")
-        self.choose(
+        groups = precheck.group_fields(self.samples, self.labels)
+        self.choose_many(
             "group_by",
-            precheck.group_fields(self.samples, self.labels),
+            {name: name for name in groups},
             label="Group by (optional)",
-            description="Quotas, recalls and floors per class and value of this field",
+            description="Quotas, recalls and bounds per class and value of these fields",
         )
+        names = {"id": "their ids", "filepath": "their paths, which outlive another import"}
+        self.choose("order_by", names, label="The order at random hashes")
         if self._needs_recalls():
             self.choose(
                 "smoothing",
@@ -266,7 +297,38 @@ class ApplyDropForm(TargetForm):
                 label="Missing recall (optional)",
                 description="The recall of classes without a validation sample",
             )
-        self.number("min_per_class", min=0, label="Samples to keep of each class, at least")
+        self.bounds()
+        self.suspects()
         self.switch("skip_unlabeled", "Leave samples without a label out of the run")
         self.switch("allow_empty_classes", "Allow a class to lose all its samples")
         self.number("seed", label="Seed")
+
+    def bounds(self) -> None:
+        """How few and how many of each class are kept, and what is kept in any case."""
+        self.number("min_per_class", min=0, label="Samples to keep of each class, at least")
+        self.number("max_per_class", min=0, label="At most (optional)")
+        self.choose_many(
+            "protect",
+            {name: name for name in list(self.class_sizes())[:MOST_CHOICES]},
+            label="Protected classes (optional)",
+            description="Every sample of these is kept",
+        )
+        self.choose(
+            "must_keep",
+            self.recently("must_keep", lambda: precheck.must_keep_names(self.samples)),
+            label="Must keep (optional)",
+            description="Samples with this tag, or for which this field is true, come first",
+        )
+
+    def suspects(self) -> None:
+        """The thresholds beyond which samples leave the run."""
+        field = self.choose(
+            "suspects_by",
+            precheck.number_fields(self.samples),
+            label="Leave out samples by (optional)",
+            description="A score that tells suspect samples, which leave before quotas are cut",
+        )
+        if field is None:
+            return
+        self.inputs.float("suspects_below", label="Leave out below (optional)")
+        self.inputs.float("suspects_above", label="Leave out above (optional)")

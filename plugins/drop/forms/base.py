@@ -2,7 +2,8 @@
 
 The App draws a form at each keystroke, so its checks are cheap: they read the dataset's record, and
 query samples only now and then. They are advice. When the operator is executed, the package checks
-everything again. The messages are those of the package.
+everything again. The messages are those of the package. Every kind of field is drawn here, so the
+module is longer than others.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ..plain_text import as_it_is
 Choices = Iterable[str] | Mapping[str, str]
 Kinds = Mapping[str, door.Kind]
 
+# The arguments that say how much is kept, one of which is passed
+AMOUNTS = {"density": "A fraction", "size": "Samples", "max_bytes": "Bytes of image files"}
 # What FiftyOne adds where a panel has opened the form; nothing reads it
 FROM_PANELS = ("panel_id", "panel_state")
 
@@ -222,10 +225,11 @@ class Form:
 
     def choose_many(self, name: str, choices: Mapping[str, str], **kwargs: Any) -> list[str]:
         """Any number of choices; returns the chosen values, or the default."""
-        default = list(self.default(name))
+        default = self.default(name)
+        default = None if default is None else list(default)
         view = _choices(types.Dropdown(), choices)
         self.inputs.list(name, types.String(), default=default, view=view, **kwargs)
-        return list(self.entries.get(name, default))
+        return list(self.entries.get(name, default) or ())
 
     def radio(self, name: str, choices: Mapping[str, str], **kwargs: Any) -> str | None:
         """A choice of few, all of them in sight; returns the chosen value, or the default."""
@@ -254,22 +258,48 @@ class Form:
         """The switch that shows the rarer fields; returns whether it is on."""
         return self.switch("more", "More options")
 
-    def density(self, default: float, exact: bool = False) -> float:
-        """The density, by a slider of hundredths or, with ``exact``, as a number."""
-        slider = {"min": 0.01, "max": 1, "step": 0.01}
-        view = types.SliderView(
-            label_position="top", value_precision=2, componentsProps={"slider": slider}
+    def amount(self, density: float, exact: bool = False) -> dict[str, Any]:
+        """How much is kept: a density, a number of samples, or a number of bytes.
+
+        Args:
+            density: where the slider of hundredths starts
+            exact (False): whether the density is a number instead
+
+        Returns:
+            the argument of the function, empty until there is one
+        """
+        given = [name for name in AMOUNTS if name in self.entries]
+        by = self.radio(
+            "amount", AMOUNTS, default=given[0] if given else "density", label="How much is kept"
         )
-        self.number(
-            "density",
-            min=0,
-            max=1,
-            default=default,
-            label="Density",
-            description="The fraction of the samples that is kept",
-            view=None if exact else view,
-        )
-        return self.entries.get("density", default)
+        if by == "size":
+            self.number("size", min=1, label="Samples")
+        elif by == "max_bytes":
+            self.number(
+                "max_bytes",
+                min=1,
+                label="Bytes, at most",
+                description="Of the kept image files: 1,000,000,000 are a gigabyte",
+            )
+        else:
+            slider = {"min": 0.01, "max": 1, "step": 0.01}
+            view = types.SliderView(
+                label_position="top", value_precision=2, componentsProps={"slider": slider}
+            )
+            self.number(
+                "density",
+                min=0,
+                max=1,
+                default=density,
+                label="Density",
+                description="The fraction of the samples that is kept",
+                view=None if exact else view,
+            )
+            self.entries.setdefault("density", density)
+        if by not in self.entries:
+            self.mark(str(by), f"say how many {AMOUNTS[str(by)].lower()}")
+            return {}
+        return {str(by): self.entries[str(by)]}
 
 
 def _problem(check: Callable[[bool], Any], overwrite: bool) -> fod.DropError | None:

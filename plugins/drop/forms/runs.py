@@ -10,7 +10,7 @@ import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
 from .. import door
-from .base import Form, Kinds
+from .base import AMOUNTS, Form, Kinds
 from .recent import recently
 
 NO_RUN = "There is no drop run here yet; make one with 'DRoP: prune to a density'"
@@ -24,7 +24,15 @@ class SetDensityForm(Form):
     """The form of the operator ``set_density``."""
 
     function = "set_density"
-    kinds: ClassVar[Kinds] = {"key": door.word, "density": door.scalar}
+    kinds: ClassVar[Kinds] = {
+        "key": door.word,
+        "amount": door.one_of(AMOUNTS),
+        **dict.fromkeys(AMOUNTS, door.scalar),
+    }
+
+    def is_needed(self, name: str) -> bool:
+        """Whether an argument is needed; of the three amounts the one that is filled in."""
+        return super().is_needed(name) or (name in AMOUNTS and name in self.entries)
 
     def fields(self) -> None:
         """Draw the fields."""
@@ -37,9 +45,12 @@ class SetDensityForm(Form):
             return
         with self.checking():
             run = self.load(key)
-            density = self.density(run.density)
-            with self.checking(at="density"):
-                self.notice("size", f"Keeps {_words(precheck.kept_by_run(run, density))}")
+            amount = self.amount(run.density)
+            if not amount:
+                return
+            with self.checking(at=next(iter(amount))):
+                kept = precheck.kept_by_run(run, **amount)
+                self.notice("keeps", f"Keeps {_words(kept)}")
 
     def load(self, key: str) -> Any:
         """The run, without a query at each keystroke.
@@ -111,7 +122,9 @@ class DeleteDropForm(Form):
             self.mark("key", f"there is no drop run '{key}' any more")
 
 
-def _words(kept: precheck.Kept) -> str:
+def _words(kept: precheck.Kept | None) -> str:
+    if kept is None:
+        return "as many samples as fit"
     words = f"{kept.kept:,} of {kept.size:,} samples"
     if kept.fewest is None:
         return words

@@ -1,9 +1,15 @@
 """``class_offsets``: from a run and the logits of a model to what helps its worst class."""
 
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
 import fiftyone as fo
 import numpy as np
 import pytest
+import torch
 from reports import PROPORTIONAL
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 import fiftyone_drop as fod
@@ -130,3 +136,60 @@ def test_predictions_without_logits_are_refused(skewed):
             pred_field="bare",
             classes=CLASSES,
         )
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "offsets.md"
+
+
+class TorchvisionLike(nn.Module):
+    """What a ResNet of torchvision calls its last layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, inputs):
+        return self.fc(inputs)
+
+
+class HuggingFaceLike(nn.Module):
+    """What a classifier of Transformers has: ``config.id2label``, ``classifier``, ``logits``."""
+
+    def __init__(self, names):
+        super().__init__()
+        self.config = SimpleNamespace(id2label=dict(enumerate(names)), num_labels=len(names))
+        self.classifier = nn.Linear(4, len(names))
+
+    def forward(self, inputs):
+        return SimpleNamespace(logits=self.classifier(inputs))
+
+
+def test_the_examples_of_the_page_run_and_shift_the_logits(skewed):
+    torch.manual_seed(0)
+    held_out, inputs = skewed.match_tags("val"), torch.randn(6, 4)
+    held_out.set_values("predictions", held_out.values("guess"))
+    plain, network = nn.Linear(4, 3), TorchvisionLike()
+    hugging_face = HuggingFaceLike(("owl", "wolf", "dog", "cat"))
+    before = network(inputs), hugging_face(inputs).logits
+    names = {
+        "dataset": skewed,
+        "held_out": held_out,
+        "classes": list(CLASSES),
+        "images": inputs,
+        "labels": torch.tensor([0, 1, 2, 0, 1, 2]),
+        "model": plain,
+        "network": network,
+        "hf_model": hugging_face,
+    }
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        exec(block, names)
+    offsets, tuned = names["offsets"], names["tuned"]
+    expected = torch.tensor([offsets[name] for name in CLASSES])
+    assert torch.equal(names["predicted"], (plain(inputs) + expected).argmax(1))
+    assert torch.allclose(network(inputs) - before[0], expected, atol=1e-5)
+    others = torch.tensor([offsets["owl"], 0, offsets["dog"], offsets["cat"]])
+    assert torch.allclose(hugging_face(inputs).logits - before[1], others, atol=1e-5)
+    assert tuned.after.min() > tuned.before.min()
+    assert names["part"]["cat"] == pytest.approx(tuned["cat"] / 2)
+    assert names["adjusted"] > 0
+    assert names["weighted"] > 0

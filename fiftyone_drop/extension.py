@@ -1,0 +1,222 @@
+"""``extend_drop``: the dataset has grown, and a run takes in the new samples."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import numpy as np
+
+from fiftyone_drop import checks
+from fiftyone_drop._types import IntArray
+from fiftyone_drop.amount import Amount
+from fiftyone_drop.class_table import ClassTable
+from fiftyone_drop.decision import decide
+from fiftyone_drop.errors import DropError, Warner, listing
+from fiftyone_drop.fields import check_collection, must_keep_view
+from fiftyone_drop.options import SOURCES, DropOptions
+from fiftyone_drop.population import Population
+from fiftyone_drop.predictions import read_predictions
+from fiftyone_drop.pruning import apply_drop
+from fiftyone_drop.reader import read_ids, read_order
+from fiftyone_drop.recall_sources import Recalls
+from fiftyone_drop.run_changes import write_run
+from fiftyone_drop.run_lookup import check_dataset, load_order
+from fiftyone_drop.run_outputs import own_fields
+from fiftyone_drop.runs import DropConfig, DropResults
+from fiftyone_drop.target import check_fields, read_target, rule_columns, snapshot_of
+from fiftyone_drop.views import part_view
+
+OWN = ("density", "size", "max_bytes", "missing_recall", "new_samples", "key", "dataset")
+# Arguments of a run whose values its record has in words only
+IN_WORDS = (*SOURCES, "pred_field", "model")
+BY_CLASS = ("min_per_class", "max_per_class", "quotas", "weights", "drop_below", "drop_above")
+
+
+def extend_drop(
+    dataset: foc.SampleCollection,
+    key: str,
+    new_samples: foc.SampleCollection,
+    *,
+    density: float | None = None,
+    size: int | None = None,
+    max_bytes: int | None = None,
+    missing_recall: float | None = None,
+    progress: Any = None,
+) -> fo.DatasetView:
+    """Take samples into a run that were added to its dataset later.
+
+    Every sample that the run keeps stays kept, and the new ones get their places by the arguments
+    and the recalls of the run: nothing is measured or trained again. Moved to a lower density
+    afterwards, the run keeps of the samples of before first.
+
+    Example::
+
+        dataset.add_samples(more)
+        fod.extend_drop(dataset, "drop", dataset.match_tags("more"))
+
+    Args:
+        dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
+        key: the run key
+        new_samples: a view with the samples to take in; those that the run has already do not
+            matter
+        density (None): the dataset density after it, in (0, 1]; by default the run's own, so that
+            as large a part of the new samples is kept
+        size (None): instead, the number of samples to keep
+        max_bytes (None): instead, the bytes that the kept image files may take
+        missing_recall (None): a recall in [0, 1] for classes that only new samples have; by default
+            the run's own argument
+        progress (None): as everywhere in FiftyOne
+
+    Returns:
+        a :class:`fiftyone.core.view.DatasetView` of the samples that are kept
+
+    Raises:
+        DropError: if there is no such run, the new samples are unfit or none, a new class has no
+            recall, or the amount is too small for what was kept; the run is as it was then
+    """
+    root = check_dataset(dataset)._root_dataset
+    key = checks.text("key", key)
+    asked_for = (density, size, max_bytes)
+    amount = Amount.parse(*asked_for) if any(v is not None for v in asked_for) else None
+    missing = checks.number("missing_recall", missing_recall, "[0, 1]", optional=True)
+    new_samples = check_collection(new_samples, "new_samples")
+    if new_samples._root_dataset is not root:
+        raise DropError(
+            "new_samples",
+            f"must be a view into '{root.name}', but is one into "
+            f"'{new_samples._root_dataset.name}'; add the samples to the dataset first",
+        )
+    root.reload()
+    run = load_order(root, key)
+    try:
+        return _extend(root, key, run, read_ids(new_samples), amount, missing, progress)
+    except DropError as error:
+        if error.argument in OWN:
+            raise
+        # The user typed that argument when the run was made
+        words = f"the run '{key}' cannot be extended as it was made. {error}"
+        raise DropError("key", words) from error
+
+
+def _extend(
+    root: fo.Dataset,
+    key: str,
+    run: DropResults,
+    new: Any,
+    amount: Amount | None,
+    missing: float | None,
+    progress: Any,
+) -> fo.DatasetView:
+    config = run.config
+    options = _options_of(root, config, amount, missing)
+    old, keep_at = read_order(root, config.keep_at_field)
+    fresh = new[~np.isin(new, old)]
+    if not len(fresh):
+        raise DropError("new_samples", f"the run has all {len(new):,} of them already")
+    warn = Warner()
+    high = check_fields(root, options)
+    population, left_out = read_target(
+        root,
+        options,
+        warn,
+        progress,
+        only=np.concatenate([old, fresh]),
+        kept_before=old[keep_at <= config.density],
+    )
+    # They are the first of the order, so that the record need not hold their ids
+    must_keep = old[keep_at < run.table.bounds.must_keep.sum() / run.table.size]
+    if len(must_keep):
+        named = population.must_keep
+        rows = np.isin(population.ids, must_keep)
+        population = replace(population, must_keep=rows if named is None else rows | named)
+    columns = rule_columns(root, options, population)
+    recalls = _recalls(run, population, options)
+    new_keep_at, table = decide(options, population, high, recalls, columns)
+    pred_field = config.pred_field
+    predicted = pred_field is not None and pred_field in own_fields(root, config.outputs)
+    found = config.found | {
+        "size": len(population),
+        "warnings": [*config.warnings, *warn.messages],
+        "left_out": config.found.get("left_out", 0) + left_out,
+        "extended_by": config.found.get("extended_by", 0) + len(fresh),
+        **population.dataset_state,
+    }
+    asked = options.asked() | {name: config.asked.get(name) for name in (*IN_WORDS, "must_keep")}
+    written = write_run(
+        root,
+        key,
+        True,
+        uses=options.uses(),
+        asked=asked,
+        found=found,
+        table=table,
+        decided_on=snapshot_of(population, options),
+        keep_at=new_keep_at,
+        predictions=read_predictions(root, str(pred_field)) if predicted else None,
+        progress=progress,
+        extends=config,
+    )
+    return part_view(root, written, table.density, "kept")
+
+
+def _options_of(
+    root: fo.Dataset, config: DropConfig, amount: Amount | None, missing: float | None
+) -> DropOptions:
+    """The arguments that a run was made with, but for where its recalls came from."""
+    arguments = {n: p.default for n, p in inspect.signature(apply_drop).parameters.items()}
+    asked = {name: value for name, value in config.asked.items() if name in arguments}
+    for name in BY_CLASS:
+        if isinstance(asked.get(name), list):
+            asked[name] = {_hashable(one): number for one, number in asked[name]}
+    asked["protect"] = [_hashable(one) for one in asked.get("protect") or ()]
+    if amount is None:
+        # Quotas that name every class say how much is kept; else the run stands at a density
+        by_quotas = asked.get("quotas") and asked.get("density") is None and not asked.get("size")
+        amount = Amount() if by_quotas and not asked.get("max_bytes") else Amount(config.density)
+    arguments |= asked | dict.fromkeys(IN_WORDS)
+    arguments |= {name: getattr(amount, name) for name in ("density", "size", "max_bytes")}
+    arguments["label_field"] = config.label_field
+    if missing is not None:
+        arguments["missing_recall"] = missing
+    try:
+        must_keep_view(root, arguments["must_keep"])
+    except DropError:
+        arguments["must_keep"] = None  # a view, in words; the run knows what it held
+    return DropOptions.parse(arguments)
+
+
+def _hashable(name: Any) -> Any:
+    return tuple(name) if isinstance(name, list) else name
+
+
+def _recalls(run: DropResults, population: Population, options: DropOptions) -> Recalls | None:
+    """The recalls of the run for the classes that there are now."""
+    table = run.table
+    if table.recalls is None:
+        return None
+    known = table.by_class("recalls")
+    unknown = [name for name in population.classes if name not in known]
+    if unknown and options.missing_recall is None:
+        raise DropError(
+            "missing_recall",
+            f"the run has no recall of {listing(unknown)}, which only new samples have; pass "
+            "missing_recall=<float>",
+        )
+    values = [known.get(name, options.missing_recall) for name in population.classes]
+    counted = table.correct is not None and table.support is not None
+    return Recalls(
+        np.array(values, np.float64),
+        str(run.config.recalls_from),
+        _counts(table, "correct", population) if counted else None,
+        _counts(table, "support", population) if counted else None,
+    )
+
+
+def _counts(table: ClassTable, column: str, population: Population) -> IntArray:
+    known: Mapping[Any, int] = table.by_class(column)
+    return np.array([known.get(name, 0) for name in population.classes], np.int64)

@@ -1,0 +1,56 @@
+"""Where in a batch, or in what a training step returns, something is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fiftyone_drop import checks
+from fiftyone_drop.errors import DropError, listing
+
+Where = str | int | Callable[[Any], Any]
+"""A key of a mapping, a position in a sequence, or a function of the whole."""
+
+
+def check_where(argument: str, value: object) -> Where:
+    """A key, a position, or a function.
+
+    Raises:
+        DropError: if ``value`` is none of these
+    """
+    if callable(value):
+        return value
+    if isinstance(value, str):
+        return checks.text(argument, value)
+    try:
+        return checks.whole(argument, value)
+    except DropError as error:
+        shown = error.message.partition("but got ")[2]
+        raise DropError(
+            argument,
+            "must be a key of the batch, a position in it, or a function that takes it out of a "
+            f"batch, but got {shown}",
+        ) from None
+
+
+def pick(argument: str, where: Where, whole: Any, remedy: str) -> Any:
+    """What is there.
+
+    Args:
+        argument: the name of the argument, for the error
+        where: where to look
+        whole: a mapping, a sequence, or anything that ``where`` takes
+        remedy: what else the error says
+
+    Raises:
+        DropError: if nothing is there
+    """
+    if callable(where):
+        return where(whole)
+    try:
+        return whole[where]
+    except (KeyError, IndexError, TypeError) as error:
+        keys = f" with the keys {listing(list(whole))}" if isinstance(whole, Mapping) else ""
+        raise DropError(
+            argument, f"{where!r} is not in the {type(whole).__name__}{keys}; {remedy}"
+        ) from error

@@ -1,0 +1,195 @@
+"""TransformersCallback, in trainings by the real Trainer: a tiny model with random weights."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    ResNetConfig,
+    ResNetForImageClassification,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+import fiftyone_drop as fod
+from fiftyone_drop import DropError, DropWarning
+from fiftyone_drop.integrations import TransformersCallback
+
+SCORES = ("aum", "forgetting")
+
+
+@pytest.fixture
+def small(make_dataset):
+    """60 digits."""
+    return make_dataset(60)
+
+
+@pytest.fixture
+def items(small):
+    """Ids, pixels and labels."""
+    names = sorted(small.distinct("ground_truth.label"))
+    labels = [names.index(name) for name in small.values("ground_truth.label")]
+    pixels = torch.randn(60, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    return list(zip(small.values("id"), pixels, labels, strict=True))
+
+
+def collate(items):
+    ids, pixels, labels = zip(*items, strict=True)
+    return {
+        "sample": list(ids),
+        "pixel_values": torch.stack(pixels),
+        "labels": torch.tensor(labels),
+    }
+
+
+def new_model():
+    torch.manual_seed(0)
+    config = ResNetConfig(
+        num_channels=1, embedding_size=4, hidden_sizes=[8], depths=[1], layer_type="basic"
+    )
+    config.num_labels = 10
+    return ResNetForImageClassification(config)
+
+
+class Spy:
+    """Keeps what a model gives in training."""
+
+    def __init__(self, model):
+        self.seen = []
+        model.register_forward_hook(self.look, with_kwargs=True)
+
+    def look(self, model, args, kwargs, output):
+        assert "sample" not in kwargs
+        if model.training:
+            self.seen.append(output.logits.detach().clone())
+
+
+class Batches:
+    """A collator that keeps the ids of the batches."""
+
+    def __init__(self):
+        self.ids = []
+
+    def __call__(self, items):
+        self.ids.append([item[0] for item in items])
+        return collate(items)
+
+
+def trainer(folder, items, callback, *, model=None, collator=collate, epochs=3, more=(), **options):
+    arguments = TrainingArguments(
+        str(folder),
+        **(
+            {
+                "num_train_epochs": epochs,
+                "per_device_train_batch_size": 16,
+                "learning_rate": 0.01,
+                "remove_unused_columns": False,
+                "report_to": "none",
+                "save_strategy": "no",
+                "use_cpu": True,
+                "disable_tqdm": True,
+            }
+            | options
+        ),
+    )
+    return Trainer(
+        new_model() if model is None else model,
+        arguments,
+        data_collator=collator,
+        train_dataset=items,
+        eval_dataset=items[:20],
+        callbacks=[callback, *more],
+    )
+
+
+def test_a_training_leaves_the_scores_of_its_logits(small, items, tmp_path):
+    model, batches = new_model(), Batches()
+    recorder = fod.DynamicsRecorder(small, scores=SCORES)
+    training = trainer(
+        tmp_path,
+        items,
+        TransformersCallback(recorder),
+        model=model,
+        collator=batches,
+    )
+    spy = Spy(model)
+    training.train()
+    by_hand = fod.DynamicsRecorder(small, scores=SCORES, prefix="hand_")
+    assert len(spy.seen) == len(batches.ids) == 12
+    for step, (ids, logits) in enumerate(zip(batches.ids, spy.seen, strict=True)):
+        by_hand.update(ids, logits)
+        if step % 4 == 3:
+            by_hand.end_epoch()
+    by_hand.finish()
+    for name in SCORES:
+        assert small.values(name) == small.values(f"hand_{name}")
+    assert small.get_field("aum").info["presentations"] == [3, 3]
+    assert "loss" in model(**{k: v for k, v in collate(items[:2]).items() if k != "sample"})
+
+
+def test_an_evaluation_between_epochs_is_not_recorded(small, items, tmp_path):
+    for prefix, strategy in (("with_", "epoch"), ("without_", "no")):
+        recorder = fod.DynamicsRecorder(small, scores=SCORES, prefix=prefix)
+        trainer(*(tmp_path, items, TransformersCallback(recorder)), eval_strategy=strategy).train()
+    assert small.values("with_aum") == small.values("without_aum")
+
+
+class StopAt(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = state.global_step == self.step
+
+
+@pytest.mark.parametrize("stop", [8, 6])
+def test_a_training_goes_on_from_a_checkpoint_with_the_same_scores(small, items, tmp_path, stop):
+    """After an epoch and within one, which the Trainer ends when it is told to stop."""
+    saves = {"save_strategy": "steps", "save_steps": 2}
+    whole = fod.DynamicsRecorder(small, scores=SCORES)
+    trainer(tmp_path / "whole", items, TransformersCallback(whole), **saves).train()
+    first = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES), write=False)
+    folder = tmp_path / "parts"
+    trainer(folder, items, first, more=[StopAt(stop)], **saves).train()
+    second = fod.DynamicsRecorder(small, scores=SCORES, prefix="second_")
+    trainer(folder, items, TransformersCallback(second), **saves).train(resume_from_checkpoint=True)
+    for name in SCORES:
+        expected = small.values(name)
+        np.testing.assert_allclose(small.values(f"second_{name}"), expected, rtol=1e-5)
+
+
+def test_a_checkpoint_without_a_recording_is_said(small, items, tmp_path):
+    saves = {"save_strategy": "epoch"}
+    first = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES), write=False)
+    trainer(tmp_path, items, first, epochs=1, **saves).train()
+    (file,) = tmp_path.glob("checkpoint-*/fiftyone_drop_recorder_0.pt")
+    file.unlink()
+    recorder = fod.DynamicsRecorder(small, scores=SCORES)
+    with pytest.warns(DropWarning, match="goes on without what was recorded before"):
+        trainer(tmp_path, items, TransformersCallback(recorder), epochs=2, **saves).train(
+            resume_from_checkpoint=True
+        )
+    assert small.get_field("aum").info["epochs"] == 1
+
+
+def test_batches_without_samples_are_refused_and_other_labels_too(small, items, tmp_path):
+    recorder = fod.DynamicsRecorder(small, scores=SCORES)
+    with pytest.raises(DropError, match=r"samples: 'sample' is not in the batch.*'labels'"):
+        trainer(
+            *(tmp_path, items, TransformersCallback(recorder)),
+            collator=lambda rows: {k: v for k, v in collate(rows).items() if k != "sample"},
+        ).train()
+    with pytest.raises(DropError, match="targets: must be the labels of the samples, but 16 of 16"):
+        trainer(
+            *(tmp_path, items, TransformersCallback(recorder)),
+            collator=lambda rows: collate([(i, x, (y + 1) % 10) for i, x, y in rows]),
+        ).train()
+
+
+def test_several_gpus_in_one_process_are_refused(small):
+    class Arguments:
+        n_gpu = 2
+
+    callback = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES))
+    with pytest.raises(DropError, match="recorder: one process must train on one GPU, but has 2"):
+        callback.on_train_begin(Arguments, None, None, model=new_model())

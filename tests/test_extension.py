@@ -1,0 +1,233 @@
+"""``extend_drop``: the dataset has grown; what was kept stays kept, and new samples get places."""
+
+import itertools
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+from shown import counts, ids
+from whole_runs import assert_whole, contents
+
+import fiftyone_drop as fod
+from fiftyone_drop import DropError
+
+
+@pytest.fixture
+def grows(make_dataset, new_samples):
+    """200 digits, and a function that adds some of the other 100 with a tag of their own."""
+    dataset = make_dataset(200)
+
+    def grow(rows, tag="more"):
+        samples = new_samples(rows)
+        for sample in samples:
+            sample.tags = [tag]
+        dataset.add_samples(samples, progress=False)
+        return dataset.match_tags(tag)
+
+    return dataset, grow
+
+
+@pytest.mark.parametrize("rule", ["drop", "proportional", "balanced", "none"])
+@pytest.mark.parametrize("density", [0.2, 0.5])
+def test_what_was_kept_stays_kept_and_new_samples_get_their_places(grows, recalls, rule, density):
+    dataset, grow = grows
+    before = ids(dataset.apply_drop(density, recalls=recalls, rule=rule))
+    more = grow(range(200, 300))
+    view = fod.extend_drop(dataset, "drop", more)
+    assert before <= ids(view)
+    assert len(view) == fod.kept_size(300, density)
+    assert ids(view) & ids(more)
+    run = fod.load_drop(dataset, "drop")
+    assert run.density == density
+    assert run.config.found["extended_by"] == 100
+    assert run.config.asked["rule"] == rule
+    assert_whole(dataset, ["drop"])
+    if rule != "none":
+        assert counts(view) == run.table.by_class("quotas")
+        assert run.table.by_class("sizes") == counts(dataset)
+        for other in (0.1, 0.3, 0.7, 1.0):
+            kept = counts(fod.drop_view(dataset, "drop", other))
+            quotas = fod.kept_counts(dataset, "drop", [other])[0]
+            assert [kept.get(name, 0) for name in run.table.classes] == quotas.tolist()
+
+
+def test_an_extended_run_moves_both_ways_and_stays_nested(grows, recalls):
+    dataset, grow = grows
+    before = ids(dataset.apply_drop(0.5, recalls=recalls))
+    fod.extend_drop(dataset, "drop", grow(range(200, 300)))
+    kept = [ids(fod.set_density(dataset, "drop", d)) for d in (0.1, 0.3, 0.5, 0.8, 1.0)]
+    assert all(smaller < larger for smaller, larger in itertools.pairwise(kept))
+    assert kept[1] < before < kept[2]  # moved down, it keeps of the samples of before first
+    assert_whole(dataset, ["drop"])
+
+
+def test_a_run_is_extended_again_and_again(grows, recalls):
+    dataset, grow = grows
+    kept = ids(dataset.apply_drop(0.4, recalls=recalls, min_per_class=3))
+    for i in range(4):
+        rows = range(200 + 25 * i, 225 + 25 * i)
+        view = fod.extend_drop(dataset, "drop", grow(rows, f"batch{i}"))
+        assert kept <= ids(view)
+        kept = ids(view)
+    assert len(kept) == fod.kept_size(300, 0.4)
+    assert fod.load_drop(dataset, "drop").config.found["extended_by"] == 100
+    assert min(counts(view).values()) >= 3
+
+
+def test_a_run_that_is_extended_by_all_differs_little_from_a_run_of_all(grows, recalls):
+    """In its quotas only as far as what was kept must stay."""
+    dataset, grow = grows
+    dataset.apply_drop(0.5, recalls=recalls)
+    view = fod.extend_drop(dataset, "drop", grow(range(200, 300)))
+    whole = dataset.apply_drop(0.5, recalls=recalls, key="whole")
+    ours, theirs = counts(view), counts(whole)
+    assert sum(abs(ours[name] - theirs[name]) for name in theirs) <= 12
+    assert len(ids(view) & ids(whole)) > 130
+
+
+def test_bounds_and_samples_that_must_be_kept_hold_after_an_extension(grows, recalls):
+    dataset, grow = grows
+    gold = dataset.match(F("ground_truth.label") == "seven").limit(9)
+    bounds = {"max_per_class": 25, "protect": ("three",), "min_per_class": {"nine": 12}}
+    dataset.apply_drop(0.5, recalls=recalls, must_keep=gold, **bounds)
+    view = fod.extend_drop(dataset, "drop", grow(range(200, 300)), size=150)
+    found = counts(view)
+    assert found["three"] == counts(dataset)["three"]
+    assert found["nine"] >= 12
+    assert max(n for name, n in found.items() if name != "three") <= 25
+    run = fod.load_drop(dataset, "drop")
+    least = run.table.bounds.least
+    assert ids(gold) <= ids(fod.set_density(dataset, "drop", size=least))
+    assert run.config.asked["max_per_class"] == 25
+    assert run.config.asked["must_keep"].startswith("a view with the stages")
+
+
+def test_a_tag_that_must_be_kept_and_thresholds_count_for_new_samples_too(grows):
+    dataset, grow = grows
+    dataset.set_values("aum", np.linspace(-1, 9, 200).tolist())
+    dataset.limit(5).tag_samples("gold")
+    arguments = {"must_keep": "gold", "drop_below": {"aum": 0}, "rule": "proportional"}
+    dataset.apply_drop(0.3, **arguments)
+    more = grow(range(200, 250))
+    more.set_values("aum", [-5.0] * 20 + [5.0] * 30)
+    golden = more.skip(45)
+    golden.tag_samples("gold")
+    view = fod.extend_drop(dataset, "drop", more)
+    assert ids(golden) <= ids(view)
+    assert ids(dataset.match_tags("gold")) <= ids(view)
+    assert not ids(view) & ids(more.limit(20))
+    assert dataset.match(F("drop_keep_at") > 0).match(F("aum") < 0).distinct("tags") == [
+        "gold",
+        "train",
+    ]
+    assert fod.load_drop(dataset, "drop").config.found["left_out"] == 15 + 20
+
+
+@pytest.mark.filterwarnings("ignore::fiftyone_drop.errors.DropWarning")
+def test_predictions_and_the_evaluation_of_the_run_stay_its_own(grows, monkeypatch):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, folds=2)
+    before = dict(zip(*dataset.values(["id", "drop_pred.label"]), strict=True))
+    recalls = fod.load_drop(dataset, "drop").recalls
+    monkeypatch.setattr("fiftyone_drop.training.cross_validate", None)  # nothing is trained again
+    fod.extend_drop(dataset, "drop", grow(range(200, 260)))
+    after = dict(zip(*dataset.values(["id", "drop_pred.label"]), strict=True))
+    assert {i: label for i, label in after.items() if label is not None} == before
+    assert fod.load_drop(dataset, "drop").recalls == recalls
+    assert dataset.load_evaluation_results("drop_eval") is not None
+    assert_whole(dataset, ["drop"])
+    fod.delete_drop(dataset, "drop")
+    assert "drop_pred" not in dataset.get_field_schema()
+
+
+def test_a_class_that_only_new_samples_have_needs_a_recall(grows, recalls):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, recalls=recalls)
+    more = grow(range(200, 230))
+    more.limit(3).set_values("ground_truth", [fo.Classification(label="zebra")] * 3)
+    before = contents(dataset)
+    with pytest.raises(DropError, match=r"^missing_recall: .* no recall of 'zebra'.* pass missing"):
+        fod.extend_drop(dataset, "drop", more)
+    assert contents(dataset) == before
+    view = fod.extend_drop(dataset, "drop", more, missing_recall=0.1)
+    assert counts(view)["zebra"] >= 1
+    assert fod.load_drop(dataset, "drop").recalls["zebra"] == 0.1
+
+
+def test_another_amount_is_taken_if_it_holds_what_was_kept(grows, recalls):
+    dataset, grow = grows
+    dataset.apply_drop(size=100, recalls=recalls)
+    more = grow(range(200, 300))
+    with pytest.raises(DropError, match=r"^size: 80 samples are too few, .* what was kept before"):
+        fod.extend_drop(dataset, "drop", more, size=80)
+    assert len(fod.extend_drop(dataset, "drop", more, size=120)) == 120
+    config = fod.load_drop(dataset, "drop").config
+    assert (config.asked["size"], config.asked["density"]) == (120, None)
+
+
+def test_quotas_of_all_classes_are_quotas_of_the_grown_classes(grows):
+    dataset, grow = grows
+    quotas = dict.fromkeys(counts(dataset), 0.5) | {"zero": 7}
+    before = ids(dataset.apply_drop(quotas=quotas, rule="proportional"))
+    view = fod.extend_drop(dataset, "drop", grow(range(200, 300)))
+    assert before <= ids(view)
+    sizes, found = counts(dataset), counts(view)
+    assert found["zero"] == 7
+    assert all(found[name] == fod.kept_size(sizes[name], 0.5) for name in found if name != "zero")
+
+
+def test_what_cannot_be_extended_is_refused_and_nothing_changes(grows, recalls, make_dataset):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, recalls=recalls)
+    more = grow(range(200, 230))
+    before = contents(dataset)
+    refused = [
+        (("nope", more), "key", "does not exist"),
+        (("drop", dataset.match_tags("train")), "new_samples", "the run has all 200 of them"),
+        (("drop", dataset.match_tags("nothing")), "new_samples", "is empty"),
+        (("drop", make_dataset(5)), "new_samples", "add the samples to the dataset first"),
+        (("drop", "more"), "new_samples", "must be a FiftyOne Dataset"),
+    ]
+    for (key, new), argument, words in refused:
+        with pytest.raises(DropError) as caught:
+            fod.extend_drop(dataset, key, new)
+        assert caught.value.argument == argument
+        assert words in caught.value.message
+    more.set_values("ground_truth", [None] * 30)
+    with pytest.raises(
+        DropError, match=r"^key: .* cannot be extended as it was made. skip_unlabel"
+    ):
+        fod.extend_drop(dataset, "drop", more)
+    assert contents(dataset) == before
+    assert_whole(dataset, ["drop"])
+
+
+def test_samples_that_are_gone_do_not_hinder_an_extension(grows, recalls):
+    dataset, grow = grows
+    kept = ids(dataset.apply_drop(0.5, recalls=recalls))
+    gone = sorted(kept)[:20]
+    dataset.delete_samples(gone)
+    view = fod.extend_drop(dataset, "drop", grow(range(200, 300)))
+    assert kept - set(gone) <= ids(view)
+    assert len(view) == fod.kept_size(280, 0.5)
+
+
+def test_a_run_that_was_moved_while_it_is_extended_is_left_alone(grows, recalls, monkeypatch):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, recalls=recalls)
+    more = grow(range(200, 300))
+    from fiftyone_drop import extension
+
+    decide = extension.decide
+
+    def move_meanwhile(*arguments):
+        fod.set_density(dataset, "drop", 0.8)
+        return decide(*arguments)
+
+    monkeypatch.setattr(extension, "decide", move_meanwhile)
+    with pytest.raises(DropError, match=r"^key: .* was moved or replaced while"):
+        fod.extend_drop(dataset, "drop", more)
+    assert fod.load_drop(dataset, "drop").density == 0.8
+    assert fod.load_drop(dataset, "drop").table.size == 200
+    assert_whole(dataset, ["drop"])
