@@ -146,7 +146,8 @@ def _extend(
         "extended_by": config.found.get("extended_by", 0) + len(fresh),
         **population.dataset_state,
     }
-    asked = options.asked() | {name: config.asked.get(name) for name in (*IN_WORDS, "must_keep")}
+    as_before = (*IN_WORDS, "must_keep", "query", "folds")  # no recalls are looked for
+    asked = options.asked() | {name: config.asked.get(name) for name in as_before}
     written = write_run(
         root,
         key,

@@ -32,7 +32,9 @@ BY_ID = "id"  # as order_by=
 NO_FIELDS = (RANDOM, BY_ID)
 SUSPECTS = ("drop_below", "drop_above")
 KEEP = ("hardest", "easiest")
-SOURCES = ("eval_key", "recalls", "validation")  # of recalls; none of them trains query models
+SOURCES = ("eval_key", "recalls", "validation")  # of recalls; without any, a query model
+CLOSED_FORM, TRAINED = QUERIES = ("closed-form", "trained")
+FOLDS = 5  # of trained query models
 
 
 def _recalls(argument: str, value: object) -> Mapping[Hashable, float] | None:
@@ -77,6 +79,10 @@ def _by(check: Callable[..., Any], **rules: Any) -> dict[str, Callable[[str, Any
     return {"parse": functools.partial(check, **rules)}
 
 
+def _query(argument: str, value: object) -> str | None:
+    return None if value is None else checks.choice(argument, value, QUERIES)
+
+
 def _as_it_is(argument: str, value: Any) -> Any:
     return value
 
@@ -86,7 +92,7 @@ class DropOptions:
     """The arguments of :func:`fiftyone_drop.apply_drop` of the same names, as canonical values.
 
     ``label_field`` is None where the default is asked for. ``validation`` and ``model`` are the
-    objects that were passed.
+    objects that were passed. ``query`` is None where recalls have another source.
     """
 
     density: float | None = field(metadata=_by(_as_it_is))
@@ -98,7 +104,8 @@ class DropOptions:
     validation: Any = field(metadata=_by(_as_it_is))
     pred_field: str | None = field(metadata=_by(checks.text, optional=True))
     model: Any = field(metadata=_by(_as_it_is))
-    folds: int = field(metadata=_by(checks.whole, least=2))
+    query: str | None = field(metadata=_by(_query))
+    folds: int | None = field(metadata=_by(checks.whole, least=2, optional=True))
     holdout: float | None = field(metadata=_by(checks.number, interval="(0, 1)", optional=True))
     rule: str = field(metadata=_by(check_rule))
     select: str = field(
@@ -144,7 +151,7 @@ class DropOptions:
         options = options.at(amount)
         options._check_source()
         options._check_weights()
-        return options
+        return options if options._sources() else options._with_query()
 
     def at(self, amount: Amount) -> DropOptions:
         """The same options with another amount to keep."""
@@ -166,14 +173,9 @@ class DropOptions:
         return group_names(self.group_by)
 
     @property
-    def trains(self) -> bool:
-        """Whether recalls can come from query models only."""
-        return all(getattr(self, name) is None for name in SOURCES)
-
-    @property
     def needs_recalls(self) -> bool:
-        """Whether recalls are looked for: a rule without need of them trains nothing for them."""
-        return "recalls" in self.the_rule.needs or not self.trains
+        """Whether recalls are looked for: a rule without need of them has no query model made."""
+        return "recalls" in self.the_rule.needs or self.query is None
 
     @property
     def limits(self) -> Limits:
@@ -221,9 +223,13 @@ class DropOptions:
         return asked
 
     def _check_source(self) -> None:
-        sources = [name for name in SOURCES if getattr(self, name) is not None]
+        sources = self._sources()
         if len(sources) > 1:
             raise DropError(sources[0], f"pass one source of recalls, but {sources} were given")
+        if sources and self.query is not None:
+            raise DropError(
+                "query", f"makes a query model, but recalls are from {sources[0]}=; leave one out"
+            )
         ways = [name for name in ("pred_field", "model") if getattr(self, name) is not None]
         if self.validation is None:
             for name in ways:
@@ -232,6 +238,22 @@ class DropOptions:
             raise DropError(
                 "validation", "needs either pred_field=<field of predictions> or model=<a model>"
             )
+
+    def _sources(self) -> list[str]:
+        return [name for name in SOURCES if getattr(self, name) is not None]
+
+    def _with_query(self) -> DropOptions:
+        """The same with the query model that they ask for.
+
+        Raises:
+            DropError: if they ask for two
+        """
+        divided = [name for name in ("folds", "holdout") if getattr(self, name) is not None]
+        if not divided and self.query != TRAINED:
+            return replace(self, query=CLOSED_FORM)
+        if self.query == CLOSED_FORM:
+            raise DropError(divided[0], f"goes with query='{TRAINED}' only; leave one of them out")
+        return replace(self, query=TRAINED, folds=self.folds or FOLDS)
 
     def _check_weights(self) -> None:
         if self.weights is None or self.rule == DEFAULT_RULE:

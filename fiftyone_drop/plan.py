@@ -37,7 +37,7 @@ class DropPlan:
         recalls_from: where the recalls are from, in words; None without recalls
         warnings: the warnings of the call that made the plan
         left_out: the samples that ``drop_below`` and ``drop_above`` left out of the run
-        predictions: the predictions of the query models that the plan trained; None without any
+        predictions: the predictions of query models that the plan was made with; None without any
     """
 
     samples: foc.SampleCollection

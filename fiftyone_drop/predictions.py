@@ -164,6 +164,8 @@ class Collector:
         confidences, predicted = torch.softmax(batch, dim=1).max(dim=1)
         self._predicted[indices] = predicted.numpy()
         self._confidences[indices] = confidences.numpy()
+        if not self._scores:
+            return
         known = self._labels[indices] >= 0
         batch = batch[torch.from_numpy(known)]
         labels = torch.from_numpy(self._labels[indices][known].astype(np.int64))

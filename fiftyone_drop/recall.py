@@ -8,6 +8,7 @@ NumPy, and SciPy's chi-square distribution.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -146,6 +147,35 @@ def homogeneity_p_value(correct: IntArray, support: IntArray) -> float:
 
     statistic, freedom = _homogeneity(correct, support)
     return float(chdtrc(freedom, statistic)) if freedom else 1.0
+
+
+def chance_p_value(truth: Sequence[Hashable], predicted: Sequence[Hashable]) -> float:
+    """The p-value of a one-sided test that predictions are right no more often than by chance.
+
+    Chance names each class as often as the predictions do, whatever the truth is. So a model that
+    always names the largest class is no better.
+
+    Fleiss, Cohen, Everitt: Large sample standard errors of kappa, Psychological Bulletin 72 (1969).
+
+    Args:
+        truth: n classes of samples
+        predicted: their n predictions
+
+    Returns:
+        a float in [0, 1]; 1 if all predictions, or all samples, are of one class
+    """
+    from scipy.special import ndtr
+
+    n = len(truth)
+    of_truth, of_predicted = Counter(truth), Counter(predicted)
+    p = np.array([of_truth[name] / n for name in of_truth])
+    q = np.array([of_predicted[name] / n for name in of_truth])
+    chance = float(p @ q)
+    variance = (chance + chance**2 - float((p * q) @ (p + q))) / n
+    if variance <= 1e-12 / n:
+        return 1.0
+    right = sum(a == b for a, b in zip(truth, predicted, strict=True)) / n
+    return float(ndtr(-(right - chance) / math.sqrt(variance)))
 
 
 def samples_to_tell_apart(correct: IntArray, support: IntArray, level: float) -> int | None:

@@ -1,4 +1,4 @@
-"""Where recalls come from: given, a FiftyOne evaluation, a validation view, or query models.
+"""Where recalls come from: given, a FiftyOne evaluation, a validation view, or a query model.
 
 Reads and computes; writes nothing.
 """
@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
+from fiftyone_drop.closed_form_query import predict_left_out
 from fiftyone_drop.cross_validation import cross_predict
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import check_evaluation, read_evaluation
 from fiftyone_drop.fields import check_validation, label_path
 from fiftyone_drop.members import as_word
-from fiftyone_drop.options import DropOptions
+from fiftyone_drop.options import CLOSED_FORM, TRAINED, DropOptions
 from fiftyone_drop.population import Population, check_as_stored, read_outcomes
 from fiftyone_drop.predictions import Predictions, predict_samples
 from fiftyone_drop.recall import (
+    chance_p_value,
     class_counts,
     class_recalls,
     homogeneity_p_value,
@@ -117,8 +119,10 @@ def find_recalls(
     if options.recalls is not None:
         values = recalls_of_mapping(options.recalls, population.classes, options.missing_recall)
         return Recalls(values, "given")
-    if options.trains:
+    if options.query == TRAINED:
         measured = _by_query_models(options, population, progress)
+    elif options.query == CLOSED_FORM:
+        measured = _in_closed_form(options, population, warn, progress)
     elif options.eval_key is not None:
         measured = _by_evaluation(options, samples, population, warn)
     elif options.pred_field is not None:
@@ -135,8 +139,25 @@ def find_recalls(
 
 
 def _by_query_models(options: DropOptions, population: Population, progress: Any) -> _Measurement:
+    assert options.folds is not None
     predictions = cross_predict(population, options.folds, options.holdout, options.seed, progress)
     codes = population.codes[predictions.rows]
+    return _Measurement(codes, predictions.correct, predictions.source, predictions)
+
+
+def _in_closed_form(
+    options: DropOptions, population: Population, warn: Warner, progress: Any
+) -> _Measurement:
+    predictions = predict_left_out(population, options.seed, progress)
+    codes = population.codes[predictions.rows]
+    truth = population.select(predictions.rows).label_of
+    if len(set(truth)) > 1 and chance_p_value(truth, predictions.labels) > NOISE_LEVEL:
+        warn(
+            f"the query model in closed form is right about {predictions.correct.mean():.1%} of "
+            "the samples, no more than chance makes it, so that its recalls do not tell which "
+            "classes are hard. Pass query='trained', which trains small networks, or measure "
+            "recalls with a model of yours (eval_key=, validation=)"
+        )
     return _Measurement(codes, predictions.correct, predictions.source, predictions)
 
 

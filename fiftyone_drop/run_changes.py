@@ -81,7 +81,7 @@ def write_run(
         decided_on: the N samples of the run
         keep_at: (N,) float, their smallest dataset densities, above 1 beyond a cap, in the same
             order
-        predictions: the predictions of query models that the run trained; None without any
+        predictions: the predictions of query models that decided the run; None without any
         progress: as everywhere in FiftyOne
         extends (None): the record of the run that this one extends, as it was read
 

@@ -46,7 +46,7 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
             ``target_recorded``, whether the target view could be stored; and ``manifest``, where
             the run was loaded from a file
         written: the names of what the run wrote: ``keep_at_field``, ``kept_field``, ``kept_view``,
-            ``pruned_view``; and, where it trained query models, ``pred_field`` and ``eval_key``,
+            ``pruned_view``; and, where query models decided, ``pred_field`` and ``eval_key``,
             None otherwise
         versions: package -> version of what the run was made with
     """

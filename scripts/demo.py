@@ -36,7 +36,7 @@ def demo() -> None:
     dataset = load_digits()
     replaces = KEY in fod.list_drops(dataset)
     if replaces:
-        print(f"Replacing the drop run '{KEY}': its query models are trained again.")
+        print(f"Replacing the drop run '{KEY}'.")
     view = dataset.apply_drop(density=0.5, key=KEY, overwrite=replaces)
     run = fod.load_drop(dataset, KEY)
     print(f"\n{run}\n")

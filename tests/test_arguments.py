@@ -194,6 +194,8 @@ GOOD = {
     "eval_key": "ev",
     "pred_field": None,  # goes with validation= only
     "group_by": "parity",
+    "query": None,  # goes without another source of recalls only
+    "folds": 3,
     "holdout": 0.25,
     "missing_recall": 0.5,
     "smoothing": 0.5,

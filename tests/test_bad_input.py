@@ -215,7 +215,8 @@ def test_a_model_of_another_kind(refused, dataset):
 @pytest.mark.parametrize(
     ("argument", "values"),
     [
-        ("folds", [1, 0, -3, 2.5, "5", None, True]),
+        ("query", ["open-form", 1, True, ["trained"]]),
+        ("folds", [1, 0, -3, 2.5, "5", True]),
         ("holdout", [0, 1, -0.2, 1.5, "0.2", math.nan]),
         ("missing_recall", [-0.1, 1.1, "half", math.nan]),
         ("smoothing", [-0.5, math.nan, "x"]),

@@ -52,6 +52,19 @@ def test_what_was_kept_stays_kept_and_new_samples_get_their_places(grows, recall
             assert [kept.get(name, 0) for name in run.table.classes] == quotas.tolist()
 
 
+@pytest.mark.filterwarnings("ignore:the class recalls")
+@pytest.mark.parametrize(("source", "query"), [(None, "closed-form"), ("val", None)])
+def test_where_the_recalls_are_from_stays_in_the_record(grows, predict, source, query):
+    dataset, grow = grows
+    predict(dataset[100:], eval_key="val")
+    dataset[:100].apply_drop(0.5, label_field="ground_truth", eval_key=source)
+    before = fod.load_drop(dataset, "drop").config
+    fod.extend_drop(dataset, "drop", grow(range(200, 300)))
+    after = fod.load_drop(dataset, "drop").config
+    assert before.asked["query"] == after.asked["query"] == query
+    assert before.recalls_from == after.recalls_from
+
+
 def test_an_extended_run_moves_both_ways_and_stays_nested(grows, recalls):
     dataset, grow = grows
     before = ids(dataset.apply_drop(0.5, recalls=recalls))

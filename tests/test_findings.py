@@ -178,8 +178,7 @@ def test_equally_many_samples_of_other_evaluations_are_known_to_be_others(two_cl
     assert level == "warning"
 
 
-@pytest.mark.usefixtures("few_steps")
-@pytest.mark.filterwarnings("ignore:the class recalls")
+@pytest.mark.filterwarnings("ignore:the class recalls", "ignore:the query model")
 def test_the_evaluation_that_the_recalls_come_from_is_no_news(two_classes):
     dataset = two_classes(val={"cat": 20, "dog": 45})
     dataset[:100].apply_drop(density=0.5, eval_key="val")

@@ -78,6 +78,9 @@ def test_recalls_become_floats_by_class():
         ({"model": "m"}, "model", "goes with validation=view only"),
         ({"validation": "view"}, "validation", "either pred_field"),
         ({"validation": "view", "pred_field": "p", "model": "m"}, "validation", "either"),
+        ({"query": "closed-form", "folds": 3}, "folds", "goes with query='trained' only"),
+        ({"query": "closed-form", "holdout": 0.2}, "holdout", "goes with query='trained' only"),
+        ({"query": "trained", "eval_key": "ev"}, "query", "recalls are from eval_key="),
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused(arguments, argument, words):
@@ -88,18 +91,29 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, argument, word
 
 
 @pytest.mark.parametrize(
-    ("arguments", "trains", "needs_recalls"),
+    ("arguments", "query", "needs_recalls"),
     [
-        ({}, True, True),
-        ({"rule": "proportional"}, True, False),
-        ({"rule": "proportional", "recalls": {}}, False, True),
-        ({"eval_key": "ev"}, False, True),
-        ({"validation": "view", "model": "m"}, False, True),
+        ({}, "closed-form", True),
+        ({"query": "trained"}, "trained", True),
+        ({"folds": 3}, "trained", True),
+        ({"holdout": 0.2}, "trained", True),
+        ({"rule": "proportional"}, "closed-form", False),
+        ({"rule": "proportional", "query": "trained"}, "trained", False),
+        ({"rule": "proportional", "recalls": {}}, None, True),
+        ({"eval_key": "ev"}, None, True),
+        ({"eval_key": "ev", "folds": 3}, None, True),
+        ({"validation": "view", "model": "m"}, None, True),
     ],
 )
-def test_query_models_are_trained_for_want_of_another_source(arguments, trains, needs_recalls):
+def test_there_is_a_query_model_for_want_of_another_source(arguments, query, needs_recalls):
     options = parse(**arguments)
-    assert (options.trains, options.needs_recalls) == (trains, needs_recalls)
+    assert (options.query, options.needs_recalls) == (query, needs_recalls)
+
+
+def test_five_query_models_are_trained_unless_another_number_is_asked_for():
+    assert parse().folds is None
+    assert parse(query="trained").folds == 5
+    assert parse(folds=3).folds == 3
 
 
 def test_a_rule_without_quotas_has_no_floor():

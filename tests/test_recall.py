@@ -10,6 +10,7 @@ from scipy.stats import binomtest, chi2_contingency
 
 from fiftyone_drop import DropError
 from fiftyone_drop.recall import (
+    chance_p_value,
     check_smoothing,
     class_counts,
     class_recalls,
@@ -197,3 +198,29 @@ def test_so_many_samples_are_enough_and_no_fewer():
             correct = np.arange(samples + 1)
             ends = recall_intervals(correct, np.full_like(correct, samples))
             assert (np.diff(ends).max() <= width) == enough
+
+
+def shuffles_as_good(truth, predicted, times=4000):
+    """How often predictions that are dealt out at random are right as often, by trying."""
+    rng = np.random.default_rng(0)
+    right = (truth == predicted).sum()
+    dealt = np.array([(truth == rng.permutation(predicted)).sum() for _ in range(times)])
+    return (np.mean(dealt >= right) + np.mean(dealt > right)) / 2  # ties count by half
+
+
+@pytest.mark.parametrize("share_right", [0.0, 0.03, 0.06, 0.1])
+def test_predictions_are_compared_with_as_many_of_each_class_dealt_at_random(share_right):
+    rng = np.random.default_rng(1)
+    truth, predicted = rng.integers(0, 4, 600), rng.choice(4, 600, p=[0.6, 0.2, 0.1, 0.1])
+    known = rng.random(600) < share_right
+    predicted[known] = truth[known]
+    p_value = chance_p_value(truth.tolist(), predicted.tolist())
+    assert p_value == pytest.approx(shuffles_as_good(truth, predicted), abs=0.03)
+
+
+def test_naming_one_class_always_is_chance_and_being_right_is_not():
+    truth = ["a"] * 90 + ["b"] * 10
+    assert chance_p_value(truth, ["a"] * 100) == 1
+    assert chance_p_value(truth, truth) < 1e-6
+    assert chance_p_value(["a"] * 5, ["a"] * 5) == 1
+    assert chance_p_value(["a"], ["b"]) == 1

@@ -186,8 +186,9 @@ def test_a_missing_recall_fills_the_gap(dataset, recalls):
     assert plan.recalls == some | {"zero": 0.25}
 
 
-def test_a_rule_without_recalls_trains_nothing(dataset, monkeypatch):
-    monkeypatch.setattr("fiftyone_drop.recall_sources.cross_predict", None)
+def test_a_rule_without_recalls_makes_no_query_model(dataset, monkeypatch):
+    for name in ("cross_predict", "predict_left_out"):
+        monkeypatch.setattr(f"fiftyone_drop.recall_sources.{name}", None)
     plan = fod.plan_drop(dataset, 0.5, rule="proportional")
     assert plan.recalls is None
     assert "recall" not in str(plan)

@@ -41,7 +41,7 @@ from training import (
 from fiftyone_drop import suggested_epochs
 from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
 from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, herding, k_center
-from fiftyone_drop.training.closed_form import PatchFeatures, leave_one_out
+from fiftyone_drop.training.closed_form import LeaveOneOut, PatchFeatures
 
 SCORED_AT_ONCE = 250
 PUBLISHED_IMAGES, PUBLISHED_GRADIENTS = 1000, 200
@@ -197,8 +197,9 @@ def _closed_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
         parts = pixels.split(PREDICTED_AT_ONCE)
         features = torch.cat([features_of(part) for part in parts])
     with work.seconds.time("algebra"):
-        outputs = leave_one_out(features, torch.from_numpy(labels).to(work.device), work.k)
-    correct = outputs.argmax(1) == labels
+        model = LeaveOneOut(features, torch.from_numpy(labels).to(work.device), work.k)
+        predicted = model.outputs(np.arange(len(labels))).argmax(1).cpu().numpy()
+    correct = predicted == labels
     return {"recalls": np.bincount(labels, correct, minlength=work.k) / work.data.sizes}
 
 

@@ -10,7 +10,8 @@ Image files and integer labels in, logits out; nothing here knows FiftyOne::
     for indices, logits in model.predict(other_paths): ...
 
 Both record training dynamics (``recorder=``), and go on where they were interrupted
-(``checkpoint_dir=``).
+(``checkpoint_dir=``). ``closed_form.py`` needs no training: its model predicts each image after it
+was fitted on all the others.
 
 ``trainer.py`` has the two calls, and ``task.py`` what their trainings share. ``options.py`` holds
 the choices, ``architectures.py`` builds networks, ``optimiser.py`` takes one step, and

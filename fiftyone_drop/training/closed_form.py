@@ -10,20 +10,110 @@ leave-one-out predictions of ridge regression follow from the hat matrix (Allen'
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, relu
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d
 
-from fiftyone_drop._types import FloatArray
+from fiftyone_drop.engine.devices import choose_device, default_workers
+from fiftyone_drop.engine.images import Indices, probe_size
+from fiftyone_drop.engine.reader import Images, positions
+from fiftyone_drop.training.arrays import check_samples
+from fiftyone_drop.training.query_model import Progress
+from fiftyone_drop.training.trainer import OnLogits
 
+LARGEST = 32  # pixels a side: what quotas need is seen there
+DRAWN_FROM = 4096  # images
 FILTERS = 128
 PATCH, STRIDE, GRID = 6, 2, 2  # pixels a side, pixels between patches, pooled cells a side
 FITTED_ON = 20_000  # patches that the whitening is fitted on
 CONTRAST, WHITENING = 10 / 255**2, 0.1  # what keeps variances from zero
 THRESHOLD = 0.25
-RIDGE = 0.01  # of the number of samples
-AT_ONCE = 500
+RIDGES = (0.01, 0.1, 1.0)  # of the number of samples
+CHOSEN_ON = 10_000  # samples
+FEW = 4096  # samples whose leverages may be so near to one that float32 cannot tell
+AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A query model in closed form that leaves out each image once.
+
+    Args:
+        paths: N >= 2 image files
+        size: pixels a side that it sees
+        device: where it runs
+    """
+
+    paths: Sequence[str]
+    size: int
+    device: torch.device
+
+    @classmethod
+    def of(cls, paths: Sequence[str]) -> LeftOut:
+        """The model for some files: of their size, at most 32 pixels a side, where it is fastest.
+
+        Raises:
+            DropError: a file cannot be read
+        """
+        return cls(paths, min(probe_size(paths), LARGEST), choose_device(None))
+
+    def __str__(self) -> str:
+        """One line for people."""
+        images = f"{len(self.paths):,} images at {self.size}x{self.size}"
+        return f"a query model in closed form, {images} on {self.device}"
+
+    def predict(
+        self,
+        labels: npt.ArrayLike,
+        classes: Sequence[str],
+        seed: int,
+        *,
+        on_logits: OnLogits,
+        progress: Progress | None = None,
+    ) -> None:
+        """Predict every image with a model that was fitted on all the others.
+
+        A class of one image is unknown to the model that leaves this one out: its recall is 0.
+
+        Args:
+            labels: (N,) integers, positions in ``classes``
+            classes: K class names
+            seed: of the filters
+            on_logits: called with positions in the paths (B,) int64 and their logits (B, K)
+                float32; every image comes exactly once in a call that returns
+            progress: called with the number of images read since its last call
+
+        Raises:
+            DropError: bad arguments, or an unreadable image
+        """
+        codes = torch.from_numpy(check_samples(self.paths, labels, classes)).to(self.device)
+        n = len(self.paths)
+        features_of = self._features(seed)
+        features = torch.empty((n, features_of.size), device=self.device)
+        for rows, images in self._read(np.arange(n)):
+            features[rows] = features_of(images)
+            if progress is not None:
+                progress(len(rows))
+        model = LeaveOneOut(features.double() if n <= FEW else features, codes, len(classes))
+        scale = model.scale()
+        for rows in positions(0, n, AT_ONCE):
+            on_logits(rows, (model.outputs(rows) * scale).float().cpu().numpy())
+
+    def _features(self, seed: int) -> PatchFeatures:
+        # Not the first ones: files of a class often stand together
+        n = len(self.paths)
+        drawn = np.sort(np.random.default_rng(seed).permutation(n)[:DRAWN_FROM])
+        images = torch.cat([batch for _, batch in self._read(drawn)])
+        return PatchFeatures(images.to(self.device), seed)
+
+    def _read(self, indices: Indices) -> Iterator[tuple[Indices, Tensor]]:
+        images = Images(self.paths, self.size, workers=default_workers(), cached=False)
+        return images.batches(indices[i : i + AT_ONCE] for i in range(0, len(indices), AT_ONCE))
 
 
 class PatchFeatures:
@@ -50,53 +140,94 @@ class PatchFeatures:
         chosen = chosen / chosen.norm(dim=1, keepdim=True).clamp(min=1e-12)
         weights = chosen @ white
         self._shift = (weights @ mean.double()).float()
+        # Weights without a mean see patches without theirs
+        weights = (weights - weights.mean(1, keepdim=True)) / 255
         self._weights = weights.float().view(-1, 3, PATCH, PATCH)
         self.size = 2 * GRID**2 * len(weights)
 
     def __call__(self, images: Tensor) -> Tensor:
         """The features of images (B, 3, S, S) uint8, (B, ``size``) float32."""
-        x = images.to(self._device).float() / 255
-        mean = avg_pool2d(x, PATCH, STRIDE).mean(1, keepdim=True)
-        square = avg_pool2d(x.square(), PATCH, STRIDE).mean(1, keepdim=True)
-        scale = ((square - mean.square()).clamp(min=0) + CONTRAST).rsqrt()
-        sums = self._weights.sum((1, 2, 3)).view(1, -1, 1, 1)
+        x = images.to(self._device).float()
+        mean = avg_pool2d(x.mean(1, keepdim=True), PATCH, STRIDE)
+        square = avg_pool2d(x.square().mean(1, keepdim=True), PATCH, STRIDE)
+        variance = (square - mean.square()).clamp_(min=0) / 255**2
         z = conv2d(x, self._weights, stride=STRIDE)
-        z = (z - mean * sums) * scale - self._shift.view(1, -1, 1, 1)
-        halves = [adaptive_avg_pool2d(relu(s * z - THRESHOLD), GRID).flatten(1) for s in (1, -1)]
-        return torch.cat(halves, 1)
+        z.mul_((variance + CONTRAST).rsqrt_()).sub_(self._shift.view(1, -1, 1, 1))
+        above = adaptive_avg_pool2d((z - THRESHOLD).relu_(), GRID).flatten(1)
+        below = adaptive_avg_pool2d(z.neg_().sub_(THRESHOLD).relu_(), GRID).flatten(1)
+        return torch.cat([above, below], 1)
 
 
-def leave_one_out(
-    features: Tensor, labels: Tensor, classes: int, ridge: float = RIDGE
-) -> FloatArray:
+class LeaveOneOut:
     """What ridge regression says of each sample after it was fitted on all the others.
 
-    Args:
-        features: (N, D) float32, D of them; changed: standardised in place
-        labels: (N,) int in [0, K)
-        classes: K
+    Of the penalties, the one whose predictions are nearest to the truth, in squares, is taken.
+
+    Attributes:
         ridge: the penalty, as a share of N
 
-    Returns:
-        (N, K) float64, higher for likelier classes
+    Args:
+        features: (N, D) float, D of them, N >= 2; changed in place
+        labels: (N,) int in [0, K)
+        classes: K
+        ridges: the penalties to choose from
     """
-    n = len(features)
-    features -= features.mean(0)
-    features /= features.std(0).clamp(min=1e-6)
-    targets = torch.full((n, classes), -0.1, device=features.device)
-    targets[torch.arange(n, device=features.device), labels] = 0.9
-    centre = targets.mean(0)
-    gram = (features.T @ features).double()
-    gram.diagonal().add_(ridge * n)
-    root = torch.linalg.cholesky(gram)
-    half = torch.linalg.solve_triangular(
-        root, torch.eye(len(gram), dtype=gram.dtype, device=gram.device), upper=False
-    ).float()
-    rotated = features @ half.T
-    leverage = (rotated.square().sum(1, keepdim=True) + 1 / n).clamp(max=1 - 1e-6)
-    fitted = rotated @ (rotated.T @ (targets - centre)) + centre
-    left_out = (fitted - leverage * targets) / (1 - leverage)
-    return np.asarray(left_out.double().cpu().numpy())
+
+    def __init__(
+        self, features: Tensor, labels: Tensor, classes: int, ridges: Sequence[float] = RIDGES
+    ) -> None:
+        n = len(features)
+        features -= features.mean(0)
+        features /= features.std(0, correction=0).clamp(min=1e-6)
+        values, vectors = torch.linalg.eigh((features.T @ features).double())
+        self._values, vectors = values.clamp(min=0), vectors.to(features.dtype)
+        sums = torch.zeros((features.shape[1], classes), dtype=features.dtype, device=labels.device)
+        self._labels, self._classes, self._rotated = labels, classes, features
+        for rows in positions(0, n, AT_ONCE):
+            features[rows] = features[rows] @ vectors
+            sums += features[rows].T @ self._targets(rows)
+        self._sums = sums
+        self._centre = torch.bincount(labels, minlength=classes).to(features.dtype) / n
+        some = np.sort(np.random.default_rng(0).permutation(n)[:CHOSEN_ON])
+        self._some = [some[rows] for rows in positions(0, len(some), AT_ONCE)]
+        errors = {}
+        for self.ridge in ridges:
+            errors[self.ridge] = sum(
+                float((self.outputs(rows) - self._targets(rows)).square().sum())
+                for rows in self._some
+            )
+        self.ridge = min(errors, key=errors.__getitem__)
+
+    def outputs(self, rows: Indices) -> Tensor:
+        """For the samples in rows (B,), (B, K), higher for likelier classes; they add up to one."""
+        part, n = self._rotated[rows], len(self._rotated)
+        shrunk = (1 / (self._values + self.ridge * n)).to(part.dtype)
+        leverage = (part.square() @ shrunk + 1 / n).clamp(max=1 - 1e-9).unsqueeze(1)
+        fitted = part @ (shrunk.unsqueeze(1) * self._sums) + self._centre
+        outputs: Tensor = (fitted - leverage * self._targets(rows)) / (1 - leverage)
+        return outputs
+
+    def scale(self) -> float:
+        """What makes logits of the outputs: they are then likeliest, and their softmax means it.
+
+        Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks, ICML 2017.
+        """
+        known = [(self._labels[rows], self.outputs(rows)) for rows in self._some]
+        low, high = 0.0, 10.0  # of the logarithm to base 2
+        for _ in range(20):
+            scale = 2 ** ((low + high) / 2)
+            slope = sum(
+                float(outputs.gather(1, labels.unsqueeze(1)).sum())
+                - float((torch.softmax(scale * outputs, 1) * outputs).sum())
+                for labels, outputs in known
+            )
+            low, high = ((low + high) / 2, high) if slope > 0 else (low, (low + high) / 2)
+        return scale
+
+    def _targets(self, rows: Indices) -> Tensor:
+        labels = self._labels[rows].unsqueeze(1)
+        targets = self._rotated.new_zeros((len(labels), self._classes))
+        return targets.scatter_(1, labels, 1)
 
 
 def _draw(images: Tensor, random: np.random.Generator) -> Tensor:

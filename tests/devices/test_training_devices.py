@@ -27,6 +27,7 @@ from fiftyone_drop.training import (
     train,
     training_cost,
 )
+from fiftyone_drop.training.closed_form import LeftOut
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXED = TrainingOptions(epochs=2, batch_size=32, deterministic=True)  # 120 images: 8 steps of 30
@@ -220,3 +221,18 @@ def test_predictions_of_folds_come_from_the_device(few, device):
     assert sorted(seen) == list(range(120))
     assert {model.device.type for model in models} == {device.type}
     assert CUBLAS not in os.environ or os.environ[CUBLAS]
+
+
+def left_out(model, few):
+    """(N, K) logits of a model in closed form."""
+    logits = np.zeros((120, 10), np.float32)
+    model.predict(few[1], few[2], 0, on_logits=logits.__setitem__)
+    return logits
+
+
+def test_a_model_in_closed_form_says_the_same_again_and_nearly_the_same_on_the_cpu(few):
+    model = LeftOut.of(few[0])
+    logits = left_out(model, few)
+    assert np.array_equal(left_out(model, few), logits)
+    on_the_cpu = left_out(replace(model, device=torch.device("cpu")), few)
+    assert (logits.argmax(1) == on_the_cpu.argmax(1)).mean() > 0.95

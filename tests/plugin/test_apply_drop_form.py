@@ -65,8 +65,9 @@ def test_every_field_of_the_form_is_a_parameter_of_apply_drop(apply_drop_form, f
     form_only |= {"suspects_by", "suspects_below", "suspects_above"}
     parameters = set(inspect.signature(fod.apply_drop).parameters)
     assert drawn - shown_only - form_only <= parameters
-    # `overwrite` shows once the key is taken, `recalls` are those of another run
-    left_out = {"samples", "progress", "model", "recalls", "overwrite"}
+    # `overwrite` shows once the key is taken, `recalls` are those of another run, and `query`
+    # follows from `recalls_from`
+    left_out = {"samples", "progress", "model", "recalls", "overwrite", "query"}
     # Numbers for every class, which a form has no room for; thresholds are fields of the form
     left_out |= {"quotas", "weights", "drop_below", "drop_above"}
     assert parameters - drawn == left_out
@@ -93,7 +94,7 @@ def test_blank_fields_are_left_to_apply_drop(parse, dataset):
 def test_fields_that_are_hidden_again_do_not_count(parse, dataset):
     params = {"density": 0.3, "more": False, "rule": "balanced", "seed": 7}
     params |= {"recalls_from": "training", "folds": 3, "eval_key": "val_eval"}
-    assert parse(dataset, params) == {"density": 0.3, "folds": 3}
+    assert parse(dataset, params) == {"density": 0.3, "query": "trained", "folds": 3}
 
 
 def test_a_rule_without_recalls_takes_no_source_of_them(parse, form, dataset):
@@ -101,6 +102,16 @@ def test_a_rule_without_recalls_takes_no_source_of_them(parse, form, dataset):
     params |= {"recalls_from": "evaluation"}
     assert "recalls_from" not in form(dataset, params)
     assert parse(dataset, params) == {"density": 0.3, "rule": "proportional"}
+
+
+def test_the_query_model_is_the_one_that_was_chosen(parse, form, dataset):
+    for choice, query in (("closed-form", "closed-form"), ("training", "trained")):
+        params = {"density": 0.3, "recalls_from": choice}
+        assert parse(dataset, params) == {"density": 0.3, "query": query}
+        proportional = params | {"more": True, "rule": "proportional"}
+        assert parse(dataset, proportional) == {"density": 0.3, "rule": "proportional"}
+    assert form(dataset)["recalls_from"].default == "closed-form"
+    assert {"folds", "holdout"} <= set(form(dataset, {"recalls_from": "training"}))
 
 
 def test_a_script_needs_no_switches_of_the_form(parse, dataset):
@@ -134,12 +145,12 @@ def test_recalls_of_another_run_are_those_it_used(parse, dataset, recalls):
 def test_the_default_form_is_short_and_valid(form, dataset):
     properties = form(dataset)
     assert list(properties) == [
-        *("view_target", "amount", "density", "keeps", "label_field", "recalls_from", "folds"),
-        *("holdout", "key", "more"),
+        *("view_target", "amount", "density", "keeps", "label_field", "recalls_from", "key"),
+        "more",
     ]
     assert problems(properties) == {}
     assert properties["label_field"].default == "ground_truth"
-    assert properties["recalls_from"].default == "training"
+    assert properties["recalls_from"].default == "closed-form"
 
 
 def test_an_evaluation_is_the_first_choice_where_there_is_one(form, validated):

@@ -83,6 +83,7 @@ FORMS = [
     ("apply_drop", PRUNING | {"recalls_from": "evaluation", "eval_key": ""}, ["eval_key"]),
     ("apply_drop", PRUNING | {"recalls_from": "run", "recalls_of": ""}, ["recalls_of"]),
     ("apply_drop", PRUNING | {"recalls_from": "training"}, ["folds", "holdout"]),
+    ("apply_drop", PRUNING | {"recalls_from": "closed-form"}, []),
     (
         "train_query_model",
         {

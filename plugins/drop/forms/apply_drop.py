@@ -22,8 +22,10 @@ SOURCES = {
     "evaluation": ("eval_key",),
     "run": ("recalls_of",),
     "validation": ("validation", "pred_field"),
+    "closed-form": (),
     "training": ("folds", "holdout"),
 }
+QUERIES = {"closed-form": "closed-form", "training": "trained"}  # choice -> query=
 NEEDED = {
     "eval_key": "choose an evaluation run",
     "recalls_of": "choose a drop run",
@@ -91,6 +93,8 @@ class ApplyDropForm(TargetForm):
         arguments = super().arguments()
         if arguments.get("smoothing") in ("0.5", "0"):
             arguments["smoothing"] = float(arguments["smoothing"])
+        if source in QUERIES and self._needs_recalls():
+            arguments["query"] = QUERIES[source]
         if "recalls_of" in self.entries:
             run = fod.load_drop(self.ctx.dataset, self.entries["recalls_of"])
             arguments["recalls"] = run.recalls
@@ -159,13 +163,14 @@ class ApplyDropForm(TargetForm):
         evaluations = {key: f"{key} ({field})" for key, field in fields.items()}
         runs = precheck.runs_with_recalls(self.samples, self.labels, self.value("group_by"))
         # The cheapest source that the dataset has
-        likely = "evaluation" if evaluations else "run" if runs else "training"
+        likely = "evaluation" if evaluations else "run" if runs else "closed-form"
         source = self.radio(
             "recalls_from",
             {
                 "evaluation": "An evaluation run",
                 "run": "Another drop run",
                 "validation": "Predictions on a validation view",
+                "closed-form": "A query model in closed form: no training",
                 "training": "Query models, trained now",
             },
             default=likely,
@@ -181,7 +186,10 @@ class ApplyDropForm(TargetForm):
             self.predictions()
         elif source == "training":
             self.number(
-                "folds", min=2, label="Folds", description="Query models, each predicting one fold"
+                "folds",
+                min=2,
+                label="Folds (optional)",
+                description="Query models, each predicting one fold: 5 unless you say otherwise",
             )
             self.number(
                 "holdout",
