@@ -232,13 +232,9 @@ class ClassTable:
 
     def __str__(self) -> str:
         header, *rows = self._cells()
-        total = [""] * len(header)
         kept = int(self.quotas.sum())
-        total[0], total[1], total[-2:] = (
-            "total",
-            f"{self.size:,}",
-            [f"{kept / self.size:.3f}", f"{kept:,}"],
-        )
+        total = ["total", f"{self.size:,}", *[""] * (len(header) - 4)]
+        total += [f"{kept / self.size:.3f}", f"{kept:,}"]
         # The classes that the model fails on are those a reader looks for
         by_need = np.argsort(self.recalls if self.recalls is not None else self.densities)
         return format_table(header, rows, total, by_need)

@@ -1,6 +1,7 @@
 """Fields: which hold labels, groups and scores, and which end of a score is kept first.
 
-Reads the schema of a collection and the records of its runs, and no sample.
+Reads the schema of a collection and the records of its runs, and no sample. Every argument that
+names fields or samples is looked up here, so that the module is longer than others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Where recalls come from: given, a FiftyOne evaluation, a validation view, or a query model.
 
 Reads and computes; writes nothing.
+
+It is longer than others, since it has every source, so that they differ in nothing else.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A run is written in this order: its record with the state "writing", fields, views; then all of it
 is read back, and its state becomes "complete". A run that replaces another is written under a
-staged key first, so that the old run stands until the new one is whole.
+staged key first, so that the old run stands until the new one is whole. All three changes are here,
+since they share lease and steps, so that the module is longer than others.
 """
 
 from __future__ import annotations

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from fiftyone_drop import checks
 from fiftyone_drop._types import Ids
 from fiftyone_drop.class_table import aligned
+from fiftyone_drop.dataset_state import SIZE
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import class_paths, number_field
+from fiftyone_drop.limits import class_mask
 from fiftyone_drop.members import UNLABELED, Members, read_members, rows_of
-from fiftyone_drop.options import RANDOM
+from fiftyone_drop.options import RANDOM, SUSPECTS
 from fiftyone_drop.reader import read_ids
 from fiftyone_drop.run_lookup import load_order
 from fiftyone_drop.runs import DropConfig, DropResults
@@ -170,12 +172,14 @@ class _Read:
         placed: (N,) bool, whether a sample has a place in the order
         labelled: whether classes could be read
         scores: (N,) float, NaN for none; None if they could not be read
+        suspect: (N,) bool, whether ``drop_below`` or ``drop_above`` leaves a sample out of the run
     """
 
     members: Members
     placed: NDArray[np.bool_]
     labelled: bool
     scores: NDArray[np.float64] | None
+    suspect: NDArray[np.bool_]
 
 
 def _read(
@@ -200,21 +204,39 @@ def _read(
             unknown.append(
                 f"which samples have other scores: the score field '{config.select}' is gone"
             )
-    others = [config.keep_at_field, *([config.select] if scored else [])]
+    thresholds = [
+        (name, beyond, threshold)
+        for argument, beyond in zip(SUSPECTS, (np.less, np.greater), strict=True)
+        for name, threshold in config.asked.get(argument) or ()
+        if root.has_field(name)
+    ]
+    others = [config.keep_at_field, *(name for name, _, _ in thresholds)]
+    others += [config.select] if scored else []
     members = read_members(root, results.table.classes, label_field, config.group_by, others)
     columns = [
         np.array([np.nan if v is None else v for v in column], dtype=np.float64)
         for column in members.columns
     ]
-    return _Read(members, columns[0] > 0, label_field is not None, columns[1] if scored else None)
+    suspect = np.zeros(len(members.ids), dtype=bool)
+    for (_, beyond, threshold), values in zip(thresholds, columns[1:], strict=False):
+        suspect |= beyond(values, threshold)  # NaN is beyond nothing
+    names = [tuple(n) if isinstance(n, list) else n for n in config.asked.get("protect") or ()]
+    protected = class_mask("protect", names, results.table.classes)
+    suspect &= ~np.append(protected, [False, False])[members.codes]  # no class at the end
+    return _Read(
+        members, columns[0] > 0, label_field is not None, columns[-1] if scored else None, suspect
+    )
 
 
 def _target(
     root: fo.Dataset, key: str, config: DropConfig, members: Members, unknown: list[str]
 ) -> tuple[NDArray[np.bool_], bool]:
     """Which samples are in the target view, and whether that is known."""
-    why = "the target view was too large to be recorded"
-    if config.found.get("target_recorded", True):
+    why, facts = "the target view was too large to be recorded", config.found
+    all_in = facts.get(SIZE) == facts["size"] + facts.get("left_out", 0)
+    if facts.get("extended_by") and not all_in:
+        why = "the run was extended, and has no target view since then"
+    elif facts.get("target_recorded", True):
         try:
             target = root.load_run_view(key)
             if target == root or not target._stages:
@@ -231,9 +253,9 @@ def _compare(
 ) -> dict[str, Ids | None]:
     """The ids of each kind; None for those that cannot be known."""
     members, placed = read.members, read.placed
-    could_be_added = in_target
+    could_be_added = in_target & ~read.suspect
     if config.asked.get("skip_unlabeled") and read.labelled:
-        could_be_added = in_target & (members.codes != UNLABELED)
+        could_be_added &= members.codes != UNLABELED
     if snapshot is None:
         return {
             "added": members.ids[could_be_added & ~placed],

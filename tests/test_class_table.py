@@ -176,7 +176,7 @@ def test_a_recall_that_smoothing_moved_stands_beside_the_observed_one():
     support, correct = np.array([3, 50, 50]), np.array([0, 45, 40])
     recalls = np.array([0.566, 0.9, 0.8])
     table = ClassTable(
-        ("a", "b", "c"), support, 0.5, support // 2, None, 0, recalls, correct, support
+        ("a", "b", "c"), support, 0.5, support // 2, None, None, recalls, correct, support
     )
     header, *rows = [line.split() for line in str(table).splitlines() if line[:1] != "-"]
     low, high = table.intervals[0]

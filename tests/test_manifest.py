@@ -288,3 +288,45 @@ def test_without_pyarrow_the_extra_is_named(run, tmp_path, monkeypatch):
         with pytest.raises(DropError, match=r"pip install 'fiftyone-drop\[manifest\]'"):
             call()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_floors_caps_and_cells_of_several_groups_are_carried(run, elsewhere, tmp_path):
+    for dataset in (run, elsewhere):
+        paths = dataset.values("filepath")
+        place = {path: i for i, path in enumerate(sorted(paths))}
+        dataset.set_values("even", [place[path] % 2 == 0 for path in paths])
+        dataset.set_values("third", [place[path] % 3 for path in paths])
+    run.apply_drop(
+        0.3,
+        label_field="even",
+        group_by=["third"],
+        rule="proportional",
+        must_keep=run[:4],
+        max_per_class=30,
+        key="bounded",
+    )
+    run.apply_drop(
+        0.4, label_field="ground_truth", group_by=["even", "third"], rule="none", key="cells"
+    )
+    for key in ("bounded", "cells"):
+        file = fod.save_manifest(run, key, tmp_path / f"{key}.parquet")
+        fod.load_manifest(elsewhere, file, match="filepath")
+        assert fod.verify_drop(elsewhere, key).unchanged
+        there, here = fod.load_drop(run, key), fod.load_drop(elsewhere, key)
+        assert here.table.to_dict() == there.table.to_dict()
+        assert here.config.asked == there.config.asked
+        for density in (0.05, 0.3, 0.5):
+            kept = fod.drop_view(elsewhere, key, density).values("filepath")
+            assert set(kept) == kept_paths(run, key, density)
+    with pytest.raises(DropError, match="max_per_class"):
+        fod.set_density(elsewhere, "bounded", 1.0)
+
+
+def test_an_extended_run_is_carried(run, elsewhere, recalls, tmp_path):
+    run[:200].apply_drop(0.5, label_field="ground_truth", recalls=recalls, key="part")
+    fod.extend_drop(run, "part", run)
+    file = fod.save_manifest(run, "part", tmp_path / "part.parquet")
+    view = fod.load_manifest(elsewhere, file)
+    assert set(view.values("filepath")) == kept_paths(run, "part")
+    kept = fod.set_density(elsewhere, "part", 0.2).values("filepath")
+    assert set(kept) == kept_paths(run, "part", 0.2)

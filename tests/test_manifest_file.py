@@ -12,24 +12,34 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fiftyone_drop import DropError
+from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.manifest_file import METADATA, Manifest, is_manifest, read_manifest, to_parquet
 
 N = 12
 
 
-def manifest(group_by=None, scores=True):
+CELLS = {
+    None: ("a", "b", ""),
+    "g": (("a", "x"), ("a", "y"), ("b", "x")),
+    ("g", "h"): (("a", "x", "1"), ("a", "x", "2"), ("b", "x", "1")),
+}
+
+
+def manifest(group_by=None, scores=True, cap=4):
     """A run of twelve samples of three classes, at one half, without its last sample."""
-    cells = {None: ("a", "b", ""), "g": (("a", "x"), ("a", "y"), ("b", "x"))}[group_by]
-    classes = tuple(sorted(cells))
+    classes = tuple(sorted(CELLS[group_by]))
     codes = np.arange(N, dtype=np.int32) % 3
-    keep_at = (np.arange(N) + 0.5) / N
+    keep_at = (np.arange(N) + 0.5) / N + (np.arange(N) >= 3 * cap)
+    zeros, caps = np.zeros(3, np.int64), np.array([cap, cap, cap])
+    bounds = Bounds(zeros, zeros + 1, caps, zeros + 2, ("min_per_class",), ("max_per_class",))
     table = ClassTable(
         classes=classes,
         sizes=np.array([4, 4, 4]),
         density=0.5,
         quotas=np.array([2, 2, 2]),
         weights=np.array([1.0, 1.0, 1.0]),
+        bounds=bounds,
         recalls=np.array([0.5, 0.25, 1.0]),
         columns={"mean:x": np.array([0.1, 0.2, 0.3])},
     )
@@ -41,7 +51,9 @@ def manifest(group_by=None, scores=True):
             "density": 0.5,
             "rule": "drop",
             "select": "random",
-            "group_by": group_by,
+            "group_by": list(group_by) if isinstance(group_by, tuple) else group_by,
+            "quotas": [["a", 0.5], [["b", "x"], 3]],
+            "protect": None,
             "allow_empty_classes": False,
             "seed": 51,
             "smoothing": "shrinkage",
@@ -63,10 +75,11 @@ def write(path, manifest):
     return path
 
 
-@pytest.mark.parametrize("group_by", [None, "g"])
+@pytest.mark.parametrize("group_by", CELLS)
 @pytest.mark.parametrize("scores", [False, True])
-def test_what_is_written_is_read(tmp_path, group_by, scores):
-    written = manifest(group_by, scores)
+@pytest.mark.parametrize("cap", [2, 4])
+def test_what_is_written_is_read(tmp_path, group_by, scores, cap):
+    written = manifest(group_by, scores, cap)
     path = write(tmp_path / "m", written)
     assert is_manifest(path)
     read = read_manifest(path)
@@ -79,12 +92,30 @@ def test_what_is_written_is_read(tmp_path, group_by, scores):
     assert len(read) == N - 1
 
 
+def test_a_file_of_before_there_were_bounds_is_read(tmp_path):
+    path = write(tmp_path / "m", manifest())
+    table = pq.read_table(path)
+    record = json.loads(table.schema.metadata[METADATA])
+    del record["class_table"]["bounds"], record["asked"]["quotas"], record["asked"]["protect"]
+    record["class_table"]["min_per_class"] = 2
+    pq.write_table(table.replace_schema_metadata({METADATA: json.dumps(record)}), path)
+    bounds = read_manifest(path).table.bounds
+    assert bounds.floors.tolist() == [2, 2, 2]
+    assert bounds.caps.tolist() == [4, 4, 4]
+    record["class_table"]["min_per_class"] = -1
+    pq.write_table(table.replace_schema_metadata({METADATA: json.dumps(record)}), path)
+    with pytest.raises(DropError, match="its floors or caps cannot be"):
+        read_manifest(path)
+
+
 def test_others_can_read_it_as_a_table(tmp_path):
     table = pq.read_table(write(tmp_path / "m.parquet", manifest("g")))
     assert table.column_names == ["id", "filepath", "label", "group", "score", "keep_at", "kept"]
     assert table.column("kept").to_pylist() == [True] * 9 + [False] * 2
     assert table.column("label").to_pylist()[:3] == ["a", "a", "b"]
     assert table.column("group").to_pylist()[:3] == ["x", "y", "x"]
+    several = pq.read_table(write(tmp_path / "several.parquet", manifest(("g", "h"))))
+    assert several.column("group_2").to_pylist()[:3] == ["1", "2", "1"]
     assert json.loads(table.schema.metadata[METADATA])["class_table"]["quotas"] == [2, 2, 2]
 
 
@@ -128,7 +159,18 @@ BAD_RECORDS = [
     (("class_table", "classes"), ["", "a", "a"]),
     (("class_table", "classes"), ["", "a", 3]),
     (("class_table", "classes"), ["", "a", ["b", "c"]]),
-    (("class_table", "min_per_class"), -1),
+    (("asked", "protect"), [["a", {"$gt": 1}]]),
+    (("asked", "group_by"), []),
+    (("asked", "group_by"), ["g", "h"]),
+    (("class_table", "bounds"), None),
+    (("class_table", "bounds", "floors"), [-1, 0, 0]),
+    (("class_table", "bounds", "floors"), [5, 1, 1]),
+    (("class_table", "bounds", "floors"), [1]),
+    (("class_table", "bounds", "floors"), ["1", "x", "1"]),
+    (("class_table", "bounds", "caps"), [4, 4, 5]),
+    (("class_table", "bounds", "must_keep"), [2, 0, 0]),
+    (("class_table", "bounds", "kept_before"), [5, 0, 0]),
+    (("class_table", "bounds", "caps_by"), [3]),
     (("class_table", "density"), 7),
 ]
 

@@ -33,6 +33,7 @@ def test_the_stored_field_counts_to_the_class_table_at_every_density(dataset, re
         assert counted == {name: n for name, n in expected.items() if n}
 
 
+@pytest.mark.filterwarnings("ignore:the quotas may go too far")
 def test_each_class_keeps_at_least_the_floor(dataset, recalls):
     perfect = dict.fromkeys(recalls, 1.0) | {"eight": 0.1}
     kept = counts(dataset.apply_drop(density=0.2, recalls=perfect, min_per_class=3))

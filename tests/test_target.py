@@ -174,6 +174,7 @@ def test_the_hardest_samples_of_all_with_a_cap_for_each_class(dataset):
     assert_whole(dataset, ["drop"])
 
 
+@pytest.mark.filterwarnings("ignore:the quotas may go too far")
 def test_quotas_given_by_hand_are_kept_to_the_sample(dataset, recalls):
     quotas = {name: 3 + i for i, name in enumerate(sorted(recalls))}
     view = dataset.apply_drop(quotas=quotas, rule="proportional")
@@ -286,6 +287,7 @@ def test_thresholds_name_number_fields(dataset, recalls):
         ("flag", lambda i: i % 3 == 0),
     ],
 )
+@pytest.mark.filterwarnings("ignore:the quotas may go too far")
 def test_integers_and_booleans_are_labels(dataset, field, values):
     dataset.set_values(field, [values(i) for i in range(300)])
     names = sorted({str(values(i)) for i in range(300)})
@@ -392,6 +394,7 @@ def test_samples_are_ordered_by_a_string_field_that_all_have(dataset, recalls):
         dataset.apply_drop(0.5, recalls=recalls, order_by="number", key="other")
 
 
+@pytest.mark.filterwarnings("ignore:the quotas may go too far")
 def test_the_record_of_everything_is_plain_and_survives(dataset, recalls, gold):
     dataset.set_values("aum", [1.0] * 300)
     dataset.apply_drop(

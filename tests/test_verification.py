@@ -7,6 +7,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 import pytest
+from fiftyone import ViewField as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from whole_runs import contents
@@ -253,3 +254,53 @@ def test_a_class_that_was_deleted_does_not_hold_up_the_rest(dataset, recalls):
     table = fod.load_drop(dataset, "drop").table
     assert table.by_class("quotas")["zero"] == 0
     assert table.quotas.sum() == len(view)
+
+
+# -- runs that were made with more than a density -------------------------------------------------
+
+
+def test_samples_that_thresholds_left_out_are_not_new(scored):
+    scored.match_tags("train").apply_drop(
+        0.5,
+        label_field="ground_truth",
+        rule="proportional",
+        drop_below={"difficulty": 0.3},
+        protect=["two"],
+        key="b",
+    )
+    assert fod.load_drop(scored, "b").config.found["left_out"] > 0
+    assert fod.verify_drop(scored, "b").unchanged
+    more = scored.match_tags("test").match(F("ground_truth.label") == "two").limit(1)
+    more.set_values("difficulty", [0.0])
+    more.tag_samples("train")
+    assert fod.verify_drop(scored, "b").added == tuple(more.values("id"))
+
+
+@pytest.mark.filterwarnings("ignore:sample tags")
+def test_an_extended_run_is_verified_with_the_samples_that_came(scored, recalls):
+    scored.apply_drop(0.5, label_field="ground_truth", recalls=recalls, key="all")
+    rest = scored.match_tags("test")
+    fod.extend_drop(scored, "drop", rest)
+    check = fod.verify_drop(scored, "drop")
+    assert check.size == 60
+    assert check.unchanged
+    scored[:30].apply_drop(0.5, label_field="ground_truth", rule="none", key="part")
+    fod.extend_drop(scored, "part", scored[30:40])
+    check = fod.verify_drop(scored, "part")
+    assert (check.counts["added"], check.counts["removed"]) == (None, 0)
+    assert "the run was extended, and has no target view since then" in str(check)
+    gone = scored[35:36].values("id")
+    scored.delete_samples(gone)
+    assert fod.verify_drop(scored, "part").removed == tuple(gone)
+
+
+@pytest.mark.filterwarnings("ignore:sample tags")
+def test_integers_and_several_groups_are_compared_as_the_run_has_them(scored):
+    scored.set_values("number", [i % 3 for i in range(60)])
+    scored.set_values("flag", [i % 2 == 0 for i in range(60)])
+    scored.apply_drop(
+        0.5, label_field="number", group_by=["flag", "ground_truth"], rule="none", key="cells"
+    )
+    assert fod.verify_drop(scored, "cells").unchanged
+    scored[:1].set_values("flag", [False])
+    assert fod.verify_drop(scored, "cells").relabelled == tuple(scored[:1].values("id"))

@@ -291,7 +291,9 @@ class Cell:
         """Keep the logits of the two halves, for what somebody asks later."""
         path = place.folder / "logits" / f"{self.name.replace('/', ' ')}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **{half: z.astype(np.float16) for half, z in logits.items()})
+        most = np.finfo(np.float16).max
+        kept = {half: z.clip(-most, most).astype(np.float16) for half, z in logits.items()}
+        np.savez_compressed(path, **kept)
 
 
 def _with_offsets(

@@ -65,4 +65,6 @@ def _feed(digest: hashlib.blake2b, value: object) -> None:
 def _bytes_of(tensor: Tensor) -> memoryview:
     """The numbers of a tensor of any type; NumPy knows no bfloat16."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
+    if not len(flat):  # its stride may be 0, of which there is no view of bytes
+        return memoryview(b"")
     return flat.view(torch.uint8).numpy().data

@@ -213,6 +213,7 @@ def test_classes_of_any_name_are_shown_and_matched_as_they_are(app, panel, odd_d
 
 
 @pytest.mark.parametrize("classes", [2, 1000])
+@pytest.mark.filterwarnings("ignore:the quotas may go too far")
 def test_two_classes_and_a_thousand_fit_the_panel(app, panel, make_dataset, classes, picture):
     dataset = make_dataset(rows=[i % 300 for i in range(1500)])
     names = [f"class {i % classes:04d}" for i in range(1500)]

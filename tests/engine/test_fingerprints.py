@@ -43,6 +43,12 @@ def test_modules_have_the_fingerprint_of_their_structure_and_weights():
     assert fingerprint(one) != before
 
 
+def test_empty_tensors_have_a_fingerprint_whatever_their_strides():
+    from_numpy = torch.from_numpy(np.zeros(0, np.int64))  # of stride 0
+    assert fingerprint(from_numpy) == fingerprint(torch.zeros(0, dtype=torch.int64))
+    assert fingerprint(from_numpy) != fingerprint(torch.zeros(0))
+
+
 def test_names_of_results_that_are_on_record_stay_the_same():
     assert fingerprint("Preset(name='cpu')") == "6db5b5ceaf773d2a05fe7f4dd50d0483"
 
