@@ -13,6 +13,7 @@ import numpy as np
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.bounds import Bounds
+from fiftyone_drop.cross_validation import check_classes, check_readable
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.order import drop_order, random_order
 from fiftyone_drop.population import Population
@@ -36,12 +37,13 @@ def predict_left_out(population: Population, seed: int, progress: Any) -> Predic
         the :class:`Predictions`
 
     Raises:
-        DropError: if an image cannot be read, or there are fewer than two samples
+        DropError: if images cannot be read, all of them at once; or there is one class only
     """
     from fiftyone_drop.training import Pace
     from fiftyone_drop.training.closed_form import LeftOut
 
     assert population.filepaths is not None
+    check_classes(population)
     rows = looked_at(population, seed)
     paths = [population.filepaths[row] for row in rows]
     collector = Collector(population.labels, population.label_names, scores={})
@@ -66,9 +68,9 @@ def predict_left_out(population: Population, seed: int, progress: Any) -> Predic
                 progress=count,
             )
     except DropError as error:
-        if error.argument != "paths":
-            raise
-        raise DropError("samples", error.message) from error
+        if error.argument == "paths":
+            check_readable(population.ids[rows], paths, "samples")
+        raise
     return collector.finish(population.ids, np.sort(rows), words)
 
 

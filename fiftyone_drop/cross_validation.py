@@ -102,7 +102,7 @@ def cross_predict(
     from fiftyone_drop import training
 
     assert population.filepaths is not None
-    _check_classes(population)
+    check_classes(population)
     if not readable:
         check_readable(population.ids, population.filepaths, "samples")
     checkpoint = _checkpoint(checkpoint_dir)
@@ -162,7 +162,7 @@ def train_and_predict(
     from fiftyone_drop import training
 
     assert population.filepaths is not None
-    _check_classes(population)
+    check_classes(population)
     validation.check_some(population.label_names)
     check_readable(population.ids, population.filepaths, "samples")
     check_readable(validation.ids, validation.columns[0], "validation")
@@ -187,7 +187,12 @@ def train_and_predict(
     return replace(predictions, models=[model], checkpoint=checkpoint)
 
 
-def _check_classes(population: Population) -> None:
+def check_classes(population: Population) -> None:
+    """Check that there is something to tell apart.
+
+    Raises:
+        DropError: if all samples have one label
+    """
     if len(population.label_names) < 2:
         raise DropError(
             "label_field",

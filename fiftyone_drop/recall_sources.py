@@ -153,7 +153,7 @@ def _in_closed_form(
     predictions = predict_left_out(population, options.seed, progress)
     codes = population.codes[predictions.rows]
     truth = population.select(predictions.rows).label_of
-    if len(set(truth)) > 1 and chance_p_value(truth, predictions.labels) > NOISE_LEVEL:
+    if chance_p_value(truth, predictions.labels) > NOISE_LEVEL:
         warn(
             f"the query model in closed form is right about {predictions.correct.mean():.1%} of "
             "the samples, no more than chance makes it, so that its recalls do not tell which "

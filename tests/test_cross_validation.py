@@ -219,7 +219,7 @@ def test_all_images_that_cannot_be_read_are_named_at_once_and_before_the_trainin
             call(0.5)
         assert all(one in caught.value.message for one in ids)
         with pytest.raises(AssertionError, match="has begun"):
-            dataset.exclude(ids).apply_drop(0.5)
+            dataset.exclude(ids).apply_drop(0.5, query="trained")
 
 
 @pytest.mark.usefixtures("no_training")
