@@ -111,7 +111,7 @@ def test_string_labels_are_predicted_too_but_fiftyone_cannot_evaluate_them(datas
     assert run.config.written_eval_key is None
     assert dataset.list_evaluations() == []
     predicted = dataset.exists("drop_pred")
-    right = np.array(predicted.values("drop_pred.label")) == np.array(predicted.values("name"))
+    right = np.array(predicted.values("drop_pred")) == np.array(predicted.values("name"))
     assert right.sum() == run.table.correct.sum()
 
 
