@@ -13,6 +13,7 @@ import numpy as np
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.bounds import Bounds
+from fiftyone_drop.cross_validation import check_readable
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.order import drop_order, random_order
 from fiftyone_drop.population import Population
@@ -68,6 +69,8 @@ def predict_left_out(population: Population, seed: int, progress: Any) -> Predic
     except DropError as error:
         if error.argument != "paths":
             raise
+        # An image that cannot be read ends it: so that the user hears of all such images at once
+        check_readable(population.ids[rows], paths, "samples")
         raise DropError("samples", error.message) from error
     return collector.finish(population.ids, np.sort(rows), words)
 
