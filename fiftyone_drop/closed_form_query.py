@@ -68,9 +68,11 @@ def predict_left_out(population: Population, seed: int, progress: Any) -> Predic
                 progress=count,
             )
     except DropError as error:
-        if error.argument == "paths":
-            check_readable(population.ids[rows], paths, "samples")
-        raise
+        if error.argument != "paths":
+            raise
+        # An image that cannot be read ends it: so that the user hears of all such images at once
+        check_readable(population.ids[rows], paths, "samples")
+        raise DropError("samples", error.message) from error
     return collector.finish(population.ids, np.sort(rows), words)
 
 

@@ -11,7 +11,7 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
-from fiftyone_drop import checks
+from fiftyone_drop import checks, lease
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
@@ -27,6 +27,7 @@ from fiftyone_drop.recall_sources import Recalls
 from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.run_lookup import check_dataset, load_order
 from fiftyone_drop.run_outputs import own_fields
+from fiftyone_drop.run_recovery import recover
 from fiftyone_drop.runs import DropConfig, DropResults
 from fiftyone_drop.target import check_fields, read_target, rule_columns, snapshot_of
 from fiftyone_drop.views import part_view
@@ -91,7 +92,8 @@ def extend_drop(
             f"must be a view into '{root.name}', but is one into "
             f"'{new_samples._root_dataset.name}'; add the samples to the dataset first",
         )
-    root.reload()
+    with lease.writing(root):
+        recover(root)  # what a writer that died had begun with this run
     run = load_order(root, key)
     try:
         return _extend(root, key, run, read_ids(new_samples), amount, missing, progress)

@@ -71,13 +71,16 @@ class Predictions:
 def read_predictions(dataset: fo.Dataset, field: str) -> Predictions:
     """The predictions that a run has written, as they stand in its field."""
     stored = dataset.exists(field)
+    as_text = isinstance(dataset.get_field(field), fo.StringField)
+    paths = [field] if as_text else [f"{field}.label", f"{field}.confidence"]
     all_ids: list[Ids] = []
     labels: list[str] = []
     confidences: list[float] = []
-    for ids, columns in stream(stored, [f"{field}.label", f"{field}.confidence"]):
+    for ids, columns in stream(stored, paths):
         all_ids.append(ids)
         labels += columns[0]
-        confidences += [float("nan") if c is None else c for c in columns[1]]
+        shares = [None] * len(ids) if as_text else columns[1]
+        confidences += [float("nan") if c is None else c for c in shares]
     return Predictions(
         ids=np.concatenate([np.empty(0, "S24"), *all_ids]),
         rows=np.empty(0, np.int64),

@@ -256,7 +256,7 @@ def test_validation_without_a_class_of_the_target_is_refused_before_the_training
 def test_one_class_is_refused_before_the_training_with_a_way(dataset):
     ones = dataset.match({"name": "one"})
     for call in (
-        lambda: ones.apply_drop(0.5),
+        lambda: ones.apply_drop(0.5, query="trained"),
         lambda: ones.apply_drop(0.5, holdout=0.2, group_by="parity"),
         lambda: fod.train_query_model(ones),
         lambda: fod.train_query_model(ones, validation=ones),

@@ -154,6 +154,15 @@ def test_predictions_and_the_evaluation_of_the_run_stay_its_own(grows, monkeypat
     assert "drop_pred" not in dataset.get_field_schema()
 
 
+def test_predictions_of_string_labels_stay_the_texts_that_they_are(grows):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, label_field="name", holdout=0.5)
+    before = dict(zip(*dataset.exists("drop_pred").values(["id", "drop_pred"]), strict=True))
+    fod.extend_drop(dataset, "drop", grow(range(200, 230)))
+    after = dict(zip(*dataset.exists("drop_pred").values(["id", "drop_pred"]), strict=True))
+    assert after == before
+
+
 def test_a_class_that_only_new_samples_have_needs_a_recall(grows, recalls):
     dataset, grow = grows
     dataset.apply_drop(0.5, recalls=recalls)

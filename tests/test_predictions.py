@@ -70,7 +70,7 @@ def test_the_scores_that_were_asked_for_are_computed():
 
 
 def test_predictions_are_written_as_classifications_with_their_source():
-    values = collect(BATCHES[0]).field_values()
+    values = collect(BATCHES[0]).field_values(as_text=False)
     assert values.ftype is fo.Classification
     assert list(values.values) == [NAMES[code] for code in LOGITS.argmax(axis=1)]
     assert values.description == "Predictions of a test"

@@ -34,9 +34,8 @@ def test_a_run_made_in_the_app_shows_its_progress_its_result_and_what_it_keeps(
     form = app.open_form(label_of("apply_drop"))
     expect(form.get_by_text("Keeps 30 of 60 samples")).to_be_visible()
     picture("apply-drop-form", for_docs=True)
-    form.locator('input[value="5"]').fill("2")  # the App ties no label to its fields
     app.execute(form)
-    expect(app.page.get_by_text(re.compile("Training 2 query models"))).to_be_visible()
+    expect(app.page.get_by_text(re.compile("Fitting a query model in closed form"))).to_be_visible()
     expect(app.page.get_by_text("Kept 30 of 60 samples")).to_be_visible()
     picture("apply-drop-result")
     app.page.get_by_role("button", name="Done").click()

@@ -124,7 +124,7 @@ def test_names_come_in_any_sequence(small, score, knowing, kind):
 def test_a_set_of_names_has_no_order_and_is_refused(small, score, knowing, as_set):
     for extras in ({"classes": as_set(CLASSES)}, {"classes": None}):
         own(knowing).classes = as_set(CLASSES)
-        with pytest.raises(DropError, match="classes: must be a sequence of names in the order"):
+        with pytest.raises(DropError, match="classes: must be in the order of the model's outputs"):
             score(small, ["el2n"], knowing, **extras)
 
 

@@ -10,7 +10,7 @@ SCORES = "shared_mine"
 # What a call is told that came too late, or that found another at work
 SENTENCES = (
     *("there is a drop run", "does not exist", "has no drop run", "is being", "belongs to no"),
-    *("are being written by", "was not written to its end"),
+    *("are being written by", "was not written to its end", "There is no drop run here"),
 )
 
 

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 from writes import Writes
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, field_marks, lease, pruning
+from fiftyone_drop import DropError, field_marks, lease, target
 from fiftyone_drop.engine.checkpoint import Checkpoint
 from fiftyone_drop.score_fields import compute
 
@@ -247,14 +247,14 @@ def test_the_checkpoint_goes_after_the_scores_are_on_disk(small, score, monkeypa
 
 def test_scores_that_are_written_while_they_are_read_are_refused(small, score, monkeypatch):
     score(small, ["el2n"], network())
-    original = pruning.read_population
+    original = target.read_population
 
     def read(samples, *args, **kwargs):
         population = original(samples, *args, **kwargs)
         score(fo.load_dataset(small.name), ["el2n"], network(1))
         return population
 
-    monkeypatch.setattr(pruning, "read_population", read)
+    monkeypatch.setattr(target, "read_population", read)
     with pytest.raises(DropError, match=r"select: the scores in 'el2n' .* while they were read"):
         fod.plan_drop(small, 0.5, rule="none", select="el2n")
     monkeypatch.undo()

@@ -176,7 +176,9 @@ def test_what_does_not_fit_is_refused_at_an_update(small):
 
 def test_samples_without_a_label_are_refused(small):
     small[:2].clear_sample_field("ground_truth")
-    with pytest.raises(DropError, match=r"label_field: 2 of 60 .*\.exists\('ground_truth'\)"):
+    with pytest.raises(
+        DropError, match=r"label_field: 2 of 60 .*\.exists\('ground_truth\.label'\)"
+    ):
         fod.DynamicsRecorder(small, "ground_truth")
 
 
@@ -402,6 +404,6 @@ def test_files_of_two_processes_that_nothing_gathered_give_all_samples(make_data
         with pytest.warns(DropWarning, match="presented unevenly: 1 to 3 times in 3 epochs"):
             recorder.save(tmp_path / f"{rank}.npz")
     for rank in range(2):
-        fod.import_scores(samples, tmp_path / f"{rank}.npz")
+        fod.import_scores(samples, tmp_path / f"{rank}.npz", model="of two processes")
     assert samples.values("aum") == [5.0] * 201
     assert samples.get_field("aum").info["presentations"] == [1, 3]
