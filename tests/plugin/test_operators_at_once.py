@@ -24,7 +24,8 @@ def operator_call(rng):
     while (call := random_call(rng))[0] == "import_scores":
         pass
     function, options = call
-    return function, {name: value for name, value in options.items() if name != "progress"}
+    params = {name: value for name, value in options.items() if name != "progress"}
+    return function, params | ({"more": True} if function == "apply_drop" else {})
 
 
 def test_operators_that_run_at_once_never_lose_a_run(make_dataset, request_of):

@@ -249,7 +249,7 @@ def test_a_taken_key_offers_to_replace_what_is_there(form, dataset):
     foreign = form(dataset, TRAINED | {"overwrite": True}, operator="train_query_model")
     assert "'quick_pred' holds no predictions that" in problems(foreign)["key"]
     dataset.delete_sample_field("quick_pred")
-    fod.train_query_model(dataset, "quick", epochs=1, holdout=0.5)
+    fod.train_query_model(dataset, key="quick", epochs=1, holdout=0.5)
     properties = form(dataset, TRAINED, operator="train_query_model")
     assert "'quick_pred'" in problems(properties)["key"]
     agreed = TRAINED | {"overwrite": True}

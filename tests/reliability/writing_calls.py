@@ -110,8 +110,8 @@ def _(dataset, progress):
 @writes("load_manifest", "load_manifest", "carried")
 def _(dataset, progress):
     with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/plain.parquet"
-        fod.save_manifest(dataset, "plain", path)
+        path = f"{folder}/other.parquet"
+        fod.save_manifest(dataset, "other", path)
         fod.load_manifest(dataset, path, key="carried", progress=progress)
 
 
