@@ -154,6 +154,7 @@ def test_predictions_and_the_evaluation_of_the_run_stay_its_own(grows, monkeypat
     assert "drop_pred" not in dataset.get_field_schema()
 
 
+@pytest.mark.filterwarnings("ignore:the class recalls")
 def test_predictions_of_string_labels_stay_the_texts_that_they_are(grows):
     dataset, grow = grows
     dataset.apply_drop(0.5, label_field="name", holdout=0.5)
