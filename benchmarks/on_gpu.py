@@ -224,7 +224,7 @@ def prices(args: argparse.Namespace, images: Path) -> Iterator[Part]:
 
 
 def experiment(args: argparse.Namespace, session: Session, preset: str, seconds: float) -> Part:
-    """Trainings of a preset, for so many seconds."""
+    """Trainings of a preset, which end after a number of seconds."""
     fast = preset == "fast"
     datasets, densities, seeds = ["balanced"], ["0.5"], ["0"]
     if not args.cpu:

@@ -1,4 +1,4 @@
-"""The bytes of image files: from the samples' metadata, and from the disk where there is none."""
+"""The bytes of image files: from the samples' metadata, or else from the disk."""
 
 from __future__ import annotations
 

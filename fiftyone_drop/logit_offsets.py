@@ -52,7 +52,9 @@ class ClassOffsets(Mapping[str, float]):
     samples: int = 0
 
     def __getitem__(self, name: str) -> float:
-        return float(self.offsets[self.classes.index(name)]) if name in self.classes else _no(name)
+        if name not in self.classes:
+            raise KeyError(name)
+        return float(self.offsets[self.classes.index(name)])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.classes)
@@ -188,13 +190,13 @@ def class_offsets(
         names,
         values,
         kept,
-        recalls[0],
-        recalls[-1],
-        tuple(
+        before=recalls[0],
+        after=recalls[-1],
+        trade_off=tuple(
             (share, float(np.nanmin(r)), float(np.nanmean(r)))
             for share, r in zip(STRENGTHS, recalls, strict=True)
         ),
-        len(labels),
+        samples=len(labels),
     )
 
 
@@ -258,7 +260,3 @@ def _logits(
     if not np.isfinite(table).all():
         raise DropError("pred_field", f"the logits in '{pred_field}' must be finite")
     return table, outcomes.codes.astype(np.int64)
-
-
-def _no(name: str) -> float:
-    raise KeyError(name)

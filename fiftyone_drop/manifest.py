@@ -22,7 +22,7 @@ from fiftyone_drop.members import Members, read_members, rows_of
 from fiftyone_drop.options import group_names
 from fiftyone_drop.plan import kept_samples
 from fiftyone_drop.run_changes import write_run
-from fiftyone_drop.run_lookup import check_dataset, load_order
+from fiftyone_drop.run_lookup import load_present_order
 from fiftyone_drop.snapshot import Snapshot, load_snapshot
 from fiftyone_drop.views import part_view
 
@@ -60,8 +60,7 @@ def save_manifest(
     """
     overwrite = checks.flag("overwrite", overwrite)
     target = checks.path("path", path)
-    check_dataset(dataset)._root_dataset.reload()  # another session may have replaced the run
-    results = load_order(dataset, key)
+    results = load_present_order(dataset, key)
     _check_free(target, overwrite)
     root, config = dataset._root_dataset, results.config
     table = results.decided_table

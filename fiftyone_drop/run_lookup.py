@@ -145,3 +145,13 @@ def check_order(dataset: foc.SampleCollection, key: str, argument: str = "key") 
 def load_order(dataset: foc.SampleCollection, key: str, argument: str = "key") -> DropResults:
     """:func:`load_drop` for readers of the run's order: see :func:`check_order`."""
     return _load(dataset, key, check_order(dataset, key, argument))
+
+
+def load_present_order(dataset: foc.SampleCollection, key: str) -> DropResults:
+    """:func:`load_order` as the server has it now: another session may have replaced the run.
+
+    Raises:
+        DropError: as :func:`load_order`
+    """
+    check_dataset(dataset)._root_dataset.reload()
+    return load_order(dataset, key)

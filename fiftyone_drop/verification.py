@@ -21,7 +21,7 @@ from fiftyone_drop.limits import class_mask
 from fiftyone_drop.members import UNLABELED, Members, read_members, rows_of
 from fiftyone_drop.options import RANDOM, SUSPECTS
 from fiftyone_drop.reader import read_ids
-from fiftyone_drop.run_lookup import check_dataset, load_order
+from fiftyone_drop.run_lookup import load_present_order
 from fiftyone_drop.runs import DropConfig, DropResults
 from fiftyone_drop.snapshot import Snapshot, load_snapshot
 
@@ -129,8 +129,7 @@ def verify_drop(dataset: foc.SampleCollection, key: str) -> DropVerification:
     Raises:
         DropError: if there is no such run, or its order was deleted
     """
-    check_dataset(dataset)._root_dataset.reload()  # another session may have replaced the run
-    results = load_order(dataset, key)
+    results = load_present_order(dataset, key)
     root, config = dataset._root_dataset, results.config
     snapshot = load_snapshot(config.token)
     unknown: list[str] = []

@@ -90,19 +90,6 @@ def test_string_labels_are_predicted_too(dataset):
     assert dataset.list_evaluations() == []
 
 
-def test_an_image_that_cannot_be_read_is_named_and_nothing_is_written(dataset, tmp_path):
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no image")
-    dataset.add_sample(
-        fo.Sample(filepath=str(broken), ground_truth=fo.Classification(label="zero"))
-    )
-    with pytest.raises(DropError, match=r"broken\.png") as refused:
-        dataset.apply_drop(density=0.5)
-    assert refused.value.argument == "samples"
-    assert dataset.list_runs() == []
-    assert "drop_pred" not in dataset.get_field_schema()
-
-
 def test_one_class_alone_is_refused(make_dataset):
     with pytest.raises(DropError, match="nothing to tell apart") as refused:
         make_dataset(1).apply_drop(density=1)

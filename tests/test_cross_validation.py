@@ -159,14 +159,15 @@ def test_the_same_seed_prunes_the_same_samples(dataset):
     assert plans[0].kept_ids == plans[1].kept_ids != plans[2].kept_ids
 
 
-def test_an_image_that_cannot_be_read_is_named_and_nothing_is_written(dataset, tmp_path):
+@pytest.mark.parametrize("how", [{"query": "closed-form"}, {"holdout": 0.3}], ids=str)
+def test_an_image_that_cannot_be_read_is_named_and_nothing_is_written(dataset, tmp_path, how):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")
     dataset.add_sample(
         fo.Sample(filepath=str(broken), ground_truth=fo.Classification(label="zero"))
     )
     with pytest.raises(DropError, match=r"broken\.png") as refused:
-        dataset.apply_drop(density=0.5, holdout=0.3)
+        dataset.apply_drop(density=0.5, **how)
     assert refused.value.argument == "samples"
     assert dataset.list_runs() == []
     assert "drop_pred" not in dataset.get_field_schema()
