@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.odm as foo
 import numpy as np
-from pymongo import WriteConcern
 
+from fiftyone_drop import documents
 from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.reader import read_ids
@@ -70,10 +69,9 @@ def tokens(dataset: fo.Dataset, names: Iterable[str]) -> dict[str, Any]:
     Two equal answers say that nobody wrote these fields between them.
     """
     wanted = set(names)
-    documents = datasets_on_disk().find_one({"_id": dataset._doc.id}, {"sample_fields": 1}) or {}
     return {
         field["name"]: (field.get("info") or {}).get(MARK)
-        for field in documents.get("sample_fields", [])
+        for field in documents.entry(dataset, "sample_fields", [])
         if field["name"] in wanted
     }
 
@@ -107,8 +105,3 @@ def part_error(dataset: fo.Dataset, name: str, n: int) -> DropError:
         f"convention ({whose}), and a score field is of one; pass overwrite=True, which clears "
         "these, or another prefix, or the samples of all of them",
     )
-
-
-def datasets_on_disk() -> Any:
-    """The documents of datasets; a write to them waits for the journal, and all before it."""
-    return foo.get_db_conn().datasets.with_options(write_concern=WriteConcern(w=1, j=True))

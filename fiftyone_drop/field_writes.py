@@ -22,13 +22,12 @@ from typing import Any
 
 import fiftyone as fo
 
-from fiftyone_drop import store
+from fiftyone_drop import documents, store
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.field_marks import (
     MARK,
-    datasets_on_disk,
     mark_of,
     part_error,
     same_kind,
@@ -151,9 +150,8 @@ def save_fields(
             "in": {"$mergeObjects": ["$$field", changed]},
         }
     }
-    datasets_on_disk().update_one(
-        {"_id": dataset._doc.id},
-        [{"$set": {"sample_fields": listed, "last_modified_at": "$$NOW"}}],
+    documents.change_entries(
+        dataset, [{"$set": {"sample_fields": listed, "last_modified_at": "$$NOW"}}]
     )
     dataset.reload()
 

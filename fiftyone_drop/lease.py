@@ -19,10 +19,10 @@ from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.odm as foo
 from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
+from fiftyone_drop import documents
 from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError
 
@@ -41,7 +41,7 @@ class Lease:
     """
 
     def __init__(self, dataset: fo.Dataset) -> None:
-        self._leases = foo.get_db_conn()[COLLECTION]
+        self._leases = documents.collection(COLLECTION)
         self._id = dataset._doc.id
         self._name = dataset.name
         self._token = uuid.uuid4().hex

@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.odm as foo
 
-from fiftyone_drop import saved_views, store
+from fiftyone_drop import documents, saved_views, store
 from fiftyone_drop.errors import DropError
 
 TOKEN = saved_views.TOKEN  # in the ``info`` of a field, and in the document of an evaluation run
@@ -115,7 +114,10 @@ def owns_evaluation(dataset: fo.Dataset, outputs: Outputs) -> bool:
     """Whether the evaluation run of that name exists and belongs to the run."""
     if outputs.eval_key not in dataset.list_evaluations():
         return False
-    document = _runs().find_one({"_id": _evaluation_id(dataset, outputs.eval_key)}) or {}
+    document = (
+        documents.collection("runs").find_one({"_id": _evaluation_id(dataset, outputs.eval_key)})
+        or {}
+    )
     if TOKEN in document:
         return bool(document[TOKEN] == outputs.token)
     # It gets its mark when it is done: until then the predictions that it is about have one
@@ -128,7 +130,7 @@ def mark_evaluation(dataset: fo.Dataset, outputs: Outputs) -> None:
     if outputs.eval_key is None:
         return
     chosen = {"_id": _evaluation_id(dataset, outputs.eval_key)}
-    _runs().update_one(chosen, {"$set": {TOKEN: outputs.token}})
+    documents.collection("runs").update_one(chosen, {"$set": {TOKEN: outputs.token}})
     field = dataset.get_field(outputs.eval_key)
     field.info = {**(field.info or {}), TOKEN: outputs.token}
     field.save()
@@ -159,10 +161,5 @@ def delete_outputs(dataset: fo.Dataset, outputs: Outputs) -> None:
 
 
 def _evaluation_id(dataset: fo.Dataset, eval_key: str | None) -> Any:
-    document = foo.get_db_conn().datasets.find_one({"_id": dataset._doc.id}, {"evaluations": 1})
-    found = (document or {}).get("evaluations", {}).get(eval_key)
-    return getattr(found, "id", found)
-
-
-def _runs() -> Any:
-    return foo.get_db_conn().runs
+    found = documents.entry(dataset, "evaluations", {}).get(eval_key)
+    return documents.ids_of([found])[0]

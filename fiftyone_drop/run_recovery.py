@@ -11,11 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.odm as foo
 from fiftyone.core.odm.runs import RunDocument
-from pymongo import WriteConcern
 
-from fiftyone_drop import field_writes, saved_views, store
+from fiftyone_drop import documents, field_writes, saved_views, store
 from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.reader import aggregate
@@ -50,9 +48,8 @@ def recover(dataset: fo.Dataset) -> None:
 def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
     """Write the record of a run, and wait until the database has its journal on disk."""
     dataset.update_run_config(key, config)
-    runs = foo.get_db_conn().runs.with_options(write_concern=WriteConcern(w=1, j=True))
     chosen = {"_dataset_id": dataset._doc.id, "key": key, "config.token": config.token}
-    runs.update_one(chosen, {"$set": {"config.state": config.state}})
+    documents.on_disk("runs").update_one(chosen, {"$set": {"config.state": config.state}})
 
 
 def undo(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
@@ -216,11 +213,9 @@ def delete_record(dataset: fo.Dataset, key: str) -> None:
 
 def _delete_unlisted_records(dataset: fo.Dataset) -> None:
     """Delete records of drop runs that a writer left before it listed them, or after."""
-    db = foo.get_db_conn()
-    listed = (db.datasets.find_one({"_id": dataset._doc.id}, {"runs": 1}) or {}).get("runs", {})
-    ids = [getattr(run, "id", run) for run in listed.values()]
+    ids = documents.ids_of(documents.entry(dataset, "runs", {}).values())
     chosen = {"_dataset_id": dataset._doc.id, "config.cls": RECORD, "_id": {"$nin": ids}}
-    if db.runs.find_one(chosen, {"_id": 1}) is not None:
+    if documents.collection("runs").find_one(chosen, {"_id": 1}) is not None:
         for document in RunDocument.objects(__raw__=chosen):
             _delete_document(document)
 
@@ -234,13 +229,13 @@ def _delete_document(document: RunDocument) -> None:
 def _rename_record(dataset: fo.Dataset, key: str, new_key: str) -> None:
     """Give the record of a run another key: FiftyOne's own renaming may be cut off half-way."""
     document = dataset._doc.runs[key]
-    foo.get_db_conn().runs.update_one({"_id": document.id}, {"$set": {"key": new_key}})
+    documents.collection("runs").update_one({"_id": document.id}, {"$set": {"key": new_key}})
     _update_list(dataset, {"$rename": {f"runs.{key}": f"runs.{new_key}"}})
 
 
 def _update_list(dataset: fo.Dataset, update: dict[str, Any]) -> None:
     """Change the dataset's list of runs by what is changed alone, and look at it again."""
-    foo.get_db_conn().datasets.update_one({"_id": dataset._doc.id}, update)
+    documents.change_entries(dataset, update)
     dataset._run_cache.clear()
     dataset.reload()
 

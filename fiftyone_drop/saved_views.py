@@ -11,11 +11,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.odm as foo
 import fiftyone.core.utils as fou
 from bson import json_util
 from pymongo import ReturnDocument
 
+from fiftyone_drop import documents
 from fiftyone_drop.errors import DropError
 
 TOKEN = "drop_token"  # in the document of a saved view
@@ -40,7 +40,7 @@ def save_view(
     about = {"description": words, "color": colour, "slug": fou.to_slug(name), "created_at": now}
     owner = {"_dataset_id": dataset._doc.id, "name": name, TOKEN: token or {"$exists": False}}
     # With its mark from the first moment, and in the list of the dataset afterwards
-    document = _views().find_one_and_update(
+    document = documents.collection("views").find_one_and_update(
         owner,
         {"$set": shown, "$setOnInsert": about},
         upsert=True,
@@ -53,13 +53,12 @@ def delete_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) -
     """Delete those of the saved views that exist and belong to a run."""
     for document in _documents(dataset, names, token):
         _update_list(dataset, {"$pull": {"saved_views": document["_id"]}})
-        _views().delete_one({"_id": document["_id"]})
+        documents.collection("views").delete_one({"_id": document["_id"]})
 
 
 def missing_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) -> list[str]:
     """Those of the saved views of a run that the server does not have, or does not list."""
-    listed = foo.get_db_conn().datasets.find_one({"_id": dataset._doc.id}, {"saved_views": 1})
-    ids = [getattr(view, "id", view) for view in (listed or {}).get("saved_views", [])]
+    ids = documents.ids_of(documents.entry(dataset, "saved_views", []))
     there = {view["name"] for view in _documents(dataset, names, token) if view["_id"] in ids}
     return [name for name in names if name not in there]
 
@@ -99,14 +98,10 @@ def _documents(
     # Runs from before there were tokens own the views of their names that have none
     mark = token or {"$exists": False}
     wanted = {"_dataset_id": dataset._doc.id, "name": {"$in": list(names)}, TOKEN: mark}
-    return list(_views().find(wanted))
+    return list(documents.collection("views").find(wanted))
 
 
 def _update_list(dataset: fo.Dataset, update: dict[str, Any]) -> None:
     """Change the dataset's list of views by one view, where FiftyOne would save it whole."""
-    foo.get_db_conn().datasets.update_one({"_id": dataset._doc.id}, update)
+    documents.change_entries(dataset, update)
     dataset._doc.reload("saved_views")
-
-
-def _views() -> Any:
-    return foo.get_db_conn().views

@@ -13,11 +13,11 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-import fiftyone.core.odm as foo
 import numpy as np
 from bson import Binary
 from numpy.typing import NDArray
 
+from fiftyone_drop import documents
 from fiftyone_drop._types import Codes, FloatArray, Ids
 
 COLLECTION = "fiftyone_drop.snapshots"
@@ -72,7 +72,7 @@ class Snapshot:
 def save_snapshot(token: str, snapshot: Snapshot) -> None:
     """Store the snapshot of a run whose record is there already."""
     stored = _snapshots()
-    known = _runs().distinct("config.token")
+    known = documents.collection("runs").distinct("config.token")
     stored.delete_many({"token": {"$nin": known}})
     packed = snapshot.pack()
     parts = [packed[start : start + PART] for start in range(0, len(packed), PART)]
@@ -94,7 +94,8 @@ def load_snapshot(token: str | None) -> Snapshot | None:
 
 def delete_snapshot(token: str | None) -> None:
     """Delete the snapshot of a run that is about to go, unless a clone has the run too."""
-    if token and _runs().count_documents({"config.token": token}, limit=2) < 2:
+    runs = documents.collection("runs")
+    if token and runs.count_documents({"config.token": token}, limit=2) < 2:
         _snapshots().delete_many({"token": token})
 
 
@@ -103,8 +104,4 @@ def _bytes_of(column: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _snapshots() -> Any:
-    return foo.get_db_conn()[COLLECTION]
-
-
-def _runs() -> Any:
-    return foo.get_db_conn().runs
+    return documents.collection(COLLECTION)

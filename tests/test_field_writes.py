@@ -4,7 +4,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from fiftyone_drop import DropError, field_marks, field_writes, lease, store
+from fiftyone_drop import DropError, documents, field_marks, field_writes, lease, store
 from fiftyone_drop.fields import number_field, score_fields
 from fiftyone_drop.reader import read_ids
 
@@ -153,10 +153,9 @@ def test_somebody_elses_field_is_never_taken_for_a_staged_one(small):
 
 def test_a_field_that_another_session_has_made_meanwhile_stays(small):
     write(small, small, 1, "a")
-    datasets, chosen = field_marks.datasets_on_disk(), {"_id": small._doc.id}
-    listed = datasets.find_one(chosen)["sample_fields"]
+    listed = documents.entry(small, "sample_fields", [])
     other = next(field for field in listed if field["name"] == "x") | {"name": "y", "db_field": "y"}
-    datasets.update_one(chosen, {"$push": {"sample_fields": other}})
+    documents.change_entries(small, {"$push": {"sample_fields": other}})
     assert "y" not in small.get_field_schema()  # of a session that has looked before
     field_writes.save_fields(small, {"x": {"description": "new"}})
     assert small.get_field("x").description == "new"

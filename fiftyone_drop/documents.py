@@ -1,0 +1,45 @@
+"""The documents that FiftyOne keeps of a dataset, its runs and its saved views, entry by entry.
+
+FiftyOne saves a dataset's lists of fields, runs and views whole, and with them what another session
+has changed since. Our writers change one entry at a time. A change of the dataset's document waits
+for the journal of the database, and so for everything that was written before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+from pymongo import WriteConcern
+
+ON_DISK = WriteConcern(w=1, j=True)
+
+
+def collection(name: str) -> Any:
+    """A collection of FiftyOne's database; ``runs`` has runs and evaluations, ``views`` views."""
+    return foo.get_db_conn()[name]
+
+
+def on_disk(name: str) -> Any:
+    """A collection whose writes wait for the journal."""
+    return collection(name).with_options(write_concern=ON_DISK)
+
+
+def entry(dataset: fo.Dataset, name: str, default: Any) -> Any:
+    """An entry of a dataset's document, such as its ``saved_views``, as the server has it now."""
+    document = collection("datasets").find_one({"_id": dataset._doc.id}, {name: 1}) or {}
+    return document.get(name, default)
+
+
+def ids_of(references: Iterable[Any]) -> list[Any]:
+    """The ids that entries of a dataset's document refer to."""
+    return [getattr(reference, "id", reference) for reference in references]
+
+
+def change_entries(
+    dataset: fo.Dataset, update: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+) -> None:
+    """Apply an update of MongoDB to a dataset's document; it is then on disk."""
+    on_disk("datasets").update_one({"_id": dataset._doc.id}, update)
