@@ -1,8 +1,13 @@
-"""Write ``docs/benchmarks.md`` from what the benchmarks have recorded in ``benchmarks/results``."""
+"""Write ``docs/benchmarks.md`` from what the benchmarks have recorded in ``benchmarks/results``.
+
+The newest record of each measurement is on the page; the files keep all of them.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,67 +16,151 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 HEADER = """# What it costs, measured
 
-Written by `scripts/docs_benchmarks.py` from `benchmarks/results/`, where each benchmark left its
-record. Arms of one table took turns in one run; a ratio is the median over the repeats. A claim
-that does not hold says so.
+Each row is a claim that a benchmark of this repository checks: two ways to do the same work took
+turns in one run, and the ratio is the median over the repeats. Machines are noisy, so ratios are
+claimed and never seconds. Claims that fail stay here, and say so.
+"""
+FOOTER = """## How to measure again
+
+Each section names its script. `--quick` runs one in about a minute, and
+`BENCHMARK_RESULTS=benchmarks/results/name.jsonl` in the environment adds its record to the file
+from which `make docs` writes this page. The files in `benchmarks/results/` have all earlier runs too.
 
 Where a GPU is at hand, `python benchmarks/on_gpu.py --archive cifar10.tar.xz --out results` runs
 all that needs one in 8 minutes (`--minutes`): the tests of scoring, engine and training on CUDA,
-the prices below, and trainings of the experiment's presets `fast` and `paper`. It needs PyTorch and
+the prices above, and trainings of the experiment's presets `fast` and `paper`. It needs PyTorch and
 pytest, not FiftyOne, and goes on from the results of an earlier run (`--resume`).
 """
-
-
-ON_A_GPU = """## On a GPU
-
-What `benchmarks/on_gpu.py` left in `benchmarks/results/gpu`. Ten trainings on the CPU ran beside
-it, so what waits for the processor looks slower than it is. Trainings were bound by the processor
-too: [seconds](evidence.md#on-a-gpu). The checks, of which those that failed tripped over their own
-assumptions about the machine, and have been mended since, but not yet run again on a GPU:
+GPU_CHECKS = """The tests of scoring, engine and training ran on the GPU too. Those that failed tripped over their
+own assumptions about the machine; they have been mended, and not yet run again on a GPU.
 """
+NOT_FACTS = {"title", "arms", "claims", "seconds", "machine", "scores", "settings"}
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A section of the page: the records of one file."""
+
+    title: str
+    file: str
+    script: str
+    words: str
+
+
+TOPICS = (
+    Topic(
+        "A dataset of a million samples",
+        "data_layer.jsonl",
+        "scripts/with_mongod.py --home .benchmark -- python benchmarks/data_layer.py",
+        "Sample documents without images, in 1,000 long-tailed classes, in a MongoDB of this machine.",
+    ),
+    Topic(
+        "The App",
+        "app.jsonl",
+        "benchmarks/app.py",
+        "The panel in Chromium, with 1,000 classes.",
+    ),
+    Topic("The order of samples", "order.jsonl", "benchmarks/order.py", "NumPy alone."),
+    Topic(
+        "Scores of a model",
+        "scoring.jsonl",
+        "benchmarks/scoring.py",
+        "Real JPEGs, from the file to the field in the database.",
+    ),
+    Topic(
+        "GraNd",
+        "grand.jsonl",
+        "benchmarks/grand.py",
+        "Gradient norms per sample over all parameters, against one ordinary forward and backward "
+        "pass of the batch, and against the published loop. The loop is slowest, compared to a "
+        "batch, where weights are many and images small: `original` is torchvision's own stem.",
+    ),
+    Topic(
+        "Training dynamics",
+        "dynamics.jsonl",
+        "benchmarks/dynamics.py",
+        "A recorder of six scores inside a training loop.",
+    ),
+    Topic(
+        "k-center",
+        "k_center.jsonl",
+        "benchmarks/k_center.py",
+        "Against the matrix-vector products that no exact greedy order can do without.",
+    ),
+    Topic(
+        "A client that is killed",
+        "killed_client.jsonl",
+        "benchmarks/kill_client.py",
+        "The client is killed at random moments while it writes; a failure is a run that is not "
+        "whole. What else was tried: [reliability.md](reliability.md).",
+    ),
+    Topic(
+        "On a GPU",
+        "gpu/prices.jsonl",
+        "benchmarks/on_gpu.py",
+        "Ten trainings on the CPU ran beside it, so what waits for the processor looks slower than "
+        "it is. Trainings were bound by the processor too: [seconds](evidence.md#on-a-gpu).",
+    ),
+)
 
 
 def render() -> str:
-    """The page, from all results there are."""
-    parts = [HEADER, ON_A_GPU, _checks(_records(RESULTS / "gpu" / "log.jsonl"))]
-    parts += [_section(record) for record in _records(RESULTS / "gpu" / "prices.jsonl")]
-    for path in sorted(RESULTS.glob("*.jsonl")):
-        parts.append(f"## {path.stem}\n")
-        parts += [_section(record) for record in _records(path)]
-    return "\n".join(parts)
+    """The page, from the newest results."""
+    found = [(topic, newest(_records(topic.file))) for topic in TOPICS]
+    parts = [HEADER, _claims(found)]
+    for topic, records in found:
+        parts += [f"## {topic.title}\n", f"{topic.words} `python {topic.script}`\n"]
+        parts += [_section(record) for record in records]
+        parts += [_checks()] if topic.file.startswith("gpu/") else []
+        machines = dict.fromkeys(_machine(record["machine"]) for record in records)
+        parts += [f"<sub>{'<br>'.join(machines)}</sub>\n"]
+    return "\n".join([*parts, FOOTER])
 
 
-def _records(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+def newest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last record of each measurement; of several sizes in a run that is the largest."""
+    last = {}
+    for record in records:
+        title = re.sub(r"[\d,]+", "", record["title"].split(";")[0])
+        last[title, record.get("settings", {}).get("original")] = record
+    return list(last.values())
 
 
-def _checks(log: list[dict[str, Any]]) -> str:
-    """The parts of a run on a GPU that were checks, or that failed."""
-    lines = ["| part | seconds | tests | failed |", "|---|---|---|---|"]
-    for part in log:
-        failed = ", ".join(f"`{name.split('::')[-1]}`" for name in part.get("failed", []))
-        if failed or "tests" in part:
-            lines.append(
-                f"| {part['part']} | {part['seconds']} | {part.get('tests', '')} | {failed} |"
-            )
+def _records(file: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (RESULTS / file).read_text().splitlines()]
+
+
+def _claims(found: list[tuple[Topic, list[dict[str, Any]]]]) -> str:
+    lines = ["| | ratio | claimed | |", "|---|---|---|---|"]
+    for topic, records in found:
+        for record in records:
+            for arm, claim in record.get("claims", {}).items():
+                # "at most 1.2x of batched forward+backward", or of the arm of ratio 1
+                bound, _, of = claim["claim"].partition("x of ")
+                of = of or next(name for name, row in record["arms"].items() if row["ratio"] == 1)
+                gpu = " on a GPU" if topic.file.startswith("gpu/") else ""
+                lines.append(
+                    f"| {_title(record)}{gpu}: {arm} / {of} | {claim['measured']:.2f} "
+                    f"| {bound.removesuffix('x')} | {'holds' if claim['holds'] else '**fails**'} |"
+                )
     return "\n".join(lines) + "\n"
 
 
+def _title(record: dict[str, Any]) -> str:
+    original = " (original)" if record.get("settings", {}).get("original") else ""
+    return f"{record['title'].split(';')[0]}{original}"
+
+
 def _section(record: dict[str, Any]) -> str:
-    lines = [f"**{record['title']}**" + _facts(record), ""]
+    lines = [f"**{_title(record)}**{_facts(record)}", ""]
     if "arms" in record:
-        lines += ["| arm | median s | min | max | ratio |", "|---|---|---|---|---|"]
+        lines += ["| | median s | min | max | ratio |", "|---|---|---|---|---|"]
         lines += [
             f"| {name} | {row['median_s']:.4g} | {row['min_s']:.4g} | {row['max_s']:.4g} "
             f"| {row['ratio']:.2f} |"
             for name, row in record["arms"].items()
         ]
         lines.append("")
-    for name, claim in record.get("claims", {}).items():
-        verdict = "holds" if claim["holds"] else "**fails**"
-        lines.append(
-            f"Claim {verdict}: {name} {claim['claim']}, measured {claim['measured']:.2f}.\n"
-        )
     if "seconds" in record:
         columns = list(dict.fromkeys(what for row in record["seconds"].values() for what in row))
         lines += [f"| seconds | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
@@ -79,13 +168,15 @@ def _section(record: dict[str, Any]) -> str:
             cells = " | ".join(str(row.get(what, "")) for what in columns)
             lines.append(f"| {name} | {cells} |")
         lines.append("")
-    return "\n".join(lines) + f"\n<sub>{_machine(record['machine'])}</sub>\n"
+    return "\n".join(lines)
 
 
 def _facts(record: dict[str, Any]) -> str:
-    shown = {"title", "arms", "claims", "seconds", "machine"}
-    facts = {k: v for k, v in record.items() if k not in shown and not isinstance(v, dict | list)}
-    words = [f"{k.replace('_', ' ')} {_number(v)}" for k, v in facts.items()]
+    words = [
+        f"{name.replace('_', ' ')} {_number(value)}"
+        for name, value in record.items()
+        if name not in NOT_FACTS
+    ]
     return f" ({', '.join(words)})" if words else ""
 
 
@@ -97,6 +188,15 @@ def _number(value: Any) -> str:
 
 def _machine(machine: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in machine.items())
+
+
+def _checks() -> str:
+    lines = [GPU_CHECKS, "| tests | seconds | | failed |", "|---|---|---|---|"]
+    for part in _records("gpu/log.jsonl"):
+        if "tests" in part:
+            failed = ", ".join(f"`{name.split('::')[-1]}`" for name in part.get("failed", []))
+            lines.append(f"| {part['part']} | {part['seconds']} | {part['tests']} | {failed} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import docs_benchmarks
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -52,3 +53,24 @@ def test_the_app_benchmark_runs_asks_nothing_while_dragging_and_cleans_up(needs_
 def test_the_order_benchmark_runs():
     out = run("order.py", "--samples", "20000", "--classes", "50", "--repeats", "1")
     assert "order of 20,000 samples of 50 classes" in out
+
+
+def test_the_page_of_the_benchmarks_is_what_they_recorded_last():
+    page = docs_benchmarks.PAGE.read_text()
+    assert page == docs_benchmarks.render(), "run make docs"
+    files = {str(path.relative_to(docs_benchmarks.RESULTS)) for path in recorded()}
+    assert files == {topic.file for topic in docs_benchmarks.TOPICS}, "each file is on the page"
+
+
+def recorded():
+    """The files of results that are of the benchmarks, and not of the paper's experiment."""
+    results = docs_benchmarks.RESULTS
+    return [*results.glob("*.jsonl"), results / "gpu" / "prices.jsonl"]
+
+
+def test_a_newer_record_of_a_measurement_takes_the_place_of_older_ones():
+    first = {"title": "writing 1,000 samples; fastest plain: one"}
+    second = {"title": "reading"}
+    third = {"title": "writing 20,000 samples; fastest plain: two"}
+    original = third | {"settings": {"original": True}}
+    assert docs_benchmarks.newest([first, second, third, original]) == [third, second, original]
