@@ -24,15 +24,16 @@ FOOTER = """## How to measure again
 
 Each section names its script. `--quick` runs one in about a minute, and
 `BENCHMARK_RESULTS=benchmarks/results/name.jsonl` in the environment adds its record to the file
-from which `make docs` writes this page. The files in `benchmarks/results/` have all earlier runs too.
+from which `make docs` writes this page. The files in `benchmarks/results/` have all earlier runs
+too.
 
 Where a GPU is at hand, `python benchmarks/on_gpu.py --archive cifar10.tar.xz --out results` runs
 all that needs one in 8 minutes (`--minutes`): the tests of scoring, engine and training on CUDA,
 the prices above, and trainings of the experiment's presets `fast` and `paper`. It needs PyTorch and
 pytest, not FiftyOne, and goes on from the results of an earlier run (`--resume`).
 """
-GPU_CHECKS = """The tests of scoring, engine and training ran on the GPU too. Those that failed tripped over their
-own assumptions about the machine; they have been mended, and not yet run again on a GPU.
+GPU_CHECKS = """The tests of scoring, engine and training ran on the GPU too. Those that failed tripped over
+their own assumptions about the machine; they have been mended, and not yet run again on a GPU.
 """
 NOT_FACTS = {"title", "arms", "claims", "seconds", "machine", "scores", "settings"}
 
@@ -52,7 +53,7 @@ TOPICS = (
         "A dataset of a million samples",
         "data_layer.jsonl",
         "scripts/with_mongod.py --home .benchmark -- python benchmarks/data_layer.py",
-        "Sample documents without images, in 1,000 long-tailed classes, in a MongoDB of this machine.",
+        "Sample documents without images, in 1,000 long-tailed classes; MongoDB on this machine.",
     ),
     Topic(
         "The App",
