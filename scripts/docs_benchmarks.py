@@ -32,8 +32,9 @@ all that needs one in 8 minutes (`--minutes`): the tests of scoring, engine and 
 the prices above, and trainings of the experiment's presets `fast` and `paper`. It needs PyTorch and
 pytest, not FiftyOne, and goes on from the results of an earlier run (`--resume`).
 """
-GPU_CHECKS = """The tests of scoring, engine and training ran on the GPU too. Those that failed tripped over
-their own assumptions about the machine; they have been mended, and not yet run again on a GPU.
+GPU_CHECKS = """The tests of scoring, engine and training ran on the GPU too. Those that failed
+tripped over their own assumptions about the machine; they have been mended, and not yet run again
+on a GPU.
 """
 NOT_FACTS = {"title", "arms", "claims", "seconds", "machine", "scores", "settings"}
 
