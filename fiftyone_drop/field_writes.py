@@ -16,13 +16,13 @@ Callers hold the lease of the dataset.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import fiftyone as fo
 
-from fiftyone_drop import documents, store
+from fiftyone_drop import store
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
@@ -34,6 +34,7 @@ from fiftyone_drop.field_marks import (
     staged_name,
 )
 from fiftyone_drop.lease import Lease
+from fiftyone_drop.schema import forget_fields, save_fields
 
 EVALUATION = "evaluation"  # in the ``info`` of predictions: evaluation key; label field or None
 
@@ -120,42 +121,6 @@ def recover(dataset: fo.Dataset) -> None:
         _undo(dataset, partial)
 
 
-def save_fields(
-    dataset: fo.Dataset, changes: Mapping[str, Mapping[str, Any]], gone: Collection[str] = ()
-) -> None:
-    """Change the documents of fields in one step, and no others; it is then on disk.
-
-    FiftyOne saves its whole list of fields, and with it what another session has changed since.
-
-    Args:
-        dataset: the dataset
-        changes: field -> keys and values of its document
-        gone (()): fields that the dataset forgets
-    """
-    cases = [
-        {"case": {"$eq": ["$$field.name", name]}, "then": {"$literal": dict(change)}}
-        for name, change in changes.items()
-    ]
-    changed = {"$switch": {"branches": cases, "default": {}}} if cases else {}
-    listed: dict[str, Any] = {
-        "$map": {
-            "input": {
-                "$filter": {
-                    "input": "$sample_fields",
-                    "as": "field",
-                    "cond": {"$not": {"$in": ["$$field.name", {"$literal": list(gone)}]}},
-                }
-            },
-            "as": "field",
-            "in": {"$mergeObjects": ["$$field", changed]},
-        }
-    }
-    documents.change_entries(
-        dataset, [{"$set": {"sample_fields": listed, "last_modified_at": "$$NOW"}}]
-    )
-    dataset.reload()
-
-
 def _check_staged_free(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
     for name, taken in staged.items():
         if dataset.has_field(taken):
@@ -174,7 +139,7 @@ def _finish(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
     store.move_values(dataset, staged)
     for name in staged:
         _evaluate(dataset, name, final[name]["info"])
-    _forget(dataset, staged.values(), final)
+    forget_fields(dataset, staged.values(), final)
 
 
 def _clear_rest(dataset: fo.Dataset, staged: Mapping[str, str], clears: bool) -> None:
@@ -218,21 +183,7 @@ def _undo(dataset: fo.Dataset, names: Iterable[str]) -> None:
             store.delete_evaluation(dataset, evaluation["key"])
     if partial:
         store.unset(dataset, partial)
-        _forget(dataset, partial)
-
-
-def _forget(
-    dataset: fo.Dataset, names: Iterable[str], changes: Mapping[str, Mapping[str, Any]] = {}
-) -> None:
-    """Take fields without values from the dataset, and change others, in one step.
-
-    FiftyOne's own deletion writes every sample.
-    """
-    gone = list(names)
-    if dataset.app_config.sidebar_groups is not None:
-        dataset.app_config._delete_paths(gone)
-        dataset.save()
-    save_fields(dataset, changes, gone)
+        forget_fields(dataset, partial)
 
 
 def _put_back(dataset: fo.Dataset, fields: Fields) -> None:

@@ -21,6 +21,7 @@ from pymongo import UpdateMany
 
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
+from fiftyone_drop.schema import forget_fields
 
 STATEMENT = 100  # samples per update statement: longer ones search longer arrays
 BATCH = 5_000  # samples per message
@@ -220,13 +221,13 @@ def _rest(name: str, staged: str) -> dict[str, Any]:
 def delete_fields(dataset: fo.Dataset, names: Iterable[str]) -> None:
     """Delete those of the fields that exist: their values first.
 
-    FiftyOne's own deletion forgets the fields first. If it is cut off then, no sample can be read.
+    FiftyOne's own deletion writes all samples, those without a value too.
     """
     schema = dataset.get_field_schema()
     present = [name for name in names if name in schema]
     if present:
         unset(dataset, present)
-        dataset.delete_sample_fields(present)
+        forget_fields(dataset, present)
 
 
 def _unset_strays(dataset: fo.Dataset, names: Iterable[str]) -> None:

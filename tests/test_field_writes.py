@@ -4,7 +4,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from fiftyone_drop import DropError, documents, field_marks, field_writes, lease, store
+from fiftyone_drop import DropError, field_marks, field_writes, lease, store
 from fiftyone_drop.fields import number_field, score_fields
 from fiftyone_drop.reader import read_ids
 
@@ -149,17 +149,6 @@ def test_somebody_elses_field_is_never_taken_for_a_staged_one(small):
         write(small, small, 2, "b", clears=True)
     assert stored(small, "x__next") == [5.0] * 40
     assert stored(small) == [1.0] * 40
-
-
-def test_a_field_that_another_session_has_made_meanwhile_stays(small):
-    write(small, small, 1, "a")
-    listed = documents.entry(small, "sample_fields", [])
-    other = next(field for field in listed if field["name"] == "x") | {"name": "y", "db_field": "y"}
-    documents.change_entries(small, {"$push": {"sample_fields": other}})
-    assert "y" not in small.get_field_schema()  # of a session that has looked before
-    field_writes.save_fields(small, {"x": {"description": "new"}})
-    assert small.get_field("x").description == "new"
-    assert small.get_field("y").description == "All 1"
 
 
 def test_a_field_that_goes_leaves_the_sidebar(small):
