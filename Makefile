@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python scripts/with_mongod.py
 DEMO := $(RUN) --home .demo --
 
+# Without compiled files each process compiles PyTorch and FiftyOne anew, which takes seconds; many
+# containers set this
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo app export readme docs screenshots js js-check test faults lint check clean
 
 demo: $(VENV)/.ready

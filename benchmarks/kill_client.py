@@ -1,7 +1,7 @@
 """Kill the client with SIGKILL at random moments of a write, and look at what it leaves.
 
     python scripts/with_mongod.py --home .benchmark -- python benchmarks/kill_client.py
-    ... --samples 2000 --kills 3        what the tests run
+    ... --samples 2000 --kills 3 --lease 1        what the tests run
 
 After each kill the run must be whole, or incomplete and replaced by calling again; no other field,
 view, run or evaluation may have changed. FiftyOne takes seconds to import, so this process imports
@@ -26,6 +26,7 @@ from data_layer import fill, recalls_of
 from reporting import emit, machine
 
 import fiftyone_drop as fod
+from fiftyone_drop import lease
 from fiftyone_drop.pruning import plan_drop  # imported before forking, as all that is slow
 
 KEY, OTHER = "drop", "other"
@@ -134,7 +135,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=51)
+    parser.add_argument(
+        "--lease", type=float, default=lease.SECONDS, help="seconds that the next writer waits"
+    )
     args = parser.parse_args()
+    lease.SECONDS = args.lease
     name = f"kill-{uuid.uuid4().hex}"
     moments = random.Random(args.seed)
     failures = 0

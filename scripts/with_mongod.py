@@ -74,13 +74,16 @@ def start_mongod(data: Path, port: int, log: Path, *more: str) -> "subprocess.Po
 
 
 @contextlib.contextmanager
-def own_mongod(home: Path) -> Iterator[dict[str, str]]:
-    """Start a server whose data lies under ``home``; yield the environment to reach it."""
+def own_mongod(home: Path, *more: str) -> Iterator[dict[str, str]]:
+    """Start a server whose data lies under ``home``; yield the environment to reach it.
+
+    ``more`` are further arguments of the server.
+    """
     home = home.resolve()
     data = home / "db"
     data.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    server = start_mongod(data, port, home / "mongod.log")
+    server = start_mongod(data, port, home / "mongod.log", *more)
     try:
         yield environment(home, port)
     finally:

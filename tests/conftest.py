@@ -6,6 +6,7 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
+from shutil import disk_usage
 
 import numpy as np
 import pytest
@@ -21,10 +22,23 @@ settings.register_profile("shared", deadline=None, suppress_health_check=[Health
 settings.load_profile("shared")
 
 
+# Its journal takes 300 MB otherwise
+SMALL_JOURNAL = ("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=8MB)")
+
+
+def _folder_in_memory():
+    """A folder in memory that has room, or None: a dataset made and deleted is 17 waits for a disk."""
+    folder = Path("/dev/shm")
+    if folder.is_dir() and os.access(folder, os.W_OK) and disk_usage(folder).free > 2 << 30:
+        return folder
+    return None
+
+
 def _server():
     """Start a server until the session ends; the environment of FiftyOne for it."""
-    home = Path(_session.enter_context(tempfile.TemporaryDirectory(prefix="fiftyone-drop-")))
-    environment = _session.enter_context(own_mongod(home))
+    folder = tempfile.TemporaryDirectory(prefix="fiftyone-drop-", dir=_folder_in_memory())
+    home = Path(_session.enter_context(folder))
+    environment = _session.enter_context(own_mongod(home, *SMALL_JOURNAL))
     changes = dict(environment.items() - os.environ.items())
     return changes | {
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",

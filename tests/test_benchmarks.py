@@ -24,7 +24,7 @@ def run(script, *arguments):
 
 @pytest.mark.slow
 def test_a_client_that_is_killed_leaves_a_whole_run_or_one_that_is_replaced():
-    out = run("kill_client.py", "--samples", "2000", "--kills", "3")
+    out = run("kill_client.py", "--samples", "2000", "--kills", "3", "--lease", "1")
     assert "3 kills of a write of 2,000 samples, 0 failures" in out
 
 
