@@ -5,7 +5,7 @@ NumPy only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,11 +124,61 @@ def are_apart(first: Interval | None, second: Interval | None) -> bool | None:
     return first[1] < second[0] or second[1] < first[0]
 
 
-def accuracy_rows(columns: Mapping[str, Accuracy]) -> list[list[str]]:
-    """The cells of a table with one column per model."""
-    shown = columns.values()
+@dataclass(frozen=True)
+class ClassAccuracies:
+    """The accuracies of one class by several models.
+
+    Attributes:
+        class_name: the class, in words
+        density: the class density of the run, in [0, 1]
+        before: the recall of the run that it was decided by; None without one
+        baselines: evaluation key -> accuracy in [0, 1], or None if it has no sample of the class
+        after: the accuracy of the model that was trained on the kept samples; None likewise
+        clear: evaluation key -> whether the 95 % intervals of that baseline and of ``after`` are
+            disjoint; None if the class has no sample in one of them
+    """
+
+    class_name: str
+    density: float
+    before: float | None
+    baselines: Mapping[str, float | None]
+    after: float | None
+    clear: Mapping[str, bool | None]
+
+
+def class_accuracies(
+    table: ClassTable, before: Measured | None, baselines: Mapping[str, Measured], after: Measured
+) -> tuple[ClassAccuracies, ...]:
+    """One entry per class of the table, in its order."""
+
+    def compared(baseline: Measured, k: int) -> bool | None:
+        if _value(baseline, k) is None or _value(after, k) is None:
+            return None
+        return are_apart(baseline.interval(k), after.interval(k))
+
+    return tuple(
+        ClassAccuracies(
+            name,
+            float(table.densities[k]),
+            None if before is None else _value(before, k),
+            {key: _value(baseline, k) for key, baseline in baselines.items()},
+            _value(after, k),
+            {key: compared(baseline, k) for key, baseline in baselines.items()},
+        )
+        for k, name in enumerate(table.names)
+    )
+
+
+def _value(measured: Measured, k: int) -> float | None:
+    value = float(measured.values[k])
+    return None if np.isnan(value) else value
+
+
+def accuracy_rows(columns: Sequence[tuple[str, Accuracy]]) -> list[list[str]]:
+    """The cells of a table with one column per model, from pairs of name and numbers."""
+    shown = [column for _, column in columns]
     return [
-        ["", *columns],
+        ["", *(name for name, _ in columns)],
         ["average over classes", *(f"{c.average:.3f}" for c in shown)],
         ["worst class", *(f"{c.worst:.3f}" for c in shown)],
         ["gap", *(f"{c.gap:.3f}" for c in shown)],

@@ -1,5 +1,7 @@
 """The class table: everything about a run that has one entry per class, and how it prints.
 
+Its columns are printed, stored and given as rows here, so the module is longer than others.
+
 NumPy only.
 """
 
@@ -184,6 +186,23 @@ class ClassTable:
             "class_name",
             f"{name!r} is no class of the run, whose classes are {listing(list(self.classes))}",
         )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The columns of the printed table as JSON-serialisable values, one mapping per class.
+
+        None where a class has no validation sample.
+        """
+        columns: dict[str, Sequence[Any]] = {"class": self.names, "size": self.sizes.tolist()}
+        if self.recalls is not None:
+            columns["recall"] = self.recalls.tolist()
+        if self.observed is not None:
+            observed = self.observed.tolist()
+            columns["recall_observed"] = [None if np.isnan(r) else r for r in observed]
+        if self.intervals is not None and self.support is not None:
+            columns["recall_low"], columns["recall_high"] = self.intervals.T.tolist()
+            columns["measured_on"] = self.support.tolist()
+        columns |= {"density": self.densities.tolist(), "quota": self.quotas.tolist()}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-serialisable values."""

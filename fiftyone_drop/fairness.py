@@ -1,30 +1,38 @@
-"""``report``: a run seen as a matter of fairness, in words, before training and after it."""
+"""``report``: a run seen as a matter of fairness, in words, before training and after it.
+
+The report, with how it prints, is here too, so that the module is longer than others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 import numpy as np
 
+from fiftyone_drop import checks
 from fiftyone_drop._types import Ids
 from fiftyone_drop.accuracies import (
     Accuracy,
     Change,
+    ClassAccuracies,
     Measured,
     accuracy_rows,
     changes,
+    class_accuracies,
     measured_before,
     summary,
 )
-from fiftyone_drop.class_table import ClassTable, aligned
+from fiftyone_drop.class_table import ClassTable, aligned, format_table
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation, evaluated_ids, read_evaluation
 from fiftyone_drop.findings import (
     Finding,
+    about_baseline,
     about_changes,
     about_evaluation,
     about_labels,
@@ -50,6 +58,9 @@ class DropReport:
         accuracy: ``"before"``, from the recalls of the run, and ``"after"``, from ``eval_key``, as
             far as there are any; None if there are neither
         gained, lost: the classes that changed most, the largest change first
+        baselines: the accuracies of other models, by the keys of their evaluations
+        classes: the accuracies of each class by all models, the smallest class density first;
+            empty without a baseline
     """
 
     key: str
@@ -59,6 +70,8 @@ class DropReport:
     accuracy: Mapping[str, Accuracy] | None
     gained: tuple[Change, ...] = ()
     lost: tuple[Change, ...] = ()
+    baselines: Mapping[str, Accuracy] = field(default_factory=dict)
+    classes: tuple[ClassAccuracies, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
@@ -71,47 +84,89 @@ class DropReport:
             "accuracy": {name: asdict(column) for name, column in columns.items()} or None,
             "gained": [asdict(change) for change in self.gained],
             "lost": [asdict(change) for change in self.lost],
+            "baselines": {key: asdict(column) for key, column in self.baselines.items()},
+            "classes": [asdict(row) for row in self.classes],
         }
 
     def __str__(self) -> str:
         marks = {"info": "-", "warning": "! Warning:"}
         lines = [self.title, *(f"{marks[level]} {text}" for level, text in self.findings)]
         if self.accuracy:
-            lines += ["", *aligned(accuracy_rows(self.accuracy))]
+            # Baselines stand between before and after
+            columns = [*self.accuracy.items()]
+            columns[-1:-1] = self.baselines.items()
+            lines += ["", *aligned(accuracy_rows(columns))]
+        if self.classes:
+            lines += ["", self._class_lines()]
         return "\n".join(lines)
 
     __repr__ = __str__
 
+    def _class_lines(self) -> str:
+        """The accuracies of each class, and a star where a baseline's is clearly another."""
+        assert self.accuracy is not None
+        has_before = "before" in self.accuracy
+        header = ["class", "density", *["before"][:has_before], *self.baselines, "after"]
+        rows = [
+            [
+                row.class_name,
+                f"{row.density:.3f}",
+                *[_shown(row.before)][:has_before],
+                *(_shown(v, bool(row.clear[key])) for key, v in row.baselines.items()),
+                _shown(row.after),
+            ]
+            for row in self.classes
+        ]
+        columns = [*self.baselines.values(), self.accuracy["after"]]
+        before = [self.accuracy["before"]] if has_before else []
+        total = ["average", "", *(_shown(c.average) for c in [*before, *columns])]
+        lines = format_table(header, rows, total, range(len(rows)))
+        if any(any(row.clear.values()) for row in self.classes):
+            lines += "\n* differs from after by more than noise: the 95 % intervals are disjoint"
+        return lines
 
-def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None) -> DropReport:
+
+def report(
+    dataset: foc.SampleCollection,
+    key: str,
+    eval_key: str | None = None,
+    *,
+    baseline_eval: str | Sequence[str] | None = None,
+) -> DropReport:
     """Tell in words how fair a run is to the classes.
 
     Before training: which classes lose most, how sure the recalls are that the quotas follow from,
     and labels that look wrong among the kept samples, where the dataset has a score that shows it
     (a field with the score ``aum``, or FiftyOne's ``compute_mistakenness``). After training on the
-    kept samples: the accuracies of an evaluation of that model beside the recalls of the run.
+    kept samples: the accuracies of an evaluation of that model beside the recalls of the run and,
+    with ``baseline_eval``, beside models that were trained on all samples or on a random part.
 
     Example::
 
         dataset.match_tags("test").evaluate_classifications("after", eval_key="after_eval")
         print(fod.report(dataset, "drop", eval_key="after_eval"))
+        print(fod.report(dataset, "drop", "after_eval", baseline_eval=("full_eval", "random_eval")))
 
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
         key: the run key
         eval_key (None): an evaluation run (``evaluate_classifications``) of the model that was
             trained on the kept samples
+        baseline_eval (None): an evaluation run of a model that was trained otherwise, or several:
+            class by class, the average and the worst class stand beside those of ``eval_key``, and
+            it is said whether they were measured on the same samples
 
     Returns:
         a :class:`DropReport`
 
     Raises:
-        DropError: if there is no such run or evaluation, the evaluation has no sample of the run's
-            classes, or the run's own recalls come from it
+        DropError: if there is no such run or evaluation, an evaluation has no sample of the run's
+            classes, the run's own recalls come from ``eval_key``, or a baseline is that evaluation
     """
     results = load_drop(dataset, key)
     root, config, table = dataset._root_dataset, results.config, results.table
     key = results.key
+    baseline_keys = _baseline_keys(root, config, eval_key, baseline_eval)
     if eval_key is not None:
         eval_key = check_evaluation(root, eval_key, config.label_field)
         if eval_key == config.recalls_eval_key:
@@ -132,8 +187,10 @@ def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None)
     columns = {} if before is None else {"before": summary(table, before)}
     gained: list[Change] = []
     lost: list[Change] = []
+    baselines: dict[str, Accuracy] = {}
+    classes: tuple[ClassAccuracies, ...] = ()
     if eval_key is not None:
-        after, ids = _measured_after(root, config, table, eval_key, findings)
+        after, ids = _measured(root, config, table, eval_key, findings)
         columns["after"] = summary(table, after)
         findings += about_evaluation(root, config, eval_key, table, after)
         if before is not None:
@@ -142,6 +199,23 @@ def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None)
         if before is not None:
             gained, lost = changes(table, before, after)
             findings += about_changes(columns["before"], columns["after"], gained, lost)
+        others = {}
+        for other in baseline_keys:
+            with _about_baseline_eval():
+                others[other], other_ids = _measured(root, config, table, other, findings)
+            baselines[other] = summary(table, others[other])
+            both_are = f"'{other}' and '{eval_key}'"
+            shared = int(np.isin(other_ids, ids).sum())
+            findings += about_evaluation(root, config, other, table, others[other], part="all")
+            findings += about_samples(eval_key, others[other], after, shared, both_are)
+            findings += about_baseline(
+                (other, eval_key),
+                baselines[other],
+                columns["after"],
+                *changes(table, others[other], after),
+            )
+        if others:
+            classes = class_accuracies(table, before, others, after)
     kept = int(table.quotas.sum())
     return DropReport(
         key=key,
@@ -152,10 +226,54 @@ def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None)
         accuracy=columns or None,
         gained=tuple(gained),
         lost=tuple(lost),
+        baselines=baselines,
+        classes=tuple(sorted(classes, key=lambda row: row.density)),
     )
 
 
-def _measured_after(
+@contextlib.contextmanager
+def _about_baseline_eval() -> Iterator[None]:
+    """What is wrong with an evaluation is then about ``baseline_eval``."""
+    try:
+        yield
+    except DropError as error:
+        if error.argument != "eval_key":
+            raise
+        raise DropError("baseline_eval", error.message) from error
+
+
+def _baseline_keys(
+    dataset: fo.Dataset, config: DropConfig, eval_key: object, baseline_eval: object
+) -> tuple[str, ...]:
+    """The evaluations of a ``baseline_eval=``: none, one or several.
+
+    Raises:
+        DropError: if one does not fit, is named twice, or there is nothing to compare with
+    """
+    if baseline_eval is None:
+        return ()
+    one = [baseline_eval] if checks.is_text(baseline_eval) else baseline_eval
+    with _about_baseline_eval():
+        keys = [
+            check_evaluation(dataset, key, config.label_field)
+            for key in checks.texts("baseline_eval", one)
+        ]
+    if eval_key is None:
+        raise DropError("baseline_eval", "is compared with eval_key=<an evaluation>; pass that too")
+    if len({*keys, eval_key}) <= len(keys):
+        raise DropError(
+            "baseline_eval",
+            f"must name evaluations of other models than '{eval_key}', each once, but got "
+            f"{baseline_eval!r}",
+        )
+    return tuple(keys)
+
+
+def _shown(accuracy: float | None, starred: bool = False) -> str:
+    return "-" if accuracy is None else f"{accuracy:.3f}" + ("*" if starred else "")
+
+
+def _measured(
     dataset: fo.Dataset,
     config: DropConfig,
     table: ClassTable,

@@ -151,17 +151,33 @@ def about_labels(dataset: fo.Dataset, key: str, config: DropConfig) -> Iterator[
 
 
 def about_evaluation(
-    dataset: fo.Dataset, config: DropConfig, eval_key: str, table: ClassTable, after: Measured
+    dataset: fo.Dataset,
+    config: DropConfig,
+    eval_key: str,
+    table: ClassTable,
+    after: Measured,
+    part: str = "kept",
 ) -> Iterator[Finding]:
-    """Reasons to doubt the evaluation of the trained model."""
+    """Reasons to doubt the evaluation of a trained model.
+
+    Args:
+        dataset: the dataset
+        config: the record of the run
+        eval_key: the evaluation
+        table: the class table of the run
+        after: its accuracies
+        part ("kept"): the part of the run that the model may have been trained on: ``"kept"``, or
+            ``"all"`` for a baseline
+    """
     assert after.support is not None
-    kept = 0
+    shared = 0
     if dataset.has_field(config.keep_at_field):
-        kept = len(part_view(dataset, config, config.density, "kept").exists(eval_key))
-    if kept:
+        shared = len(part_view(dataset, config, config.density, part).exists(eval_key))
+    if shared:
+        are = {"kept": "kept by the run", "all": "in the run"}[part]
         yield (
             "warning",
-            f"{kept:,} samples of the evaluation '{eval_key}' are kept by the run: if the model "
+            f"{shared:,} samples of the evaluation '{eval_key}' are {are}: if the model "
             "was trained on them, its accuracies are too high",
         )
     unseen = [table.names[k] for k in np.flatnonzero(after.support == 0)]
@@ -174,15 +190,20 @@ def about_evaluation(
 
 
 def about_samples(
-    eval_key: str, before: Measured, after: Measured, shared: int | None
+    eval_key: str,
+    before: Measured,
+    after: Measured,
+    shared: int | None,
+    both_are: str = "before and after",
 ) -> Iterator[Finding]:
-    """Whether the accuracies before and after were measured on the same samples.
+    """Whether two accuracies were measured on the same samples.
 
     Args:
         eval_key: the evaluation of the trained model
-        before: the accuracies before training
+        before: the accuracies before training, or of a baseline
         after: those after it
         shared: the number of samples that both were measured on; None if it is not known
+        both_are: the two, in words
     """
     assert after.support is not None
     total = int(after.support.sum())
@@ -195,18 +216,18 @@ def about_samples(
         return
     measured = int(before.support.sum())
     if shared == total == measured:
-        yield "info", f"before and after were measured on the same {total:,} samples"
+        yield "info", f"{both_are} were measured on the same {total:,} samples"
     elif shared is None and np.array_equal(before.support, after.support):
         yield (
             "info",
-            f"before and after were measured on equally many samples of each class, {total:,} in "
+            f"{both_are} were measured on equally many samples of each class, {total:,} in "
             "all; whether on the same ones is not recorded",
         )
     else:
         both = "" if shared is None else f" ({shared:,} of them in both)"
         yield (
             "warning",
-            f"before and after were measured on different samples, {measured:,} and "
+            f"{both_are} were measured on different samples, {measured:,} and "
             f"{total:,}{both}: part of the differences may come from that",
         )
 
@@ -219,19 +240,56 @@ def about_changes(
         f"the worst class was {before.worst_class!r} with {before.worst:.3f} before and is "
         f"{after.worst_class!r} with {after.worst:.3f} after"
     )
+    yield _judged(text, before, after)
+    yield from _most_changed("classes that", gained, lost)
+
+
+def about_baseline(
+    names: tuple[str, str],
+    before: Accuracy,
+    after: Accuracy,
+    gained: Sequence[Change],
+    lost: Sequence[Change],
+) -> Iterator[Finding]:
+    """How the trained model compares with a baseline, such as a model of all samples.
+
+    Args:
+        names: the evaluations of the baseline and of the trained model
+        before: the numbers of the baseline
+        after: those of the trained model
+        gained: the classes that gained most beside the baseline
+        lost: those that lost most
+    """
+    baseline, eval_key = names
+    yield _judged(
+        f"the average over classes is {before.average:.3f} in '{baseline}' and {after.average:.3f} "
+        f"in '{eval_key}', the worst class {before.worst_class!r} with {before.worst:.3f} and "
+        f"{after.worst_class!r} with {after.worst:.3f}",
+        before,
+        after,
+    )
+    yield from _most_changed(f"beside '{baseline}', classes that", gained, lost)
+
+
+def _judged(text: str, before: Accuracy, after: Accuracy) -> Finding:
+    """The text, and whether the worst class differs by more than noise."""
     clear = are_apart(before.worst_interval, after.worst_interval)
     if clear is None:
-        yield "info", f"{text}; whether that is more than noise is not known"
-    elif not clear:
-        yield "info", f"{text}: the difference is within noise, the 95 % intervals overlap"
-    elif after.worst > before.worst:
-        yield "info", f"{text}: better by more than noise"
-    else:
-        yield "warning", f"{text}: worse by more than noise"
+        return "info", f"{text}; whether that is more than noise is not known"
+    if not clear:
+        return "info", f"{text}: the difference is within noise, the 95 % intervals overlap"
+    if after.worst > before.worst:
+        return "info", f"{text}: better by more than noise"
+    return "warning", f"{text}: worse by more than noise"
+
+
+def _most_changed(
+    words: str, gained: Sequence[Change], lost: Sequence[Change]
+) -> Iterator[Finding]:
     for verb, most_changed in (("gained", gained), ("lost", lost)):
         if most_changed:
             shown = listing(most_changed, MOST_CHANGES, _change_words)
-            yield "info", f"classes that {verb} most: {shown}"
+            yield "info", f"{words} {verb} most: {shown}"
 
 
 def _change_words(change: Change) -> str:

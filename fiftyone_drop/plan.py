@@ -150,6 +150,18 @@ class DropPlan:
             )
         return kept_samples(self.samples, config.keep_at_field, self.density)
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-serialisable values; ``kept_ids`` are not among them."""
+        return {
+            "density": self.density,
+            "kept": int(self.table.quotas.sum()),
+            "size": self.table.size,
+            "left_out": self.left_out,
+            "recalls_from": self.recalls_from,
+            "table": self.table.rows(),
+            "warnings": list(self.warnings),
+        }
+
     def __str__(self) -> str:
         rule = self.options.the_rule
         lines = [f"DRoP plan: density {self.density:g}, rule '{rule.name}' ({rule.description})"]

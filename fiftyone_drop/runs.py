@@ -263,13 +263,31 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
         changes = changes_since(self.samples._root_dataset, self.config.found)
         return None if changes is None else changes.in_words(self.key)
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-serialisable values."""
+        table, config = self.table, self.config
+        return {
+            "key": self.key,
+            "density": self.density,
+            "kept": int(table.quotas.sum()),
+            "size": table.size,
+            "recalls_from": config.recalls_from,
+            "kept_view": config.kept_view,
+            "pruned_view": config.pruned_view,
+            "table": table.rows(),
+            "warnings": self._warnings(),
+        }
+
+    def _warnings(self) -> list[str]:
+        """Those of the call that made the run, and what has changed since."""
+        return [*self.config.warnings, *filter(None, [self.changes])]
+
     def attributes(self) -> list[str]:
         """The stored attributes: K-sized tables only, for the order is in the field."""
         return ["cls", "class_table"]
 
     def __str__(self) -> str:
         lines = [f"Drop run '{self.key}', density {self.density:g}", str(self.table)]
-        warnings = [*self.config.warnings, *filter(None, [self.changes])]
-        return "\n".join(lines + [f"Warning: {message}" for message in warnings])
+        return "\n".join(lines + [f"Warning: {message}" for message in self._warnings()])
 
     __repr__ = __str__

@@ -14,6 +14,7 @@ from fiftyone_drop.accuracies import (
     accuracy_rows,
     are_apart,
     changes,
+    class_accuracies,
     measured_before,
     summary,
 )
@@ -110,9 +111,22 @@ def test_the_rows_of_a_report_have_one_cell_per_model():
     measured = counts((1, 4), (9, 10))
     before = summary(table_of(2), measured)
     after = summary(table_of(2), Measured(np.array([0.5, 0.25])))
-    header, *rows = accuracy_rows({"before": before, "after": after})
+    header, *rows = accuracy_rows([("before", before), ("after", after)])
     assert header == ["", "before", "after"]
     cells = {row[0]: row[1:] for row in rows}
     assert cells["worst class"] == ["0.250", "0.250"]
     assert cells["the worst class is"] == ["class 0", "class 1"]
     assert cells["measured on"] == ["14", "given"]
+
+
+def test_each_class_has_its_accuracies_by_all_models():
+    table = table_of(2)
+    before = Measured(np.array([0.5, 0.75]))
+    full, after = counts((10, 100), (0, 0)), counts((90, 100), (3, 4))
+    first, second = class_accuracies(table, before, {"full": full}, after)
+    assert first.class_name == "class 0"
+    assert first.density == table.densities[0]
+    assert (first.before, dict(first.baselines), first.after) == (0.5, {"full": 0.1}, 0.9)
+    assert first.clear == {"full": True}
+    assert (second.baselines["full"], second.after, second.clear["full"]) == (None, 0.75, None)
+    assert class_accuracies(table, None, {"full": after}, after)[0].before is None

@@ -185,3 +185,25 @@ def test_a_recall_that_smoothing_moved_stands_beside_the_observed_one():
     assert rows[0][2:4] == [f"{recalls[0]:.3f}", "0.000"]
     as_it_is = replace(table, recalls=correct / support)
     assert "observed" not in str(as_it_is)
+
+
+def test_rows_are_the_printed_columns_as_values(table):
+    first, *_, last = replace(
+        table, support=np.array([50, 10, 0]), correct=np.array([45, 6, 0])
+    ).rows()
+    low, high = table.intervals[0].tolist()
+    assert first == {
+        "class": "cat",
+        "size": 100,
+        "recall": 0.9,
+        "recall_observed": 0.9,
+        "recall_low": low,
+        "recall_high": high,
+        "measured_on": 50,
+        "density": table.densities[0],
+        "quota": table.quotas[0],
+    }
+    assert (last["recall_observed"], last["measured_on"]) == (None, 0)
+    given = replace(table, support=None, correct=None, recalls=None).rows()
+    assert list(given[0]) == ["class", "size", "density", "quota"]
+    assert json.loads(json.dumps(given)) == given

@@ -38,7 +38,7 @@ class ApplyDrop(DropOperator):
     def run(self, form, progress):
         arguments = form.arguments()
         fod.apply_drop(form.target_view, **arguments, progress=progress)
-        return results.of_run(fod.load_drop(form.ctx.dataset, form.value("key")))
+        return fod.load_drop(form.ctx.dataset, form.value("key")).to_dict()
 
     def show(self, result):
         return results.show_run(result, "Pruned")
@@ -113,7 +113,7 @@ class SetDensity(DropOperator):
     def run(self, form, progress):
         arguments = form.arguments()
         fod.set_density(form.ctx.dataset, **arguments)
-        return results.of_run(fod.load_drop(form.ctx.dataset, arguments["key"]))
+        return fod.load_drop(form.ctx.dataset, arguments["key"]).to_dict()
 
     def show(self, result):
         return results.show_run(result, "Density changed")

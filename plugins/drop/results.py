@@ -20,35 +20,6 @@ Shown = tuple[dict[str, Any], dict[str, Any]]
 MOST_ROWS = 200
 
 
-def of_run(run: Any) -> Json:
-    """A drop run, as :func:`fiftyone_drop.load_drop` returns it."""
-    table = run.table
-    columns: dict[str, Any] = {
-        "class": table.names,
-        "size": table.sizes.tolist(),
-    }
-    if table.recalls is not None:
-        columns["recall"] = table.recalls.tolist()
-    if table.observed is not None:
-        columns["recall_observed"] = [None if math.isnan(r) else r for r in table.observed.tolist()]
-    if table.intervals is not None:
-        columns["recall_low"], columns["recall_high"] = table.intervals.T.tolist()
-        columns["measured_on"] = table.support.tolist()
-    columns["density"] = table.densities.tolist()
-    columns["quota"] = table.quotas.tolist()
-    return {
-        "key": run.key,
-        "density": run.density,
-        "kept": int(table.quotas.sum()),
-        "size": table.size,
-        "recalls_from": run.config.recalls_from,
-        "kept_view": run.config.kept_view,
-        "pruned_view": run.config.pruned_view,
-        "table": _rows(columns),
-        "warnings": [*run.config.warnings, *filter(None, [run.changes])],
-    }
-
-
 def of_model(model: Any, key: str, scores: list[str], saved_to: str | None) -> Json:
     """A :class:`fiftyone_drop.QueryModel` that ``train_query_model`` returned under ``key``."""
     pred_field, _ = precheck.training_outputs(key)
@@ -107,7 +78,7 @@ def of_deleted(key: str, outputs: precheck.Outputs) -> Json:
 
 
 def show_run(result: Json, title: str) -> Shown:
-    """:func:`of_run` for the App."""
+    """:meth:`fiftyone_drop.DropResults.to_dict` for the App."""
     words = f"Kept {result['kept']:,} of {result['size']:,} samples (density {result['density']:g})"
     views = f"Saved views: {result['kept_view']} (shown) and {result['pruned_view']}"
     if result["recalls_from"]:

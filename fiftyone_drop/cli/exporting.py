@@ -1,0 +1,78 @@
+"""Write the kept samples of a run to a folder, by FiftyOne's exporters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fiftyone_drop.errors import DropError, listing
+
+DIRECTORY_TREE = "ImageClassificationDirectoryTree"
+LABELLED = (DIRECTORY_TREE, "FiftyOneImageClassificationDataset")
+DATASET_TYPES = (*LABELLED, "ImageDirectory", "FiftyOneDataset")
+
+
+def export(samples: Any, folder: str, dataset_type: str, label_field: str) -> int:
+    """Export a view to a new folder.
+
+    Args:
+        samples: a view
+        folder: a folder that is empty, or does not exist
+        dataset_type: one of ``DATASET_TYPES``, classes of ``fiftyone.types``
+        label_field: the field that the classes are from
+
+    Returns:
+        how many samples there are
+
+    Raises:
+        DropError: if the folder has files, the field cannot be exported, or a class is no name for
+            a folder, so that its images would lie elsewhere
+    """
+    import fiftyone as fo
+
+    from fiftyone_drop.fields import is_classification
+
+    path = Path(folder)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise DropError("export_dir", f"must be a new or an empty folder, but got {folder!r}")
+    options: dict[str, str] = {}
+    if dataset_type in LABELLED:
+        if not is_classification(samples.get_field(label_field)):
+            raise DropError(
+                "label_field",
+                f"must be a Classification field for {dataset_type}, but got {label_field!r}; "
+                "pass another one, or dataset_type='FiftyOneDataset'",
+            )
+        options["label_field"] = label_field
+    if dataset_type == DIRECTORY_TREE:
+        _check_folders(samples.distinct(f"{label_field}.label"))
+    try:
+        samples.export(
+            export_dir=folder,
+            dataset_type=getattr(fo.types, dataset_type),
+            progress=False,
+            **options,
+        )
+    except OSError as error:
+        raise DropError("export_dir", f"{folder!r} could not be written whole: {error}") from error
+    return len(samples)
+
+
+def _check_folders(classes: list[str]) -> None:
+    """Each class has to be the name of one folder, for a reader takes its first part only.
+
+    Raises:
+        DropError: if one is not, such as ``../../x``
+    """
+    wrong = [
+        name
+        for name in classes
+        if not name or name.startswith(".") or name != Path(name).name or set(name) & set("\\\0")
+    ]
+    if wrong:
+        raise DropError(
+            "label_field",
+            f"has {len(wrong):,} classes that are no names of folders, {listing(wrong)}, so that "
+            "their images would lie elsewhere; rename them with map_labels, or pass "
+            "dataset_type='FiftyOneImageClassificationDataset', which has no folder per class",
+        )
