@@ -27,7 +27,10 @@ SMALL_JOURNAL = ("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max
 
 
 def _folder_in_memory():
-    """A folder in memory that has room, or None: a dataset made and deleted is 17 waits for a disk."""
+    """A folder in memory that has room, or None.
+
+    A dataset that is made and deleted waits 17 times for a disk.
+    """
     folder = Path("/dev/shm")
     if folder.is_dir() and os.access(folder, os.W_OK) and disk_usage(folder).free > 2 << 30:
         return folder
