@@ -19,6 +19,7 @@
 - after the training: ``class_offsets``, for the logits of the model
 - your own rules and scores: ``register_rule``, ``register_score``
 - numbers without samples: ``allocate``, ``kept_size``, ``suggested_epochs``
+- for type checkers, which do not see ``dataset.apply_drop``: ``TargetView``
 
 Each has a docstring that stands by itself, such as ``help(fiftyone_drop.apply_drop)``. Bad input is
 a ``DropError``, and nothing has been written then.

@@ -36,6 +36,7 @@ from fiftyone_drop.score_fields.imports import import_scores as import_scores
 from fiftyone_drop.score_fields.recorder import DynamicsRecorder as DynamicsRecorder
 from fiftyone_drop.scoring.registry import register_score as register_score
 from fiftyone_drop.scoring.switches import Whole as Whole
+from fiftyone_drop.target_view import TargetView as TargetView
 from fiftyone_drop.training.options import TrainingOptions as TrainingOptions
 from fiftyone_drop.training.query_model import QueryModel as QueryModel
 from fiftyone_drop.verification import DropVerification as DropVerification
