@@ -287,14 +287,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def pyarrow_parquet(argument: str, what: str) -> tuple[Any, Any]:
+    """PyArrow and its module for Parquet, which is optional.
+
+    Args:
+        argument: the name of the argument, for the error
+        what: what needs it, for the error
+
+    Raises:
+        DropError: if it is not installed
+    """
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
         raise DropError(
-            "path",
-            "manifests are Parquet files, which need PyArrow; install it with "
-            "pip install 'fiftyone-drop[manifest]'",
+            argument,
+            f"{what} need PyArrow; install it with pip install 'fiftyone-drop[parquet]'",
         ) from error
     return pyarrow, pyarrow.parquet
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    return pyarrow_parquet("path", "manifests are Parquet files, which")
