@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -20,9 +20,10 @@ from fiftyone_drop.accuracies import (
     measured_before,
     summary,
 )
-from fiftyone_drop.class_table import ClassTable, aligned
+from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation, evaluated_ids, read_evaluation
+from fiftyone_drop.figures import accuracy_chart
 from fiftyone_drop.findings import (
     Finding,
     about_changes,
@@ -36,6 +37,11 @@ from fiftyone_drop.findings import (
 from fiftyone_drop.recall import class_counts
 from fiftyone_drop.run_lookup import load_drop
 from fiftyone_drop.runs import DropConfig
+from fiftyone_drop.tables import Table, aligned, in_html
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,69 @@ class DropReport:
             "lost": [asdict(change) for change in self.lost],
         }
 
+    def to_pandas(self) -> pd.DataFrame:
+        """The accuracies as a :class:`pandas.DataFrame`.
+
+        Returns:
+            a row per model, such as ``"before"`` and ``"after"``, with the columns of
+            :class:`Accuracy`; of its interval ``worst_low`` and ``worst_high``
+        """
+        import pandas as pd
+
+        rows = []
+        for accuracy in (self.accuracy or {}).values():
+            values = asdict(accuracy)
+            values["worst_low"], values["worst_high"] = values.pop("worst_interval") or (None, None)
+            rows.append(values)
+        columns = [name for name in Accuracy.__annotations__ if name != "worst_interval"]
+        names = pd.Index(list(self.accuracy or {}), name="measured")
+        return pd.DataFrame(rows, index=names, columns=[*columns, "worst_low", "worst_high"])
+
+    def plot(self, **layout: Any) -> go.Figure:
+        """The average and the worst accuracy of each model, and the classes that changed most.
+
+        Args:
+            **layout: what :meth:`plotly:plotly.graph_objects.Figure.update_layout` takes
+
+        Returns:
+            a :class:`plotly:plotly.graph_objects.Figure`
+
+        Raises:
+            DropError: if the report has no accuracies
+        """
+        if not self.accuracy:
+            raise DropError(
+                "eval_key",
+                f"must be passed for a picture, since the run '{self.key}' has no recalls: "
+                "report(..., eval_key=...)",
+            )
+        measured = {
+            name: (a.average, a.worst, a.worst_class, a.worst_interval)
+            for name, a in self.accuracy.items()
+        }
+        changed = [(c.class_name, c.before, c.after) for c in (*self.gained, *self.lost[::-1])]
+        title = f"Drop run '{self.key}'"
+        return accuracy_chart(title, measured, changed, ("before", "after"), layout)
+
     def __str__(self) -> str:
-        marks = {"info": "-", "warning": "! Warning:"}
-        lines = [self.title, *(f"{marks[level]} {text}" for level, text in self.findings)]
-        if self.accuracy:
-            lines += ["", *aligned(accuracy_rows(self.accuracy))]
-        return "\n".join(lines)
+        table = self._table()
+        below = [] if table is None else ["", *aligned([table.header, *table.rows])]
+        return "\n".join([self.title, *self._lines(), *below])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return in_html([self.title, *self._lines()], self._table())
+
+    def _lines(self) -> list[str]:
+        marks = {"info": "-", "warning": "! Warning:"}
+        return [f"{marks[level]} {text}" for level, text in self.findings]
+
+    def _table(self) -> Table | None:
+        if not self.accuracy:
+            return None
+        header, *rows = accuracy_rows(self.accuracy)
+        return Table(header, rows)
 
 
 def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None) -> DropReport:
