@@ -276,7 +276,7 @@ class ClassTable:
         Raises:
             DropError: if ``kind`` is another word, or there are no recalls for it
         """
-        return self.figure(f"density {self.density:g}", kind, layout)
+        return self.figure(f"Class table, density {self.density:.4g}", kind, layout)
 
     def figure(self, title: str, kind: str, layout: Mapping[str, Any]) -> go.Figure:
         """The picture of :meth:`plot` under a title."""

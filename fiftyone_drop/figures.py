@@ -3,6 +3,7 @@
 Of many classes, a chart with a line for each shows those that a reader looks for first. Names are
 shown as they are: Plotly would take tags for formatting, and dollars for formulas.
 
+One place for all of them, in Plotly's words, which are many: so the module is longer than others.
 NumPy and Plotly, which FiftyOne brings along.
 """
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 KEPT, PRUNED, RECALL = "#ff6d04", "#c9ccd1", "#2b5fa8"  # the first is FiftyOne's
 _LETTERS = 40  # of a name at an axis
-_UNIT = {"range": [0, 1], "tickformat": ".0%"}
+_UNIT = {"range": [-0.02, 1.02], "tickformat": ".0%"}
 
 
 def class_chart(
@@ -209,7 +210,7 @@ def accuracy_chart(
     from plotly.subplots import make_subplots
 
     figure = make_subplots(1, 2 if changed else 1, horizontal_spacing=0.25)
-    colors = [PRUNED, KEPT, RECALL, "#6c757d"]
+    colors = [RECALL, KEPT, PRUNED, "#6c757d"]
     for i, (name, (average, worst, of_class, interval)) in enumerate(measured.items()):
         low, high = interval or (worst, worst)
         figure.add_bar(
@@ -218,8 +219,8 @@ def accuracy_chart(
             marker_color=colors[i % len(colors)],
             name=_words(name),
             error_y={
-                "array": [0, high - worst],
-                "arrayminus": [0, worst - low],
+                "array": [np.nan, high - worst],
+                "arrayminus": [np.nan, worst - low],
                 "symmetric": False,
                 "visible": interval is not None,
             },

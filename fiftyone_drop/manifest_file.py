@@ -24,6 +24,7 @@ from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.options import group_by_of, group_names
 from fiftyone_drop.order import places
+from fiftyone_drop.parquet import pyarrow_parquet
 
 METADATA = b"fiftyone_drop"  # the key of the record in the metadata
 FORMAT = 1
@@ -285,27 +286,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         raise ValueError(f"an argument of the run is {value!r}")
     return value
-
-
-def pyarrow_parquet(argument: str, what: str) -> tuple[Any, Any]:
-    """PyArrow and its module for Parquet, which is optional.
-
-    Args:
-        argument: the name of the argument, for the error
-        what: what needs it, for the error
-
-    Raises:
-        DropError: if it is not installed
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DropError(
-            argument,
-            f"{what} need PyArrow; install it with pip install 'fiftyone-drop[parquet]'",
-        ) from error
-    return pyarrow, pyarrow.parquet
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from fiftyone_drop import checks
 from fiftyone_drop.engine.files import open_file
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.manifest_file import pyarrow_parquet
+from fiftyone_drop.parquet import pyarrow_parquet
 from fiftyone_drop.score_fields.score_table import Column, ScoreTable, column_of_texts
 
 # Bytes that a file may hold: much more than scores need, and little for the memory
