@@ -1,15 +1,14 @@
 """The class table: everything about a run that has one entry per class, and how it prints.
 
-Its columns are printed, stored and given as rows here, so the module is longer than others.
-
-NumPy only.
+Its columns are printed, stored, pictured and given as rows here, so the module is longer than
+others. NumPy only; pandas and Plotly where they are asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,10 +18,16 @@ from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.density import kept_size
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.figures import class_chart, recall_chart
 from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.recall import recall_intervals
+from fiftyone_drop.tables import Table, class_frame, in_html
 
-MOST_ROWS = 40
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+KINDS = ("classes", "recalls")
 _COLUMNS = (
     *("sizes", "quotas", "densities", "weights"),
     *("recalls", "correct", "support", "intervals"),
@@ -249,14 +254,96 @@ class ClassTable:
             },
         )
 
+    def to_pandas(self) -> pd.DataFrame:
+        """All classes as a :class:`pandas.DataFrame`, with the columns of :meth:`by_class`.
+
+        Returns:
+            a row per class, by name; a cell is a row of a ``MultiIndex``. Recalls come with
+            ``observed`` ones and the ends of their 95 % intervals, ``low`` and ``high``, where they
+            were measured. ``.attrs["density"]`` is the dataset density
+        """
+        low, high = (None, None) if self.intervals is None else self.intervals.T
+        frame = class_frame(
+            self.classes,
+            {
+                **{name: getattr(self, name) for name in ("sizes", "quotas", "densities")},
+                **{name: getattr(self, name) for name in ("weights", "recalls", "observed")},
+                "low": low,
+                "high": high,
+                "correct": self.correct,
+                "support": self.support,
+                **{name: getattr(self.bounds, name) for name in _BOUNDS},
+                **self.columns,
+            },
+        )
+        frame.attrs["density"] = self.density
+        return frame
+
+    def plot(self, kind: str = "classes", **layout: Any) -> go.Figure:
+        """A picture of the classes.
+
+        Args:
+            kind ("classes"): ``"classes"``, a bar per class: how much of it is kept, and its
+                recall, of many classes those of lowest recall; or ``"recalls"``, a circle per
+                class, recall against density
+            **layout: what else :meth:`plotly:plotly.graph_objects.Figure.update_layout` takes
+
+        Returns:
+            a :class:`plotly:plotly.graph_objects.Figure`
+
+        Raises:
+            DropError: if ``kind`` is another word, or there are no recalls for it
+        """
+        return self.figure(f"Class table, density {self.density:.4g}", kind, layout)
+
+    def figure(self, title: str, kind: str, layout: Mapping[str, Any]) -> go.Figure:
+        """The picture of :meth:`plot` under a title."""
+        about = [
+            f"{name}: {quota:,} of {size:,} kept ({quota / size:.3f})"
+            for name, quota, size in zip(self.names, self.quotas, self.sizes, strict=True)
+        ]
+        if self.recalls is not None:
+            about = [f"{t}, recall {r:.3f}" for t, r in zip(about, self.recalls, strict=True)]
+        if checks.choice("kind", kind, KINDS) == "classes":
+            return class_chart(
+                title,
+                self.names,
+                self.densities,
+                about,
+                self.by_need,
+                self.recalls,
+                self.observed,
+                self.intervals,
+                layout,
+            )
+        if self.recalls is None:
+            raise DropError(
+                "kind", "'recalls' needs recalls, which there are none of; use 'classes'"
+            )
+        return recall_chart(title, self.recalls, self.densities, self.sizes, about, layout)
+
+    @property
+    def by_need(self) -> IntArray:
+        """(K,) int, positions: the classes that the model fails on first."""
+        need = self.recalls if self.recalls is not None else self.densities
+        return np.argsort(need, kind="stable")
+
     def __str__(self) -> str:
+        return str(self._table())
+
+    def _repr_html_(self) -> str:
+        return self.in_html()
+
+    def in_html(self, above: Sequence[str] = (), below: Sequence[str] = ()) -> str:
+        """The table as HTML, between lines of text."""
+        return in_html([*above, self._table(), *below])
+
+    def _table(self) -> Table:
         header, *rows = self._cells()
         kept = int(self.quotas.sum())
         total = ["total", f"{self.size:,}", *[""] * (len(header) - 4)]
         total += [f"{kept / self.size:.3f}", f"{kept:,}"]
-        # The classes that the model fails on are those a reader looks for
-        by_need = np.argsort(self.recalls if self.recalls is not None else self.densities)
-        return format_table(header, rows, total, by_need)
+        return Table(header, rows, total, self.by_need)
 
     def _cells(self) -> list[list[str]]:
         columns: dict[str, Sequence[str]] = {
@@ -283,34 +370,3 @@ class ClassTable:
         columns["density"] = [f"{d:.3f}" for d in self.densities]
         columns["quota"] = [f"{n:,}" for n in self.quotas]
         return [list(columns), *(list(row) for row in zip(*columns.values(), strict=True))]
-
-
-def format_table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    total: Sequence[str],
-    shown_first: Sequence[int] | IntArray,
-) -> str:
-    """A table as text, its first column aligned left.
-
-    Args:
-        header: the names of the columns
-        rows: the cells
-        total: the last row
-        shown_first: positions of the rows; of too many only the first of these are shown
-    """
-    shown = list(rows)
-    if len(rows) > MOST_ROWS:
-        shown = [rows[k] for k in shown_first[:MOST_ROWS]]
-        shown.append([f"... and {len(rows) - MOST_ROWS} more", *[""] * (len(header) - 1)])
-    lines = aligned([header, *shown, total])
-    rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """One line per row: the first column aligned left, the others right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    ]

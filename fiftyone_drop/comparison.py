@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -12,15 +13,22 @@ from fiftyone.core.expressions import ViewExpression
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
-from fiftyone_drop.class_table import ClassTable, class_words, format_table
+from fiftyone_drop.class_table import ClassTable, class_words
 from fiftyone_drop.counts import class_of
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import class_paths
+from fiftyone_drop.figures import pair_chart, pair_scatter
 from fiftyone_drop.reader import count_groups
 from fiftyone_drop.run_lookup import get_config, load_order
+from fiftyone_drop.tables import Table, class_frame, in_html
 from fiftyone_drop.views import in_part
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
 WHICH = ("first", "second", "both")
+KINDS = ("classes", "densities")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +80,64 @@ class DropComparison:
             return self.dataset.match(second & ~first)
         return self.dataset.match(first & second)
 
+    def to_pandas(self) -> pd.DataFrame:
+        """All classes as a :class:`pandas.DataFrame`.
+
+        Returns:
+            a row per class with the columns ``density_first``, ``density_second``,
+            ``kept_by_both``, ``only_first`` and ``only_second``; ``.attrs`` has the keys of the
+            runs, ``"first"`` and ``"second"``
+        """
+        counts = ("kept_by_both", "only_first", "only_second")
+        frame = class_frame(
+            self.classes,
+            {
+                "density_first": self.densities[:, 0],
+                "density_second": self.densities[:, 1],
+                **{name: getattr(self, name) for name in counts},
+            },
+        )
+        frame.attrs |= {"first": self.key, "second": self.other}
+        return frame
+
+    def plot(self, kind: str = "classes", **layout: Any) -> go.Figure:
+        """A picture of the two runs.
+
+        Args:
+            kind ("classes"): ``"classes"``, the two densities of each class, of many classes those
+                that differ most; or ``"densities"``, a point per class, one density against the
+                other
+            **layout: what else :meth:`plotly:plotly.graph_objects.Figure.update_layout` takes
+
+        Returns:
+            a :class:`plotly:plotly.graph_objects.Figure`
+
+        Raises:
+            DropError: if ``kind`` is another word
+        """
+        labels = (self.key, self.other)
+        title = f"'{self.key}' and '{self.other}'"
+        if checks.choice("kind", kind, KINDS) == "densities":
+            return pair_scatter(title, self.names, self.densities, labels, layout)
+        what = "fraction of the class that is kept"
+        first = self._by_difference
+        return pair_chart(title, self.names, self.densities, labels, first, what, layout)
+
+    @property
+    def _by_difference(self) -> IntArray:
+        difference = np.nan_to_num(np.diff(self.densities, axis=1)[:, 0], nan=np.inf)
+        return np.argsort(-np.abs(difference), kind="stable")
+
     def __str__(self) -> str:
+        return "\n".join([str(self._table()), *self._notes()])
+
+    def _repr_html_(self) -> str:
+        return in_html([self._table(), *self._notes()])
+
+    def _notes(self) -> list[str]:
+        return [f"Warning: {message}" for message in self.warnings]
+
+    def _table(self) -> Table:
         header = ["class", f"density {self.key}", f"density {self.other}", "kept by both"]
         header += [f"only {self.key}", f"only {self.other}"]
         counts = np.stack([self.kept_by_both, self.only_first, self.only_second], axis=1)
@@ -81,9 +146,7 @@ class DropComparison:
             for name, pair, row in zip(self.names, self.densities, counts, strict=True)
         ]
         total = ["total", "", "", *(f"{n:,}" for n in counts.sum(axis=0))]
-        difference = np.nan_to_num(np.diff(self.densities, axis=1)[:, 0], nan=np.inf)
-        table = format_table(header, rows, total, np.argsort(-np.abs(difference), kind="stable"))
-        return "\n".join([table] + [f"Warning: {message}" for message in self.warnings])
+        return Table(header, rows, total, self._by_difference)
 
     __repr__ = __str__
 

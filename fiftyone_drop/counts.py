@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -20,10 +21,16 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
 from fiftyone_drop.dataset_state import changes_since
 from fiftyone_drop.fields import class_paths, number_field
+from fiftyone_drop.figures import histogram_chart
 from fiftyone_drop.reader import aggregate, count_groups
 from fiftyone_drop.run_lookup import check_order, load_order
 from fiftyone_drop.runs import DropResults
+from fiftyone_drop.tables import Table, in_html
 from fiftyone_drop.views import in_part
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
 
 MOST_BINS = 10_000
 
@@ -98,6 +105,51 @@ class ScoreHistogram:
     kept: IntArray
     pruned: IntArray
     missing: int
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All bins as a :class:`pandas.DataFrame` with ``low``, ``high``, ``kept``, ``pruned``."""
+        import pandas as pd
+
+        frame = pd.DataFrame({"low": self.edges[:-1], "high": self.edges[1:]})
+        frame = frame.assign(kept=self.kept, pruned=self.pruned)
+        frame.attrs |= {"score": self.score, "missing": self.missing}
+        return frame
+
+    def plot(self, **layout: Any) -> go.Figure:
+        """A bar per bin, kept samples below pruned ones.
+
+        Args:
+            **layout: what :meth:`plotly:plotly.graph_objects.Figure.update_layout` takes
+
+        Returns:
+            a :class:`plotly:plotly.graph_objects.Figure`
+        """
+        return histogram_chart(
+            self._title(), self.score, self.edges, self.kept, self.pruned, layout
+        )
+
+    def __str__(self) -> str:
+        return f"{self._title()}\n{self._table()}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return in_html([self._title(), self._table()])
+
+    def _title(self) -> str:
+        kept, pruned = int(self.kept.sum()), int(self.pruned.sum())
+        words = f"'{self.score}' of {kept:,} kept and {pruned:,} pruned samples"
+        return words + (f", {self.missing:,} without a value" if self.missing else "")
+
+    def _table(self) -> Table:
+        bounds = pairwise(self.edges)
+        rows = [
+            [f"{low:.4g} to {high:.4g}", f"{kept:,}", f"{pruned:,}"]
+            for (low, high), kept, pruned in zip(bounds, self.kept, self.pruned, strict=True)
+        ]
+        total = ["total", f"{self.kept.sum():,}", f"{self.pruned.sum():,}"]
+        fullest = np.argsort(-(self.kept + self.pruned), kind="stable")
+        return Table([self.score, "kept", "pruned"], rows, total, fullest)
 
 
 def score_histogram(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -27,9 +27,10 @@ from fiftyone_drop.accuracies import (
     measured_before,
     summary,
 )
-from fiftyone_drop.class_table import ClassTable, aligned, format_table
+from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation, evaluated_ids, read_evaluation
+from fiftyone_drop.figures import accuracy_chart
 from fiftyone_drop.findings import (
     Finding,
     about_baseline,
@@ -44,6 +45,11 @@ from fiftyone_drop.findings import (
 from fiftyone_drop.recall import class_counts
 from fiftyone_drop.run_lookup import load_drop
 from fiftyone_drop.runs import DropConfig
+from fiftyone_drop.tables import Table, aligned, in_html
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True)
@@ -88,42 +94,100 @@ class DropReport:
             "classes": [asdict(row) for row in self.classes],
         }
 
+    def to_pandas(self) -> pd.DataFrame:
+        """The accuracies as a :class:`pandas.DataFrame`.
+
+        Returns:
+            a row per model, ``"before"``, baselines and ``"after"``, with the columns of
+            :class:`Accuracy`; of its interval ``worst_low`` and ``worst_high``
+        """
+        import pandas as pd
+
+        rows = []
+        for _, accuracy in self._columns():
+            values = asdict(accuracy)
+            values["worst_low"], values["worst_high"] = values.pop("worst_interval") or (None, None)
+            rows.append(values)
+        columns = [name for name in Accuracy.__annotations__ if name != "worst_interval"]
+        names = pd.Index([name for name, _ in self._columns()], name="measured")
+        return pd.DataFrame(rows, index=names, columns=[*columns, "worst_low", "worst_high"])
+
+    def plot(self, **layout: Any) -> go.Figure:
+        """The average and the worst accuracy of each model, and the classes that changed most.
+
+        Args:
+            **layout: what :meth:`plotly:plotly.graph_objects.Figure.update_layout` takes
+
+        Returns:
+            a :class:`plotly:plotly.graph_objects.Figure`
+
+        Raises:
+            DropError: if the report has no accuracies
+        """
+        if not self.accuracy:
+            raise DropError(
+                "eval_key",
+                f"must be passed for a picture, since the run '{self.key}' has no recalls: "
+                "report(..., eval_key=...)",
+            )
+        measured = [
+            (name, a.average, a.worst, a.worst_class, a.worst_interval)
+            for name, a in self._columns()
+        ]
+        changed = [(c.class_name, c.before, c.after) for c in (*self.gained, *self.lost[::-1])]
+        title = f"Drop run '{self.key}'"
+        return accuracy_chart(title, measured, changed, ("before", "after"), layout)
+
     def __str__(self) -> str:
-        marks = {"info": "-", "warning": "! Warning:"}
-        lines = [self.title, *(f"{marks[level]} {text}" for level, text in self.findings)]
+        lines = [self.title, *self._lines()]
         if self.accuracy:
-            # Baselines stand between before and after
-            columns = [*self.accuracy.items()]
-            columns[-1:-1] = self.baselines.items()
-            lines += ["", *aligned(accuracy_rows(columns))]
+            lines += ["", *aligned(accuracy_rows(self._columns()))]
         if self.classes:
-            lines += ["", self._class_lines()]
+            lines += ["", str(self._class_table()), *self._legend()]
         return "\n".join(lines)
 
     __repr__ = __str__
 
-    def _class_lines(self) -> str:
+    def _repr_html_(self) -> str:
+        parts: list[str | Table] = [self.title, *self._lines()]
+        if self.accuracy:
+            header, *rows = accuracy_rows(self._columns())
+            parts.append(Table(header, rows))
+        if self.classes:
+            parts += [self._class_table(), *self._legend()]
+        return in_html(parts)
+
+    def _lines(self) -> list[str]:
+        marks = {"info": "-", "warning": "! Warning:"}
+        return [f"{marks[level]} {text}" for level, text in self.findings]
+
+    def _columns(self) -> list[tuple[str, Accuracy]]:
+        """The accuracies of all models: baselines stand between before and after."""
+        columns = list((self.accuracy or {}).items())
+        columns[-1:-1] = self.baselines.items()
+        return columns
+
+    def _class_table(self) -> Table:
         """The accuracies of each class, and a star where a baseline's is clearly another."""
-        assert self.accuracy is not None
-        has_before = "before" in self.accuracy
-        header = ["class", "density", *["before"][:has_before], *self.baselines, "after"]
+        columns = self._columns()
+        header = ["class", "density", *(name for name, _ in columns)]
         rows = [
             [
                 row.class_name,
                 f"{row.density:.3f}",
-                *[_shown(row.before)][:has_before],
+                *([_shown(row.before)] if self.accuracy and "before" in self.accuracy else []),
                 *(_shown(v, bool(row.clear[key])) for key, v in row.baselines.items()),
                 _shown(row.after),
             ]
             for row in self.classes
         ]
-        columns = [*self.baselines.values(), self.accuracy["after"]]
-        before = [self.accuracy["before"]] if has_before else []
-        total = ["average", "", *(_shown(c.average) for c in [*before, *columns])]
-        lines = format_table(header, rows, total, range(len(rows)))
+        total = ["average", "", *(_shown(column.average) for _, column in columns)]
+        return Table(header, rows, total, range(len(rows)))
+
+    def _legend(self) -> list[str]:
         if any(any(row.clear.values()) for row in self.classes):
-            lines += "\n* differs from after by more than noise: the 95 % intervals are disjoint"
-        return lines
+            return ["* differs from after by more than noise: the 95 % intervals are disjoint"]
+        return []
 
 
 def report(

@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, IntArray
-from fiftyone_drop.class_table import ClassTable, format_table
+from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation
 from fiftyone_drop.fields import check_validation, label_path
 from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
 from fiftyone_drop.population import read_outcomes
 from fiftyone_drop.run_lookup import load_drop
+from fiftyone_drop.tables import Table
 
 METHODS = ("log-prior", "tuned")
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -103,7 +104,7 @@ class ClassOffsets(Mapping[str, float]):
                 columns[title] = ["" if np.isnan(r) else f"{r:.3f}" for r in recalls]
                 total.append(f"{np.nanmean(recalls):.3f}")
         rows = list(zip(*columns.values(), strict=True))
-        lines = [format_table(list(columns), rows, total, np.argsort(-self.offsets))]
+        lines = [str(Table(list(columns), rows, total, np.argsort(-self.offsets)))]
         if self.trade_off:
             lines.append(f"on {self.samples:,} validation samples:")
         lines += [

@@ -17,7 +17,7 @@ from fiftyone_drop.engine.files import write_atomically
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection, class_paths
 from fiftyone_drop.manifest_file import Manifest, is_manifest, read_manifest, to_parquet
-from fiftyone_drop.matching import MATCH, check_prefix, find_rows
+from fiftyone_drop.matching import EXTRA, MATCH, check_found, check_prefix, find_rows
 from fiftyone_drop.members import Members, read_members, rows_of
 from fiftyone_drop.options import group_names
 from fiftyone_drop.plan import kept_samples
@@ -25,8 +25,6 @@ from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.run_lookup import load_present_order
 from fiftyone_drop.snapshot import Snapshot, load_snapshot
 from fiftyone_drop.views import part_view
-
-EXTRA = ("error", "ignore")
 
 
 def save_manifest(
@@ -56,7 +54,7 @@ def save_manifest(
     Raises:
         DropError: if there is no such run, its order was deleted, nothing of it is left, ``path``
             cannot be written or exists, or PyArrow is not installed
-            (``pip install 'fiftyone-drop[manifest]'``)
+            (``pip install 'fiftyone-drop[parquet]'``)
     """
     overwrite = checks.flag("overwrite", overwrite)
     target = checks.path("path", path)
@@ -163,7 +161,7 @@ def load_manifest(
         match (None): how samples are found: by ``"id"`` or by ``"filepath"``; by default by id if
             all are found, and otherwise in the way that finds more
         path_prefix (None): (old, new): file paths of the manifest that begin with ``old`` begin
-            here with ``new``
+            here with ``new``; paths of Windows get slashes where ``new`` has some
         extra ("error"): what to do about samples of the manifest that the dataset does not have:
             ``"error"``, or ``"ignore"`` to make the run without them; its quotas are then counted
         overwrite (False): whether to replace the run of that key
@@ -196,7 +194,7 @@ def load_manifest(
     )
     rows = find_rows(manifest, members, match, prefix)
     there = np.flatnonzero(rows >= 0)
-    missing = _missing_in_words(manifest, root.name, rows, extra)
+    missing = _missing_in_words(manifest, root.name, rows, extra, members.columns[0])
     _check_labels(manifest, members, rows, there)
     density, keep_at = manifest.density, manifest.keep_at[there]
     codes, table = manifest.codes[there], manifest.table
@@ -233,7 +231,9 @@ def load_manifest(
     return kept_samples(samples, config.keep_at_field, density)
 
 
-def _missing_in_words(manifest: Manifest, name: str, rows: IntArray, extra: str) -> list[str]:
+def _missing_in_words(
+    manifest: Manifest, name: str, rows: IntArray, extra: str, there: list[str]
+) -> list[str]:
     """Words for the record about samples that the dataset does not have.
 
     Raises:
@@ -241,15 +241,11 @@ def _missing_in_words(manifest: Manifest, name: str, rows: IntArray, extra: str)
     """
     absent = np.flatnonzero(rows < 0)
     gone = manifest.table.size - len(manifest)
-    if len(absent) and (extra == "error" or len(absent) == len(manifest)):
-        remedy = "" if len(absent) == len(manifest) else "; or leave them out with extra='ignore'"
-        raise DropError(
-            "dataset",
-            f"'{name}' does not have {len(absent):,} of the {len(manifest):,} samples of the "
-            f"manifest, such as {manifest.ids[absent[0]].decode()}, "
-            f"{manifest.filepaths[absent[0]]!r}; where files lie in another folder, pass "
-            f"path_prefix=(old, new){remedy}",
-        )
+    if len(absent):
+        path = manifest.filepaths[absent[0]]
+        words = f"'{name}' does not have {len(absent):,} of the {len(manifest):,} samples of the "
+        words += f"manifest, such as {manifest.ids[absent[0]].decode()}, {path!r}"
+        check_found("dataset", words, len(absent), len(manifest), extra, path, there)
     if not len(absent) + gone:
         return []
     return [

@@ -24,6 +24,7 @@ from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.options import group_by_of, group_names
 from fiftyone_drop.order import places
+from fiftyone_drop.parquet import pyarrow_parquet
 
 METADATA = b"fiftyone_drop"  # the key of the record in the metadata
 FORMAT = 1
@@ -288,13 +289,4 @@ def _plain(value: Any) -> Any:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DropError(
-            "path",
-            "manifests are Parquet files, which need PyArrow; install it with "
-            "pip install 'fiftyone-drop[manifest]'",
-        ) from error
-    return pyarrow, pyarrow.parquet
+    return pyarrow_parquet("path", "manifests are Parquet files, which")

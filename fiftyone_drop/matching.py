@@ -1,8 +1,11 @@
-"""Which sample of a dataset is which of a manifest: by id, or by file path."""
+"""Which sample of a dataset is which of a manifest or of a table of scores: by id, or by file path.
+
+``path_prefix`` and ``extra`` mean here what they mean everywhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,10 +16,13 @@ from fiftyone_drop.manifest_file import Manifest
 from fiftyone_drop.members import Members, rows_of
 
 MATCH = ("id", "filepath")
+EXTRA = ("error", "ignore")
+
+Prefix = tuple[str, str]
 
 
-def check_prefix(value: object, match: str | None) -> tuple[str, str] | None:
-    """The argument ``path_prefix`` of ``load_manifest``: (old, new), or None.
+def check_prefix(value: object, match: str | None = None) -> Prefix | None:
+    """The argument ``path_prefix``: (old, new), or None.
 
     Raises:
         DropError: if it is something else, or paths are not looked at
@@ -37,7 +43,7 @@ def _pair(value: object) -> Sequence[object]:
 
 
 def find_rows(
-    manifest: Manifest, members: Members, match: str | None, prefix: tuple[str, str] | None
+    manifest: Manifest, members: Members, match: str | None, prefix: Prefix | None
 ) -> IntArray:
     """The rows of a collection where the samples of a manifest are.
 
@@ -65,7 +71,10 @@ def find_rows(
     by_id = _by_id(manifest.ids, in_order, order)
     if match == "id" or (match is None and prefix is None and (by_id >= 0).all()):
         return by_id
-    paths = _moved(manifest.filepaths, prefix)
+    paths = manifest.filepaths
+    if prefix is not None:
+        check_begins(paths, prefix, "the manifest")
+        paths = [moved(path, prefix) for path in paths]
     row_of, doubled = _by_path(members.columns[0], set(paths))
     if match is None and prefix is None and (by_id >= 0).sum() >= len(row_of):
         return by_id
@@ -89,16 +98,90 @@ def _by_id(ids: Ids, sorted_ids: Ids, order: IntArray) -> IntArray:
     return np.where(rows >= 0, order[rows], -1) if len(order) else rows
 
 
-def _moved(paths: list[str], prefix: tuple[str, str] | None) -> list[str]:
-    if prefix is None:
-        return paths
-    old, new = prefix
+def check_begins(paths: Sequence[str], prefix: Prefix, whose: str) -> None:
+    """Check that ``path_prefix`` says something about some file paths.
+
+    Raises:
+        DropError: if it does not
+    """
+    old = prefix[0]
     if not any(path.startswith(old) for path in paths):
         raise DropError(
             "path_prefix",
-            f"no file path of the manifest begins with {old!r}; they are such as {paths[0]!r}",
+            f"no file path of {whose} begins with {old!r}; they are such as "
+            f"{checks.shown(paths[0])}",
         )
-    return [new + path[len(old) :] if path.startswith(old) else path for path in paths]
+
+
+def moved(path: str, prefix: Prefix) -> str:
+    """A file path as it is here: ``old`` at its beginning is ``new``.
+
+    Where ``new`` has slashes and the path has none, it is one of Windows: so is the rest of it.
+    """
+    old, new = prefix
+    if not path.startswith(old):
+        return path
+    rest = path[len(old) :]
+    return new + (rest.replace("\\", "/") if "/" in new and "/" not in path else rest)
+
+
+def check_found(
+    argument: str,
+    words: str,
+    missing: int,
+    total: int,
+    extra: str,
+    path: str | None = None,
+    there: Iterable[str] = (),
+) -> None:
+    """Check that all samples are found, or some are and ``extra`` is ``"ignore"``.
+
+    Args:
+        argument: the name of the argument that the error is about
+        words: how many are missing, for the error
+        missing: their number
+        total: the number of all
+        extra: one of ``EXTRA``
+        path (None): the file path of one that is missing, if there is one
+        there (()): the file paths of the dataset, to find out where it may be now
+
+    Raises:
+        DropError: if not
+    """
+    if not missing or (extra == "ignore" and missing < total):
+        return
+    remedy = "where files lie in another folder, pass path_prefix=(old, new)"
+    likely = None if path is None else likely_prefix(path, there)
+    if likely is not None:
+        remedy = f"{path!r} may be {likely[0]!r}: pass path_prefix={likely[1]}"
+    if missing < total:
+        remedy += "; or leave them out with extra='ignore'"
+    raise DropError(argument, f"{words}; {remedy}")
+
+
+def likely_prefix(path: str, there: Iterable[str]) -> tuple[str, Prefix] | None:
+    """The file path that ends most like another one, and the ``path_prefix`` that leads to it.
+
+    Returns:
+        None if no file has the same name, or several are as likely
+    """
+    backwards = path.replace("\\", "/").split("/")[::-1]
+    found: list[str] = []
+    longest = 1
+    for other in there:
+        n = 0
+        for mine, theirs in zip(backwards, other.split("/")[::-1], strict=False):
+            if mine != theirs:
+                break
+            n += 1
+        if n > longest or (n == longest and not found):
+            found, longest = [other], n
+        elif n == longest:
+            found.append(other)
+    if len(set(found)) != 1:
+        return None
+    letters = len("/".join(backwards[:longest]))
+    return found[0], (path[:-letters], found[0][:-letters])
 
 
 def _by_path(paths: list[str], wanted: set[str]) -> tuple[dict[str, int], list[str]]:

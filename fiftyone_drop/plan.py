@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -21,6 +21,10 @@ from fiftyone_drop.predictions import Predictions
 from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.target import snapshot_of, with_file_sizes
 from fiftyone_drop.views import in_part
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +166,21 @@ class DropPlan:
             "warnings": list(self.warnings),
         }
 
+    def to_pandas(self) -> pd.DataFrame:
+        """All classes as a :class:`pandas.DataFrame`: see :meth:`ClassTable.to_pandas`."""
+        return self.table.to_pandas()
+
+    def plot(self, kind: str = "classes", **layout: Any) -> go.Figure:
+        """A picture of the classes: see :meth:`ClassTable.plot`."""
+        return self.table.figure(f"DRoP plan, density {self.density:g}", kind, layout)
+
     def __str__(self) -> str:
+        return "\n".join([*self._lines(), str(self.table)])
+
+    def _repr_html_(self) -> str:
+        return self.table.in_html(self._lines())
+
+    def _lines(self) -> list[str]:
         rule = self.options.the_rule
         lines = [f"DRoP plan: density {self.density:g}, rule '{rule.name}' ({rule.description})"]
         sizes = self.population.file_sizes
@@ -175,7 +193,7 @@ class DropPlan:
             )
         if self.recalls_from:
             lines.append(f"recalls: {self.recalls_from}")
-        return "\n".join([*lines, str(self.table)])
+        return lines
 
     __repr__ = __str__
 

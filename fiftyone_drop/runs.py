@@ -9,7 +9,7 @@ The paths of :class:`DropConfig` and :class:`DropResults` are stored in MongoDB:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.runs as focr
 import numpy as np
@@ -20,6 +20,10 @@ from fiftyone_drop.dataset_state import changes_since
 from fiftyone_drop.rules import BY_HAND
 from fiftyone_drop.run_outputs import Outputs, delete_outputs
 from fiftyone_drop.snapshot import delete_snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
 
 METHOD = "drop"
 # The record of 0.1.0 before its sections: which of its attributes belong where today
@@ -286,8 +290,25 @@ class DropResults(focr.RunResults):  # type: ignore[misc]
         """The stored attributes: K-sized tables only, for the order is in the field."""
         return ["cls", "class_table"]
 
+    def to_pandas(self) -> pd.DataFrame:
+        """All classes as a :class:`pandas.DataFrame`: see :meth:`ClassTable.to_pandas`."""
+        return self.table.to_pandas()
+
+    def plot(self, kind: str = "classes", **layout: Any) -> go.Figure:
+        """A picture of the classes: see :meth:`ClassTable.plot`."""
+        return self.table.figure(self._title, kind, layout)
+
+    @property
+    def _title(self) -> str:
+        return f"Drop run '{self.key}', density {self.density:g}"
+
+    def _warning_lines(self) -> list[str]:
+        return [f"Warning: {message}" for message in self._warnings()]
+
     def __str__(self) -> str:
-        lines = [f"Drop run '{self.key}', density {self.density:g}", str(self.table)]
-        return "\n".join(lines + [f"Warning: {message}" for message in self._warnings()])
+        return "\n".join([self._title, str(self.table), *self._warning_lines()])
+
+    def _repr_html_(self) -> str:
+        return self.table.in_html([self._title], self._warning_lines())
 
     __repr__ = __str__

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import Ids
-from fiftyone_drop.class_table import aligned
 from fiftyone_drop.dataset_state import SIZE
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import class_paths, number_field
@@ -27,6 +26,7 @@ from fiftyone_drop.reader import read_ids
 from fiftyone_drop.run_lookup import load_present_order
 from fiftyone_drop.runs import DropConfig, DropResults
 from fiftyone_drop.snapshot import Snapshot, load_snapshot
+from fiftyone_drop.tables import aligned
 
 MEANING = {
     "added": "in the target view now, and not when the run was decided",

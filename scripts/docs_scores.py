@@ -45,6 +45,7 @@ and of the label field, where the score uses labels.
   call cannot add to them. The same goes for a training that `DynamicsRecorder` records.
 - **Scores from elsewhere.** `import_scores(..., model="resnet-50, run 7")` says which model they
   are from. Calls with the same words add to each other; without any, a call must cover all.
+  [Scores in](data.md) has the files and tables that it takes.
 
 A field holds the old scores until the new ones are whole, and then the new ones. A call that fails
 leaves the old ones. After a crash the field may say that it is not whole: `apply_drop(select=...)`

@@ -214,6 +214,7 @@ GOOD = {
     "name": "aum",
     "hard": "low",
     "kept_first": "low",
+    "sample_column": None,  # goes with a table only
     "checkpoint_dir": None,
     "checkpoint": None,
 }

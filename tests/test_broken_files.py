@@ -1,6 +1,6 @@
 """Files and values of others that are damaged or forged: a prompt answer in words, and no write.
 
-Images, score files, weights, query models and stored logits.
+Images, score files, tables of scores, weights, query models and stored logits.
 """
 
 import io
@@ -15,6 +15,8 @@ import zlib
 
 import fiftyone as fo
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from bson import Binary
@@ -298,6 +300,101 @@ def test_a_score_file_that_is_no_file_is_refused(dataset, no_files, unchanged):
         refused(lambda path=path: fod.import_scores(dataset, path, hard="high"), "scores")
 
 
+# -- tables of scores -----------------------------------------------------------------------------
+
+
+def good_table(dataset, kind):
+    """A good file, compressed in the way that is easiest to damage."""
+    columns = {"id": dataset.values("id"), "mine": np.linspace(0, 1, 20)}
+    if kind == "parquet":
+        return parquet(pa.table(columns))
+    return "\n".join(
+        ["id,mine", *(f"{i},{x:.9f}" for i, x in zip(*columns.values(), strict=True))]
+    ).encode()
+
+
+def parquet(table, **how):
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, **how)
+    return buffer.getvalue()
+
+
+def bad_tables(dataset):
+    """Files that are whole, but forged, as (end of the name, content)."""
+    good = good_table(dataset, "csv")
+    (first, *_), ids = good.splitlines(), dataset.values("id")
+    for content in (
+        *(b"", b"\n\n", first, first + b"\n", first + b"\n\r\n,\n", b"\xef\xbb\xbf", b"\xff\xfe"),
+        *(good + b"\n1", good + b"\n1,2,3", good + b'\n"', good + b'\n"a"b,1', good + b"\n\0,1"),
+        *(
+            good + b"\n\xff,1",
+            b"id,id\n" + good,
+            b"id,mine,mine\n",
+            b"i" * 10**5 + good,
+            good.replace(b",", b" "),
+        ),
+        *(good + f"\n{ids[0]},7".encode(), good + b"\n,7", good.replace(b"0.0", b"x0.0")),
+        *(good.replace(b"0.0", b"0_0"), good + b"\n" + b"x" * 200_000 + b",1", b"," * 200_000),
+        *(good + b"\n" * 2**25, b"\xff\xfe" + good, good + b"\n$(touch written-by-a-pickle),1"),
+        *(good + b"\n=1+1,2", good[: len(good) // 2] + b"\r" * 100 + good),
+    ):
+        yield ".csv", content
+    numbers = pa.array(np.linspace(0, 1, 20))
+    texts = pa.array(ids)
+    for table in (
+        *(pa.table({"mine": numbers}), pa.table({"id": texts}), pa.table({}), pa.table({"a": []})),
+        *(
+            pa.table([texts, numbers], ["id", "id"]),
+            pa.table({"id": texts[:0], "mine": numbers[:0]}),
+        ),
+        *(
+            pa.table({"id": texts, "mine": nothing})
+            for nothing in (pa.nulls(20), pa.nulls(20, "f8"))
+        ),
+        pa.table({"id": texts, "mine": pa.array([[1.0]] * 20)}),
+        pa.table({"id": texts, "mine": pa.array([Code.__name__] * 20)}),
+        pa.table({"id": pa.array([*ids[:19], None]), "mine": numbers}),
+        pa.table({"id": pa.array([ids[0]] * 20), "mine": numbers}),
+        pa.table({"id": pa.array(["x" * 2**20] * 20), "mine": numbers}),
+    ):
+        yield ".parquet", parquet(table)
+    many = pa.table({"id": pa.array(["x"] * 2**22), "mine": pa.array(np.zeros(2**22))})
+    yield ".parquet", parquet(many)  # 64 MB in a few bytes
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_another_file_is_no_table(dataset, tmp_path, unchanged, kind):
+    beginnings = truncated(good_table(dataset, "parquet"), 20) if kind == "parquet" else []
+    for content in beginnings + strangers():
+        path = written(tmp_path / f"x.{kind}", content)
+        refused(lambda path=path: fod.import_scores(dataset, path, hard="high"), "scores")
+
+
+def test_forged_tables_are_refused(dataset, tmp_path, unchanged):
+    for end, content in bad_tables(dataset):
+        path = written(tmp_path / f"x{end}", content)
+        refused(lambda path=path: fod.import_scores(dataset, path, hard="high"), "scores")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_with_wrong_bits_is_read_or_refused(dataset, tmp_path, kind):
+    about = ("scores", "prefix", "hard", "score_columns", "sample_column")
+    for content in flipped(good_table(dataset, kind), 40):
+        path = written(tmp_path / f"x.{kind}", content)
+        error_of(lambda path=path: fod.import_scores(dataset, path, hard="high"), *about)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_that_is_no_file_is_refused(dataset, tmp_path, unchanged, kind):
+    os.mkfifo(tmp_path / f"pipe.{kind}")
+    (tmp_path / f"folder.{kind}").mkdir()
+    (tmp_path / f"round.{kind}").symlink_to(f"round.{kind}")
+    (tmp_path / f"zero.{kind}").symlink_to("/dev/zero")
+    for name in ("pipe", "folder", "round", "zero", "nothing"):
+        path = tmp_path / f"{name}.{kind}"
+        refused(lambda path=path: fod.import_scores(dataset, path, hard="high"), "scores")
+
+
 # -- query models and weights ---------------------------------------------------------------------
 
 
@@ -491,5 +588,6 @@ def test_there_are_at_least_two_hundred(dataset, good_model):
     whole = len(strangers())
     images = 6 * (9 + 10) + whole + 1
     files = 20 + whole + len(list(bad_score_files(dataset))) + 40
+    tables = 20 + 2 * whole + len(list(bad_tables(dataset))) + 80 + 10
     models = 2 * (20 + whole) + len(list(bad_models(good_model))) + 25
-    assert images + files + models + len(bad_logits()) + 20 > 400
+    assert images + files + tables + models + len(bad_logits()) + 20 > 500

@@ -285,7 +285,7 @@ def test_without_pyarrow_the_extra_is_named(run, tmp_path, monkeypatch):
         lambda: fod.save_manifest(run, "drop", tmp_path / "drop.parquet"),
         lambda: fod.load_manifest(run, tmp_path / "drop.parquet"),
     ):
-        with pytest.raises(DropError, match=r"pip install 'fiftyone-drop\[manifest\]'"):
+        with pytest.raises(DropError, match=r"pip install 'fiftyone-drop\[parquet\]'"):
             call()
     assert list(tmp_path.iterdir()) == []
 

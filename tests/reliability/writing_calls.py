@@ -184,6 +184,17 @@ def _(dataset, progress):
     fod.import_scores(dataset, scores, hard="high", prefix="imported_", progress=progress)
 
 
+@writes("import_scores, from a table", "import_scores", "tabled", use=select("tabled_mine"))
+def _(dataset, progress):
+    scores = scores_of(dataset, 2)["mine"]
+    how = {"name": "mine", "hard": "high", "prefix": "tabled_", "progress": progress}
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/scores.csv"
+        with open(path, "w") as file:
+            file.writelines(["id,score\n", *(f"{i},{value!r}\n" for i, value in scores.items())])
+        fod.import_scores(dataset, path, **how)
+
+
 @writes(
     "import_scores, other values",
     "import_scores",
