@@ -3,7 +3,8 @@
 :mod:`fiftyone_drop.run_lookup` finds runs, :mod:`fiftyone_drop.run_changes` writes, moves and
 deletes them.
 
-The paths of :class:`DropConfig` and :class:`DropResults` are stored in MongoDB: they never move.
+The paths of :class:`DropConfig` and :class:`DropResults` are stored in MongoDB: they never move. So
+both stay here with all that they show, and the module is longer than others.
 """
 
 from __future__ import annotations

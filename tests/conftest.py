@@ -128,7 +128,7 @@ def all_digits(new_samples):
     import fiftyone as fo
 
     with deleting_datasets() as made:
-        made.append(fo.Dataset(f"digits-{uuid.uuid4().hex}"))
+        made.append(fo.Dataset(f"digits-{uuid.uuid4().hex}", persistent=True))
         made[0].add_samples(new_samples(range(300)), progress=False)
         yield made[0]
 
@@ -139,7 +139,8 @@ def make_dataset(all_digits, new_samples, made_datasets):
     import fiftyone as fo
 
     def make(limit=300, rows=None):
-        dataset = fo.Dataset(f"test-{uuid.uuid4().hex}")
+        # A process that ends deletes what is not persistent if it sees no other for a moment
+        dataset = fo.Dataset(f"test-{uuid.uuid4().hex}", persistent=True)
         made_datasets.append(dataset)
         if rows is None:
             dataset.add_collection(all_digits.limit(limit), new_ids=True)

@@ -78,7 +78,7 @@ def test_a_table_of_few_rows_shows_all_and_one_of_many_those_that_matter():
 
 
 def test_html_shows_names_as_they_are():
-    page = in_html(HOSTILE, Table(HOSTILE, [HOSTILE] * 2, HOSTILE), HOSTILE)
+    page = in_html([*HOSTILE, Table(HOSTILE, [HOSTILE] * 2, HOSTILE), *HOSTILE])
     reader = read(page)
     assert reader.rows == [HOSTILE] * 4
     assert reader.paragraphs == HOSTILE * 2
