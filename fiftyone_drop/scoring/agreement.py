@@ -61,7 +61,7 @@ def misfit(
       predicted as a second, and so on until most of the last are predicted as the first. So are
       outputs in another order of classes;
     * predictions that are sure, and right no more often than by chance, on so many samples that
-      a third of the skill that they claim would show. So are logits of other samples. Of samples
+      a quarter of the skill that they claim would show. So are logits of other samples. Of samples
       that are nearly all of one class this says nothing, nor of a model that says one class.
 
     Args:
@@ -90,7 +90,7 @@ def misfit(
     if max(float(share @ share) for share in shares) > UNEVEN:
         return None
     spread = math.sqrt(max(accuracy * (1 - accuracy), chance * (1 - chance)) / m)
-    unskilled = accuracy + SURE * spread < chance + (certainty - chance) / 3
+    unskilled = accuracy + SURE * spread < chance + (certainty - chance) / 4
     if unskilled and surprise < SURE and certainty > chance + (1 - chance) * TOO_SURE:
         return (
             f"the accuracy is {accuracy:.2f}, no more than by chance ({chance:.2f}), though the "
