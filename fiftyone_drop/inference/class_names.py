@@ -33,6 +33,10 @@ class ClassNames:
         found = [-1 if label is None else self._first.get(label, -1) for label in labels]
         return np.array(found, dtype=np.int64)
 
+    def first(self, positions: Tensor) -> Tensor:
+        """The first outputs of the same names, for (B,) int64 positions, on the same device."""
+        return self._same.to(positions.device)[positions]
+
     def preferred(self, logits: Tensor, positions: Tensor) -> Tensor:
         """Of the outputs that have the same name, the one with the largest logit.
 

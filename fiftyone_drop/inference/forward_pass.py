@@ -19,7 +19,7 @@ from fiftyone_drop._types import IntArray
 from fiftyone_drop.engine.batches import evaluating, too_large
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.inference.class_names import ClassNames
-from fiftyone_drop.inference.source import Floats, Switches, wanted
+from fiftyone_drop.inference.source import Floats, Switches, outcomes_of, wanted
 from fiftyone_drop.scoring import (
     GradientNorms,
     forward_scores,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fiftyone_drop.inference.image_model import ImageModel
 
 Bools = NDArray[np.bool_]
+LOOKED_AT = 8  # one image of so many has its class predicted for its own sake
 PROBED = 2  # images that a model is tried on: batch norm and broadcasting show with two
 
 
@@ -120,32 +121,36 @@ class Scorer:
             labels: (B,) positions in the classes
 
         Returns:
-            scores (S, B) in the order of :func:`batch_scores`, embeddings (B, D) where a score
-            needs them, and whether the model's output is finite (B,)
+            scores in the order of :func:`batch_scores` and the two outcomes (S + 2, B), embeddings
+            (B, D) where a score needs them, and whether the model's output is finite (B,)
         """
         inputs = self._to_device(images)
         targets = torch.from_numpy(labels).to(self.device)
         rows: list[Floats] = []
         outputs: list[Tensor | None] = []
         features = None
+        outcomes = np.full((2, len(images)), np.nan, np.float32)
         if self._forward_names or self._embeds or self._names.repeated:
             logits, features = self._forward(inputs)
             outputs += [logits, features]
+            outcomes[:] = outcomes_of(logits, self._names)
             targets = self._names.preferred(logits, targets)
             scores = forward_scores(
                 self._forward_names, logits, targets, features, switches=self._switches
             )
             rows += [scores[name] for name in self._forward_names]
+        else:  # gradients alone: some outcomes tell whether the labels are those of the outputs
+            logits, _ = self._forward(inputs[::LOOKED_AT])
+            outcomes[:, ::LOOKED_AT] = outcomes_of(logits, self._names)
         for name in self._gradient_names:
             norms = self._gradients[name](inputs, targets).float()
             outputs.append(norms[:, None])
             rows.append(norms.cpu().numpy())
         finite = finite_rows(*outputs).cpu().numpy()
-        table = np.stack(rows) if rows else np.empty((0, len(images)), np.float32)
         embeddings = None
         if self._embeds and features is not None:
             embeddings = features.float().cpu().numpy()
-        return table, embeddings, finite
+        return np.stack([*rows, *outcomes]), embeddings, finite
 
     def logits(self, images: Tensor) -> Tensor:
         """(B, K) float32 on the CPU, of a batch of images."""

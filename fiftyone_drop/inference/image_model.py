@@ -97,7 +97,8 @@ class ImageModel(Source):
         with request.bar(len(request.paths)) as bar:
             images.run(bar.update)
         failures = images.state.failures
-        return Scored(images.tables(), describe_failures(request.ids, request.paths, failures))
+        missing = describe_failures(request.ids, request.paths, failures)
+        return Scored(images.tables(), missing, images.outcomes())
 
     def reading(self, paths: Sequence[str]) -> bytes:
         """Some of the files as inputs; a model that reads otherwise has other bytes.
@@ -117,7 +118,7 @@ class ImageModel(Source):
 def _facts(models: Sequence[ImageModel], request: Request) -> dict[str, object]:
     """Everything that the scores of a pass follow from."""
     return {
-        "kind": "scores",
+        "kind": "scores and outcomes",
         "ids": request.ids,
         "files": file_states(request.paths),
         "labels": list(request.labels),

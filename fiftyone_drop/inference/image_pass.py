@@ -60,7 +60,8 @@ class ImagePass:
         checkpoint: where to go on from, and where to leave the state of an interrupted pass
 
     Attributes:
-        table: (M, S, N) float32, the scores of batches; NaN for images that have failed
+        table: (M, S + 2, N) float32, the scores of batches and the outcomes; NaN for images that
+            have failed
         embeddings: for each model (N, D) float32, if a score needs them
         state: how far it has come, and which images have failed
     """
@@ -115,6 +116,10 @@ class ImagePass:
         tables: dict[str, Values] = {name: self.table[:, s] for s, name in enumerate(self._names)}
         return tables | self._embedding_scores()
 
+    def outcomes(self) -> Floats:
+        """(M, 2, N), see :class:`~fiftyone_drop.inference.source.Scored`."""
+        return self.table[:, -2:]
+
     def _begin(self) -> None:
         """Go on from the checkpoint, or start."""
         n = len(self._request.paths)
@@ -129,7 +134,7 @@ class ImagePass:
             logger.info("Going on after %d of %d images", self.state.done, n)
             return
         self._checkpoint.remove()  # an old state must not vouch for new arrays
-        self.table = np.full((len(self._scorers), len(self._names), n), np.nan, np.float32)
+        self.table = np.full((len(self._scorers), len(self._names) + 2, n), np.nan, np.float32)
         self.embeddings = [self._checkpoint.new_array(*item) for item in shapes.items()]
 
     def _probe(self, start: int) -> list[int]:

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.engine.devices import check_workers
 from fiftyone_drop.engine.files import Folder, writable_folder
+from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.scoring import get_score
+from fiftyone_drop.scoring.agreement import confidences
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -90,10 +94,13 @@ class Scored:
     Attributes:
         tables: score -> (M, N) float, NaN where there is none
         missing: sentences on samples that have no scores
+        outcomes: (M, 2, N) float, the predicted class (the first of its name) and its probability,
+            as :func:`outcomes_of` has them; NaN where nobody looked
     """
 
     tables: Mapping[str, Values]
     missing: list[str]
+    outcomes: Floats
 
 
 @dataclass(eq=False)
@@ -138,6 +145,12 @@ class Source(ABC):
         Raises:
             DropError: a model does not fit, or a sample cannot be scored and that is an error
         """
+
+
+def outcomes_of(logits: Tensor, names: ClassNames) -> Floats:
+    """(2, B) float32 of logits (B, K): the predicted class, and its probability."""
+    predicted = names.first(logits.argmax(1)).float()
+    return torch.stack([predicted, confidences(logits)]).cpu().numpy()
 
 
 def wanted(switches: Switches, *needs: str) -> list[str]:

@@ -19,7 +19,7 @@ from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import is_classification, single_field, stated_classes
 from fiftyone_drop.inference.class_names import ClassNames
-from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
+from fiftyone_drop.inference.source import Floats, Request, Scored, Source, outcomes_of, wanted
 from fiftyone_drop.reader import stream
 from fiftyone_drop.scoring import forward_scores
 
@@ -62,13 +62,16 @@ class StoredLogits(Source):
         names, shape = wanted(request.switches, "logits"), (len(sources), len(request.ids))
         tables = {name: np.full(shape, np.nan, np.float32) for name in names}
         missing: list[str] = []
+        outcomes = np.full((len(sources), 2, len(request.ids)), np.nan, np.float32)
         for m, source in enumerate(sources):
             rows = {name: table[m] for name, table in tables.items()}
-            missing += source._score(rows, request.labels[m], request)
-        return Scored(tables, missing)
+            missing += source._score(rows, outcomes[m], request.labels[m], request)
+        return Scored(tables, missing, outcomes)
 
-    def _score(self, table: dict[str, Floats], labels: IntArray, request: Request) -> list[str]:
-        """Fill in scores (N,) each; returns sentences on samples that have none.
+    def _score(
+        self, table: dict[str, Floats], outcomes: Floats, labels: IntArray, request: Request
+    ) -> list[str]:
+        """Fill in scores (N,) each and outcomes (2, N); returns sentences on samples without.
 
         Raises:
             DropError: some have none and that is an error, or all
@@ -84,6 +87,7 @@ class StoredLogits(Source):
                 scores = forward_scores(list(table), batch, targets, switches=switches)
                 for name, values in scores.items():
                     table[name][rows] = values
+                outcomes[:, rows] = outcomes_of(batch, names)
                 there[rows] = True
                 finite[rows] = np.isfinite(logits).all(1)
         missing = self._describe(ids, ~there, "no logits")

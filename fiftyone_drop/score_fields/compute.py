@@ -115,6 +115,10 @@ def compute_scores(
     Raises:
         DropError: if an argument is invalid, or ``samples`` are a part of those that another model
             or convention has scored; nothing has been written then
+
+    Warns:
+        DropWarning: if samples have no scores, or the predictions of a model and the labels cannot
+            belong together, as with ``classes`` in another order than the outputs
     """
     check_collection(samples)
     dataset = samples._root_dataset
@@ -158,6 +162,8 @@ def compute_scores(
         fields = _fields(computed, options, origins)
         names = write(dataset, [(population.ids, fields)], options.overwrite, options.progress)
     warn = Warner()
+    for message in computed.misfits:
+        warn(f"Logits and labels do not belong together: {message}")
     for message in computed.missing:
         warn(
             f"{message}; their scores stay empty, and apply_drop(select=...) needs them: leave "

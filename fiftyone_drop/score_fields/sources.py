@@ -22,6 +22,7 @@ from fiftyone_drop.inference.source import Request, Source, Switches, Values, wa
 from fiftyone_drop.population import Population
 from fiftyone_drop.score_fields.options import ScoreOptions
 from fiftyone_drop.scoring import get_score
+from fiftyone_drop.scoring.agreement import misfit
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class Computed:
         source: words for the record
         out_of_sample: whether every sample was scored by a model that has not seen it
         missing: sentences on samples that have no scores
+        misfits: sentences on models whose outputs and the labels do not belong together
     """
 
     values: Mapping[str, Values]
     source: str
     out_of_sample: bool
     missing: list[str] = field(default_factory=list)
+    misfits: list[str] = field(default_factory=list)
 
 
 def by_query_models(
@@ -114,6 +117,7 @@ def by_models(
     for m, source in enumerate(sources):
         kinds.setdefault(type(source), []).append(m)
     missing: list[str] = []
+    misfits: list[str] = []
     parts: dict[int, dict[str, Values]] = {}
     for kind, members in kinds.items():
         request = Request(
@@ -129,11 +133,27 @@ def by_models(
         missing += scored.missing
         for row, m in enumerate(members):
             parts[m] = {name: table[row] for name, table in scored.tables.items()}
+            if any(get_score(name).uses_labels for name in scored.tables):
+                misfits += _misfit(sources[m], labels[m], scored.outcomes[row])
     values: dict[str, Values] = {
         name: np.stack([parts[m][name] for m in range(len(sources))]) for name in parts[0]
     }
     values |= _by_keys(population, options.switches)
-    return Computed(values, words_of(sources), False, missing)
+    return Computed(values, words_of(sources), False, missing, list(dict.fromkeys(misfits)))
+
+
+def _misfit(source: Source, labels: IntArray, outcomes: Values) -> list[str]:
+    """A sentence if labels (N,) and outcomes (2, N) cannot belong together, or none."""
+    seen = np.isfinite(outcomes).all(axis=0)
+    predicted, confidence = outcomes[:, seen]
+    words = misfit(
+        labels[seen],
+        predicted.astype(np.int64),
+        confidence,
+        lambda code: repr(source.classes[code]),
+        "Pass classes= in the order of the outputs, and a model of these classes",
+    )
+    return [] if words is None else [f"of the model ({source.words}), {words}"]
 
 
 def _by_keys(population: Population, switches: Switches) -> dict[str, Values]:

@@ -1,4 +1,4 @@
-"""Whether logits and labels belong together, from the predictions of one epoch of a training."""
+"""Whether logits and labels belong together, from a model's predictions of many samples."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from fiftyone_drop.errors import listing
 
@@ -26,8 +28,30 @@ Random logits of unit variance are not: their confidence in one of two classes i
 """
 
 
+UNEVEN = 2 / 3
+"""Where two samples are more often of one class than this, chance and skill look alike."""
+FOR_TRAININGS = (
+    "Pass the ids of the samples, or their positions in the view rather than in a shuffled loader, "
+    "and targets= to have the labels compared"
+)
+
+
+def predicted_classes(logits: Tensor, labels: Tensor | None = None) -> Tensor:
+    """(B,) float, the classes with the highest of the logits (B, K)."""
+    return logits.argmax(1).float()
+
+
+def confidences(logits: Tensor, labels: Tensor | None = None) -> Tensor:
+    """(B,) float in [0, 1], the probabilities of these classes."""
+    return torch.softmax(logits.float(), 1).amax(1)
+
+
 def misfit(
-    labels: Integers, predicted: Integers, confidence: npt.NDArray[Any], name: Callable[[int], str]
+    labels: Integers,
+    predicted: Integers,
+    confidence: npt.NDArray[Any],
+    name: Callable[[int], str],
+    remedy: str = FOR_TRAININGS,
 ) -> str | None:
     """A sentence if logits and labels cannot belong together, or None.
 
@@ -36,14 +60,16 @@ def misfit(
     * classes in a circle, by a model that is not unsure: most samples of a first class are
       predicted as a second, and so on until most of the last are predicted as the first. So are
       outputs in another order of classes;
-    * predictions that are sure, and right no more often than by chance. So are logits of other
-      samples.
+    * predictions that are sure, and right no more often than by chance, on so many samples that
+      a quarter of the skill that they claim would show. So are logits of other samples. Of samples
+      that are nearly all of one class this says nothing, nor of a model that says one class.
 
     Args:
         labels: (M,) class indices, one per presentation
         predicted: (M,) class indices, the highest logit
         confidence: (M,) in [0, 1], its probability
         name: the name of a class, for the sentence
+        remedy: the end of the sentence on predictions that are right by chance
     """
     if len(labels) < FEWEST:
         return None
@@ -61,12 +87,15 @@ def misfit(
             "outputs of the model were in another order of classes; pass classes= in the order of "
             "the outputs"
         )
-    if surprise < SURE and certainty > chance + (1 - chance) * TOO_SURE:
+    if max(float(share @ share) for share in shares) > UNEVEN:
+        return None
+    spread = math.sqrt(max(accuracy * (1 - accuracy), chance * (1 - chance)) / m)
+    unskilled = accuracy + SURE * spread < chance + (certainty - chance) / 4
+    if unskilled and surprise < SURE and certainty > chance + (1 - chance) * TOO_SURE:
         return (
             f"the accuracy is {accuracy:.2f}, no more than by chance ({chance:.2f}), though the "
             f"model is sure (mean confidence {certainty:.2f}): the logits may be of other samples "
-            "or other classes. Pass the ids of the samples, or their positions in the view rather "
-            "than in a shuffled loader, and targets= to have the labels compared"
+            f"or other classes. {remedy}"
         )
     return None
 

@@ -39,7 +39,7 @@ from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError, DropWarning, listing
 from fiftyone_drop.scoring import epochs  # noqa: F401, registers its scores
 from fiftyone_drop.scoring.accumulators import Accumulator, Column, ColumnFunction, column_function
-from fiftyone_drop.scoring.agreement import misfit
+from fiftyone_drop.scoring.agreement import confidences, misfit, predicted_classes
 from fiftyone_drop.scoring.presentations import OpenEpoch, Presentations, gather, joined, process
 from fiftyone_drop.scoring.registry import deal_switches, get_score
 
@@ -51,14 +51,6 @@ Indices = Tensor | npt.NDArray[np.integer[Any]] | Sequence[int]
 
 def _finite(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.isfinite(logits).all(1).float()
-
-
-def _predicted(logits: Tensor, labels: Tensor) -> Tensor:
-    return logits.argmax(1).float()
-
-
-def _confidence(logits: Tensor, labels: Tensor) -> Tensor:
-    return torch.softmax(logits, 1).amax(1)
 
 
 class DynamicsRecorder:
@@ -120,8 +112,8 @@ class DynamicsRecorder:
         # Accumulators that ask for the same column share it
         self._wanted: dict[tuple[str, Column], ColumnFunction] = {
             ("training", "finite"): _finite,
-            ("training", "predicted"): _predicted,
-            ("training", "confidence"): _confidence,
+            ("training", "predicted"): predicted_classes,
+            ("training", "confidence"): confidences,
         }
         for a in self._accumulators.values():
             self._wanted[a.forward, "finite"] = _finite

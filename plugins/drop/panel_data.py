@@ -107,11 +107,18 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
         "kept_field": config.kept_field,
         "sizes": table.sizes.tolist(),
         "recalls": None if table.recalls is None else table.recalls.tolist(),
+        # Intervals are of these; recalls, which the quotas follow from, are smoothed
+        "observed": _observed(table),
         "intervals": None if table.intervals is None else table.intervals.tolist(),
         "densities": densities,
         "counts": fod.kept_counts(dataset, key, densities).tolist(),
         "levels": levels,
     }
+
+
+def _observed(table: fod.ClassTable) -> list[float | None] | None:
+    """The recalls without smoothing; None for classes without a validation sample."""
+    return None if table.observed is None else [row["recall_observed"] for row in table.rows()]
 
 
 def shown(names: Sequence[str]) -> list[str]:

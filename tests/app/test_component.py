@@ -49,6 +49,7 @@ def page_of(names, **more):
         "kept_field": "drop_kept",
         "sizes": sizes,
         "recalls": [1 - (k + 1) / (2 * len(names)) for k in range(len(names))],
+        "observed": None,
         "intervals": None,
         "densities": densities,
         "counts": [[round(d * size) for size in sizes] for d in densities],

@@ -120,6 +120,17 @@ def test_the_line_goes_through_the_classes_as_algorithm_1_has_them(pruned, recal
         np.testing.assert_allclose(line, exact.densities, atol=1e-12)
 
 
+def test_intervals_are_sent_with_the_observed_recalls_that_they_hold(two_classes):
+    dataset = two_classes(val={"cat": 25, "dog": 50})
+    dataset.match_tags("train").apply_drop(0.5, eval_key="val")
+    run = PanelSession(dataset).run
+    assert run["observed"] == [0.5, 1.0]
+    for observed, (low, high) in zip(run["observed"], run["intervals"], strict=True):
+        assert low <= observed <= high
+    assert run["recalls"] != run["observed"]  # smoothing has moved them
+    assert run["recalls"] == fod.load_drop(dataset, "drop").table.recalls.tolist()
+
+
 def test_a_page_says_what_can_be_shown_of_a_run(pruned, predict):
     predict(pruned, eval_key="fits")
     pruned.set_values("other", [fo.Classification(label="x")] * len(pruned))

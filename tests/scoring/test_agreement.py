@@ -80,6 +80,25 @@ def test_a_model_that_says_one_class_for_all_is_not_spoken_of():
     assert misfit(labels, labels * 0, np.full(100, 0.8), str) is None
 
 
+@pytest.mark.parametrize("share", [1.0, 0.9])
+@pytest.mark.parametrize("good", [0.95, 0.5])
+def test_samples_of_nearly_one_class_say_nothing_of_a_model_that_is_too_sure(share, good):
+    rng = np.random.default_rng(1)
+    labels = (rng.random(5000) > share).astype(np.int64)
+    predicted = np.where(rng.random(5000) < good, labels, 1 - labels)
+    assert misfit(labels, predicted, np.full(5000, 0.999), str) is None
+
+
+@pytest.mark.parametrize("n", [30, 50, 100])
+@pytest.mark.parametrize("seed", range(20))
+def test_hard_samples_of_a_model_that_is_too_sure_are_not_spoken_of(n, seed):
+    """Of ten classes a model knows a fifth of the samples, and guesses the others."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, n)
+    chosen = np.where(rng.random(n) < 0.2, labels, rng.integers(0, 10, n))
+    assert misfit(labels, chosen, np.full(n, 0.85), str) is None
+
+
 def test_few_presentations_say_nothing():
     assert misfit(np.zeros(5, np.int64), np.ones(5, np.int64), np.ones(5), str) is None
     assert misfit(*np.zeros((2, 0), np.int64), np.zeros(0), str) is None

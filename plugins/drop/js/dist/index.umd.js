@@ -167,6 +167,16 @@
 		for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) round.push(Number((i * step).toPrecision(12)));
 		return round;
 	}
+	/**
+	* What the recall of a class was measured as, in words; null where recalls were given. Smoothing moves
+	* recalls towards each other, so that one need not lie in the interval, which is of the observed one.
+	*/
+	var measured = (run, k) => {
+		if (!run.intervals) return null;
+		if (run.observed[k] === null) return "no validation sample";
+		const [low, high] = run.intervals[k].map(fraction);
+		return `observed ${fraction(run.observed[k])}, 95 % interval ${low} to ${high}`;
+	};
 	/** The corners of min(1, c (1 - recall)) over recalls from `low` to 1. */
 	function waterLine(level, low) {
 		const atLow = level * (1 - low);
@@ -387,7 +397,7 @@
 			"aria-pressed": k === selected
 		}, run.names[k]), /* @__PURE__ */ react.default.createElement("div", { className: "drop-if-narrow" }, bar(k))), /* @__PURE__ */ react.default.createElement("td", { className: "drop-if-wide" }, bar(k)), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number drop-wide" }, /* @__PURE__ */ react.default.createElement("b", null, count(kept[k])), " / ", count(run.sizes[k])), /* @__PURE__ */ react.default.createElement("td", { className: "drop-number" }, fraction(kept[k] / run.sizes[k])), run.recalls && /* @__PURE__ */ react.default.createElement("td", {
 			className: "drop-number",
-			title: interval(run, k)
+			title: measured(run, k)
 		}, fraction(run.recalls[k])))))), list.empty);
 	}
 	function Bar({ kept, size, most, title }) {
@@ -429,7 +439,6 @@
 			d: barsPath(order.map((k) => kept[k]), most, OVERVIEW_HEIGHT)
 		}));
 	}
-	var interval = (run, k) => run.intervals && `95 % interval ${fraction(run.intervals[k][0])} to ${fraction(run.intervals[k][1])}`;
 	// src/Compare.jsx
 	/** Two runs side by side: class densities, and the samples that only one of them keeps. */
 	function Compare({ run, runs, answer, ask, onShow }) {
@@ -700,13 +709,14 @@
 	// src/Scatter.jsx
 	var HEIGHT$1 = 280;
 	var NEAR = 12;
+	var TICK = 5;
 	var MANY = 100;
 	/** Recall against class density: how the rule answers the failures of the query model. */
 	function Scatter({ run, index, selected, onSelect }) {
 		const [width, box] = useWidth(360);
 		const [hovered, setHovered] = (0, react.useState)(null);
 		if (!run.recalls) return /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, "The rule “", run.rule, "” needs no recalls, so this run has none.");
-		return /* @__PURE__ */ react.default.createElement("section", { ref: box }, /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, run.intervals ? "Recall of each class with its 95 % interval, and the fraction of the class that is kept." : "Recall of each class, as it was given, and the fraction of the class that is kept.", run.levels && " The line is Algorithm 1: min(1, c (1 - recall))."), /* @__PURE__ */ react.default.createElement(Plot, {
+		return /* @__PURE__ */ react.default.createElement("section", { ref: box }, /* @__PURE__ */ react.default.createElement("p", { className: "drop-quiet" }, run.intervals ? "Dots: the recall of each class that its quota follows from, and the fraction of the class that is kept. Bars: the observed recall, a tick, with its 95 % interval; smoothing moves dots off the ticks." : "Recall of each class, as it was given, and the fraction of the class that is kept.", run.levels && " The line is Algorithm 1: min(1, c (1 - recall))."), /* @__PURE__ */ react.default.createElement(Plot, {
 			run,
 			index,
 			selected,
@@ -719,7 +729,7 @@
 	function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
 		const kept = run.counts[index];
 		const low = (0, react.useMemo)(() => {
-			const least = Math.min(...run.intervals ? run.intervals.map((i) => i[0]) : run.recalls);
+			const least = Math.min(...run.recalls, ...(run.intervals ?? []).map((i) => i[0]));
 			return Math.max(0, Math.min(least, .95) - .02);
 		}, [run]);
 		const frame = {
@@ -734,7 +744,11 @@
 		const y = linear([0, 1], [HEIGHT$1 - frame.bottom, frame.top]);
 		const points = run.recalls.map((recall, k) => [x(recall), y(kept[k] / run.sizes[k])]);
 		const dot = ([px, py]) => `M${px.toFixed(1)} ${py.toFixed(1)}h0`;
-		const whisker = ([from, to], k) => `M${x(from).toFixed(1)} ${points[k][1].toFixed(1)}H${x(to).toFixed(1)}`;
+		const whisker = ([from, to], k) => {
+			const height = points[k][1];
+			const tick = run.observed[k] === null ? "" : `M${x(run.observed[k]).toFixed(1)} ${(height - TICK).toFixed(1)}v10`;
+			return `M${x(from).toFixed(1)} ${height.toFixed(1)}H${x(to).toFixed(1)}${tick}`;
+		};
 		const isMany = points.length > MANY;
 		const near = (event) => {
 			const area = event.currentTarget.getBoundingClientRect();
@@ -783,7 +797,7 @@
 		}))), /* @__PURE__ */ react.default.createElement("p", {
 			className: "drop-quiet drop-hover",
 			"aria-live": "polite"
-		}, marked === null ? "Point at a class to read it, click to see its samples." : /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, /* @__PURE__ */ react.default.createElement("b", null, run.names[marked]), ": recall ", fraction(run.recalls[marked]), run.intervals && ` (${fraction(run.intervals[marked][0])} to ${fraction(run.intervals[marked][1])})`, ", ", count(kept[marked]), " of ", count(run.sizes[marked]), " kept")));
+		}, marked === null ? "Point at a class to read it, click to see its samples." : /* @__PURE__ */ react.default.createElement(react.default.Fragment, null, /* @__PURE__ */ react.default.createElement("b", null, run.names[marked]), ": recall ", fraction(run.recalls[marked]), run.intervals && ` (${measured(run, marked)})`, ", ", count(kept[marked]), " of ", count(run.sizes[marked]), " kept")));
 	}
 	// src/Score.jsx
 	var HEIGHT = 240;

@@ -1,6 +1,6 @@
 import React, { useMemo } from "react";
 import { useClassList } from "./list.jsx";
-import { barsPath, count, fraction, PAGE_SIZE } from "./model.js";
+import { barsPath, count, fraction, measured, PAGE_SIZE } from "./model.js";
 import { Legend } from "./ui.jsx";
 
 const OVERVIEW_HEIGHT = 100; // in the units of its view box
@@ -61,7 +61,7 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
               </td>
               <td className="drop-number">{fraction(kept[k] / run.sizes[k])}</td>
               {run.recalls && (
-                <td className="drop-number" title={interval(run, k)}>{fraction(run.recalls[k])}</td>
+                <td className="drop-number" title={measured(run, k)}>{fraction(run.recalls[k])}</td>
               )}
             </tr>
           ))}
@@ -106,6 +106,3 @@ function Overview({ run, kept, order, most, start, length, onClick }) {
     </svg>
   );
 }
-
-const interval = (run, k) =>
-  run.intervals && `95 % interval ${fraction(run.intervals[k][0])} to ${fraction(run.intervals[k][1])}`;

@@ -1,9 +1,10 @@
 import React, { useMemo, useState } from "react";
-import { count, fraction, linear, nearestPoint, ticks, waterLine } from "./model.js";
+import { count, fraction, linear, measured, nearestPoint, ticks, waterLine } from "./model.js";
 import { Axes, useWidth } from "./plot.jsx";
 
 const HEIGHT = 280;
 const NEAR = 12; // px
+const TICK = 5; // px, half of it
 const MANY = 100; // classes, from which on dots are small and intervals faint
 
 /** Recall against class density: how the rule answers the failures of the query model. */
@@ -16,7 +17,8 @@ export function Scatter({ run, index, selected, onSelect }) {
     <section ref={box}>
       <p className="drop-quiet">
         {run.intervals
-          ? "Recall of each class with its 95 % interval, and the fraction of the class that is kept."
+          ? "Dots: the recall of each class that its quota follows from, and the fraction of the class that is " +
+            "kept. Bars: the observed recall, a tick, with its 95 % interval; smoothing moves dots off the ticks."
           : "Recall of each class, as it was given, and the fraction of the class that is kept."}
         {run.levels && " The line is Algorithm 1: min(1, c (1 - recall))."}
       </p>
@@ -28,7 +30,7 @@ export function Scatter({ run, index, selected, onSelect }) {
 function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
   const kept = run.counts[index];
   const low = useMemo(() => {
-    const least = Math.min(...(run.intervals ? run.intervals.map((i) => i[0]) : run.recalls));
+    const least = Math.min(...run.recalls, ...(run.intervals ?? []).map((i) => i[0]));
     return Math.max(0, Math.min(least, 0.95) - 0.02);
   }, [run]);
   const frame = { left: 44, right: 12, top: 10, bottom: 36, width, height: HEIGHT };
@@ -36,8 +38,11 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
   const y = linear([0, 1], [HEIGHT - frame.bottom, frame.top]);
   const points = run.recalls.map((recall, k) => [x(recall), y(kept[k] / run.sizes[k])]);
   const dot = ([px, py]) => `M${px.toFixed(1)} ${py.toFixed(1)}h0`;
-  const whisker = ([from, to], k) =>
-    `M${x(from).toFixed(1)} ${points[k][1].toFixed(1)}H${x(to).toFixed(1)}`;
+  const whisker = ([from, to], k) => {
+    const height = points[k][1];
+    const tick = run.observed[k] === null ? "" : `M${x(run.observed[k]).toFixed(1)} ${(height - TICK).toFixed(1)}v${2 * TICK}`;
+    return `M${x(from).toFixed(1)} ${height.toFixed(1)}H${x(to).toFixed(1)}${tick}`;
+  };
   const isMany = points.length > MANY;
   const near = (event) => {
     const area = event.currentTarget.getBoundingClientRect();
@@ -94,8 +99,7 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
         ) : (
           <>
             <b>{run.names[marked]}</b>: recall {fraction(run.recalls[marked])}
-            {run.intervals &&
-              ` (${fraction(run.intervals[marked][0])} to ${fraction(run.intervals[marked][1])})`}
+            {run.intervals && ` (${measured(run, marked)})`}
             , {count(kept[marked])} of {count(run.sizes[marked])} kept
           </>
         )}

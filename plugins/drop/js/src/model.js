@@ -86,6 +86,17 @@ export function ticks(low, high) {
   return round;
 }
 
+/**
+ * What the recall of a class was measured as, in words; null where recalls were given. Smoothing moves
+ * recalls towards each other, so that one need not lie in the interval, which is of the observed one.
+ */
+export const measured = (run, k) => {
+  if (!run.intervals) return null;
+  if (run.observed[k] === null) return "no validation sample";
+  const [low, high] = run.intervals[k].map(fraction);
+  return `observed ${fraction(run.observed[k])}, 95 % interval ${low} to ${high}`;
+};
+
 /** The corners of min(1, c (1 - recall)) over recalls from `low` to 1. */
 export function waterLine(level, low) {
   const atLow = level * (1 - low);

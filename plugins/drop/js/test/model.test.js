@@ -83,3 +83,10 @@ test("the nearest point is found within the radius only", () => {
   assert.equal(model.nearestPoint(points, 9, 1, 6), 1);
   assert.equal(model.nearestPoint(points, 30, 30, 6), null);
 });
+
+test("a recall is said with the observed one, whose interval it is", () => {
+  const run = { observed: [0.5, null], intervals: [[0.25, 0.75], [0, 1]] };
+  assert.equal(model.measured(run, 0), "observed 0.500, 95 % interval 0.250 to 0.750");
+  assert.equal(model.measured(run, 1), "no validation sample");
+  assert.equal(model.measured({ observed: null, intervals: null }, 0), null);
+});
