@@ -211,7 +211,7 @@ def prices(args: argparse.Namespace, images: Path) -> Iterator[Part]:
     if args.cpu:
         grand = {"--samples": 4, "--loop-samples": 2, "--batch": 2, "--repeats": 1, "--size": 16}
         dynamics = {"--samples": 16, "--batch": 8, "--repeats": 1, "--size": 16}
-        scores = {"--samples": 16, "--batch": 8, "--repeats": 1}
+        scores = {"--samples": 4, "--batch": 2, "--repeats": 1}
         models = ("resnet18",)
 
     def part(name: str, script: str, options: Mapping[str, object]) -> Part:

@@ -27,10 +27,7 @@ SMALL_JOURNAL = ("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max
 
 
 def _folder_in_memory():
-    """A folder in memory that has room, or None.
-
-    A dataset that is made and deleted waits 17 times for a disk.
-    """
+    """A folder in memory that has room, or None: each dataset is 17 waits for a disk."""
     folder = Path("/dev/shm")
     if folder.is_dir() and os.access(folder, os.W_OK) and disk_usage(folder).free > 2 << 30:
         return folder
@@ -70,6 +67,14 @@ def pytest_configure(config):
     # Small models on cores that others use: a second thread waits for the first one more than it
     # helps, and results are the same bit for bit with one
     os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """The App's tests first, which share a browser, then the long ones: short ones fill the end."""
+    items.sort(
+        key=lambda item: (item.path.parent.name != "app", item.get_closest_marker("slow") is None)
+    )
 
 
 def pytest_unconfigure(config):

@@ -138,7 +138,7 @@ def test_a_tag_that_must_be_kept_and_thresholds_count_for_new_samples_too(grows)
 
 
 @pytest.mark.filterwarnings("ignore::fiftyone_drop.errors.DropWarning")
-def test_predictions_and_the_evaluation_of_the_run_stay_its_own(grows, monkeypatch):
+def test_predictions_and_the_evaluation_of_the_run_stay_its_own(grows, few_steps, monkeypatch):
     dataset, grow = grows
     dataset.apply_drop(0.5, folds=2)
     before = dict(zip(*dataset.values(["id", "drop_pred.label"]), strict=True))
@@ -155,7 +155,7 @@ def test_predictions_and_the_evaluation_of_the_run_stay_its_own(grows, monkeypat
 
 
 @pytest.mark.filterwarnings("ignore:the class recalls")
-def test_predictions_of_string_labels_stay_the_texts_that_they_are(grows):
+def test_predictions_of_string_labels_stay_the_texts_that_they_are(grows, few_steps):
     dataset, grow = grows
     dataset.apply_drop(0.5, label_field="name", holdout=0.5)
     before = dict(zip(*dataset.exists("drop_pred").values(["id", "drop_pred"]), strict=True))

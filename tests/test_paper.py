@@ -124,7 +124,7 @@ def test_several_jobs_that_are_out_of_time_are_dropped_and_leave_no_process(
     archive, tmp_path, capsys
 ):
     begun = time.monotonic()
-    more = ("--jobs", 2, "--brief", "--minutes", 0.2, "--methods", "full", "random")
+    more = ("--jobs", 2, "--brief", "--minutes", 0.15, "--methods", "full", "random")
     run.main(arguments(archive, tmp_path, *map(str, more), epochs=100_000))
     assert time.monotonic() - begun < 60
     assert "out of time: dropped balanced/full/1/0, " in capsys.readouterr().out

@@ -4,7 +4,6 @@ import asyncio
 import functools
 import logging
 import threading
-import time
 
 import fiftyone as fo
 import fiftyone.core.utils as fou
@@ -186,9 +185,9 @@ def test_closing_the_tab_does_not_stop_the_run(dataset, request_of):
     next(stream)
     next(stream)
     stream.close()
-    deadline = time.monotonic() + 60
-    while fod.list_drops(dataset) != ["drop"] and time.monotonic() < deadline:
-        time.sleep(0.05)
+    for thread in threading.enumerate():
+        if thread.name == "drop":
+            thread.join(60)
     assert fod.list_drops(dataset) == ["drop"]
 
 
