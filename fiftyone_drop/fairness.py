@@ -27,6 +27,7 @@ from fiftyone_drop.accuracies import (
     measured_before,
     summary,
 )
+from fiftyone_drop.advice import advice
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation, evaluated_ids, read_evaluation
@@ -242,6 +243,7 @@ def report(
     findings = [
         *about_quotas(table),
         *about_recalls(table),
+        *(("info", text) for text in advice(table)),
         *about_order(root, config),
         *about_labels(root, key, config),
         *(("warning", message) for message in config.warnings),
