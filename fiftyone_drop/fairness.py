@@ -50,6 +50,8 @@ class DropReport:
         accuracy: ``"before"``, from the recalls of the run, and ``"after"``, from ``eval_key``, as
             far as there are any; None if there are neither
         gained, lost: the classes that changed most, the largest change first
+        suspects: the scores whose hardest kept samples may have wrong labels, for
+            :func:`drop_view`
     """
 
     key: str
@@ -59,6 +61,7 @@ class DropReport:
     accuracy: Mapping[str, Accuracy] | None
     gained: tuple[Change, ...] = ()
     lost: tuple[Change, ...] = ()
+    suspects: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
@@ -71,11 +74,15 @@ class DropReport:
             "accuracy": {name: asdict(column) for name, column in columns.items()} or None,
             "gained": [asdict(change) for change in self.gained],
             "lost": [asdict(change) for change in self.lost],
+            "suspects": list(self.suspects),
         }
 
     def __str__(self) -> str:
         marks = {"info": "-", "warning": "! Warning:"}
         lines = [self.title, *(f"{marks[level]} {text}" for level, text in self.findings)]
+        for score in self.suspects:
+            call = f"fod.drop_view(dataset, {self.key!r}, score={score!r})"
+            lines.append(f"- {call} shows first those whose labels may be wrong")
         if self.accuracy:
             lines += ["", *aligned(accuracy_rows(self.accuracy))]
         return "\n".join(lines)
@@ -120,11 +127,12 @@ def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None)
                 f"the recalls of the run '{key}' come from the evaluation '{eval_key}', so it says "
                 "nothing new; train a model on the kept samples and pass its evaluation",
             )
+    suspects: list[str] = []
     findings = [
         *about_quotas(table),
         *about_recalls(table),
         *about_order(root, config),
-        *about_labels(root, key, config),
+        *about_labels(root, config, table, suspects),
         *(("warning", message) for message in config.warnings),
         *(("warning", message) for message in [results.changes] if message),
     ]
@@ -152,6 +160,7 @@ def report(dataset: foc.SampleCollection, key: str, eval_key: str | None = None)
         accuracy=columns or None,
         gained=tuple(gained),
         lost=tuple(lost),
+        suspects=tuple(suspects),
     )
 
 
