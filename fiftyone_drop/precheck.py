@@ -33,23 +33,27 @@ from fiftyone_drop.fields import (
     label_path,
     number_fields,
     score_fields,
+    stated_classes,
 )
 from fiftyone_drop.limits import class_bounds
 from fiftyone_drop.options import DropOptions, group_names
+from fiftyone_drop.population import SPLIT_TAGS, split_tags
 from fiftyone_drop.pruning import apply_drop
 from fiftyone_drop.query_models import check_predictions_free
 from fiftyone_drop.quotas import class_densities
-from fiftyone_drop.reader import read_ids
+from fiftyone_drop.reader import count_tags, read_ids
 from fiftyone_drop.rules import RULES, Rule
 from fiftyone_drop.run_keys import check_independent, check_key
 from fiftyone_drop.run_lookup import check_order, find_configs, get_config
 from fiftyone_drop.runs import DropResults
+from fiftyone_drop.views import part_view
 
 if TYPE_CHECKING:
     from fiftyone_drop.scoring.registry import Score
     from fiftyone_drop.training import TrainingOptions
 
 __all__ = [
+    "SPLIT_TAGS",
     "Kept",
     "Outputs",
     "architectures",
@@ -63,6 +67,7 @@ __all__ = [
     "class_sizes",
     "default_label_field",
     "evaluations",
+    "free_key",
     "group_fields",
     "group_names",
     "has_logits",
@@ -79,8 +84,11 @@ __all__ = [
     "runs",
     "runs_behind",
     "runs_with_recalls",
+    "samples_of_run",
     "score_fields",
     "scores_of",
+    "splits",
+    "states_classes",
     "target_size",
     "training_cost",
     "training_outputs",
@@ -147,6 +155,15 @@ def overlap(samples: foc.SampleCollection, others: foc.SampleCollection) -> tupl
     """
     target, ids = read_ids(samples), read_ids(others)
     return int(np.isin(ids, target).sum()), len(ids)
+
+
+def splits(samples: foc.SampleCollection) -> dict[str, int]:
+    """The sample tags that look like splits, training first, each with its number of samples.
+
+    Empty where they name one split only. Queries the samples.
+    """
+    found = split_tags(count_tags(samples))
+    return {tag: n for tags in found.values() for tag, n in tags.items()} if len(found) > 1 else {}
 
 
 # -- recalls --------------------------------------------------------------------------------------
@@ -358,6 +375,30 @@ def runs_behind(samples: foc.SampleCollection) -> list[str]:
     return behind
 
 
+def samples_of_run(dataset: fo.Dataset, key: str) -> foc.SampleCollection:
+    """The target view that a run was made on; its own samples where that was not recorded.
+
+    Raises:
+        DropError: if there is no such run
+    """
+    config = get_config(dataset, key)
+    if config.found.get("target_recorded", True) and not config.found.get("extended_by"):
+        target = dataset.load_run_view(key)
+        return target if target._stages else dataset
+    return part_view(dataset, config, config.density, "all")
+
+
+def free_key(dataset: fo.Dataset, key: str) -> str:
+    """The key, or the first of ``<key>_2``, ``<key>_3``, ... under which a run can be written."""
+    for wanted in (key, *(f"{key}_{i}" for i in range(2, 1000))):
+        try:
+            check_key(dataset, wanted, False, ())
+        except DropError:
+            continue
+        return wanted
+    return key
+
+
 # -- scores and query models ----------------------------------------------------------------------
 
 
@@ -394,15 +435,27 @@ def check_score_fields(dataset: fo.Dataset, fields: Mapping[str, str], overwrite
         check_field_free(dataset, field, "score", name, overwrite)
 
 
-def check_logits_field(samples: foc.SampleCollection, field: str) -> None:
+def check_logits_field(
+    samples: foc.SampleCollection, field: str, classes: Sequence[str] | None = None
+) -> None:
     """Check that a field can hold logits, and that their classes are known. Imports PyTorch.
+
+    Args:
+        samples: a collection
+        field: the field
+        classes (None): the names of the logits, where the dataset does not state them
 
     Raises:
         DropError: if not
     """
     from fiftyone_drop.inference.stored_logits import stored_logits
 
-    stored_logits(field, samples, None)
+    stored_logits(field, samples, classes)
+
+
+def states_classes(samples: foc.SampleCollection, field: str) -> bool:
+    """Whether the dataset states the classes of a field in their order."""
+    return stated_classes(samples, field) is not None
 
 
 def has_logits(samples: foc.SampleCollection, field: str) -> bool:

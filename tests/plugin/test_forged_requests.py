@@ -353,10 +353,14 @@ def test_a_form_is_drawn_whatever_is_filled_in(operator, draw, unchanged):
 
 
 @pytest.mark.parametrize("operator", HIDDEN)
-def test_a_parameter_that_no_form_shows_is_refused_by_name(operator, execute, draw, unchanged):
+def test_a_parameter_that_no_form_shows_is_refused_by_name(
+    operator, execute, draw, unchanged, module_of_plugin
+):
+    words = module_of_plugin("words").in_app_words
     fields = next(fields for name, fields, _ in FORMS if name == operator)
     for name, value in itertools.product(HIDDEN[operator], ("cpu", {"$gt": ""})):
-        assert f"{name}: is no field of this form" in execute(operator, fields | {name: value})
+        refused = words(f"{name}: is no field of this form")
+        assert refused in execute(operator, fields | {name: value})
         assert "is no field of this form" in draw(operator, fields | {name: value})
 
 
