@@ -19,6 +19,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop import checks
+from fiftyone_drop._version import __version__
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable
@@ -35,6 +36,7 @@ from fiftyone_drop.fields import (
     score_fields,
     stated_classes,
 )
+from fiftyone_drop.lease import writer
 from fiftyone_drop.limits import class_bounds
 from fiftyone_drop.options import DropOptions, group_names
 from fiftyone_drop.population import SPLIT_TAGS, split_tags
@@ -44,7 +46,7 @@ from fiftyone_drop.quotas import class_densities
 from fiftyone_drop.reader import count_tags, read_ids
 from fiftyone_drop.rules import RULES, Rule
 from fiftyone_drop.run_keys import check_independent, check_key
-from fiftyone_drop.run_lookup import check_order, find_configs, get_config
+from fiftyone_drop.run_lookup import check_order, find_configs, get_config, state_words
 from fiftyone_drop.runs import DropResults
 from fiftyone_drop.views import part_view
 
@@ -56,6 +58,7 @@ __all__ = [
     "SPLIT_TAGS",
     "Kept",
     "Outputs",
+    "State",
     "architectures",
     "check_comparable",
     "check_evaluation",
@@ -88,6 +91,7 @@ __all__ = [
     "score_fields",
     "scores_of",
     "splits",
+    "states",
     "states_classes",
     "target_size",
     "training_cost",
@@ -303,6 +307,43 @@ def kept_by_run(
     k = int(np.argmin(table.quotas))
     fewest = table.names[k], int(table.quotas[k]), int(table.sizes[k])
     return Kept(int(table.quotas.sum()), table.size, fewest)
+
+
+class State(NamedTuple):
+    """Something that is not as usual with the runs of a dataset.
+
+    Attributes:
+        words: a sentence
+        way: the way out: ``"wait"``, ``"delete"`` the run of ``key``, or make it ``"again"``
+        key: the run, or None
+    """
+
+    words: str
+    way: Literal["wait", "delete", "again"]
+    key: str | None
+
+
+def states(dataset: fo.Dataset, key: str | None) -> list[State]:
+    """All that is not as usual: a writer at work, unfinished runs, and a run of another version.
+
+    Args:
+        dataset: the dataset
+        key: the run that is looked at, if any
+    """
+    busy, configs = writer(dataset), find_configs(dataset)
+    if busy is not None:
+        words = f"{busy} is writing runs or scores of this dataset"
+        return [State(f"{words}, so that what is shown may change", "wait", None)]
+    found = [
+        State(f"The run '{name}' {state_words(name, configs)}", "delete", name)
+        for name, config in sorted(configs.items())
+        if not config.complete
+    ]
+    made = configs[key].versions.get("fiftyone-drop") if key in configs else None
+    if made not in (None, __version__):
+        words = f"The run '{key}' was made with version {made}, and this is {__version__}: made"
+        found.append(State(f"{words} again, it may keep other samples", "again", key))
+    return found
 
 
 def outputs(dataset: fo.Dataset, key: str) -> Outputs:

@@ -15,7 +15,7 @@ from fiftyone import ViewField as F
 from fiftyone.operators.categories import Categories
 
 import fiftyone_drop as fod
-from fiftyone_drop import checks
+from fiftyone_drop import checks, precheck
 
 from . import door, panel_data
 from .words import in_app_words
@@ -137,9 +137,11 @@ class DropPanel(foo.Panel):
             for param in FORMS[name]
         }
         params = {param: value for param, value in params.items() if value is not None}
+        complete = precheck.runs(ctx.dataset)
         for key in filter(None, [params.get("key"), params.get("run")]):
-            fod.load_drop(ctx.dataset, key)  # an error if it was deleted meanwhile
-        if "key" in params:
+            if name != "delete_drop" or key not in complete:  # what is unfinished can be deleted
+                fod.load_drop(ctx.dataset, key)  # an error if it was deleted meanwhile
+        if complete.get(params.get("key")):
             ctx.panel.set_state("key", params["key"])  # the run that is shown afterwards
         follow = self.open_newest if name == "apply_drop" else self.refresh
         ctx.prompt(f"{self.plugin_name}/{name}", params=params, on_success=follow)

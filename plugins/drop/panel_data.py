@@ -43,7 +43,12 @@ def page(dataset: fo.Dataset, key: str | None) -> str:
     keys = fod.list_drops(dataset)
     if key not in keys:
         key = precheck.newest_run(dataset)
-    return json.dumps({"runs": keys, "key": key} | _content(dataset, key))
+    unusual = [
+        {"words": in_app_words(words), "way": way, "run": of}
+        for words, way, of in precheck.states(dataset, key)
+    ]
+    content = {"runs": keys, "key": key, "states": unusual}
+    return json.dumps(content | _content(dataset, key))
 
 
 def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:

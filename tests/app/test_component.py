@@ -471,6 +471,21 @@ def test_long_names_are_told_apart_by_their_ends(component):
     assert sorted(component.rows()) == names
 
 
+def test_what_is_not_as_usual_is_one_line_with_the_way_out(component):
+    states = [
+        {"words": "Somebody is writing", "way": "wait", "run": None},
+        {"words": "The run 'x' was not written to its end", "way": "delete", "run": "x"},
+    ]
+    component.draw(page_of(ANIMALS) | {"states": states, "changes": "12 samples are gone"})
+    for name, asked in (
+        ("Look again", ["refresh", {"key": "drop"}]),
+        ("Delete it…", ["open_form", {"operator": "delete_drop", "key": "x"}]),
+        ("Make it again…", ["open_form", {"operator": "apply_drop", "run": "drop"}]),
+    ):
+        component.page.get_by_role("button", name=name).click()
+        assert component.calls[-1] == asked
+
+
 def test_no_run_can_be_begun_where_there_is_nothing_to_prune(component):
     component.draw({"runs": [], "key": None, "title": "No labels", "text": "", "can_prune": False})
     expect(component.page.get_by_role("button", name="New run…")).to_be_disabled()

@@ -1,15 +1,20 @@
 """The panel "DRoP", used by hand in the App."""
 
+import os
 import re
 
 import fiftyone as fo
 import numpy as np
 import pytest
+from app_browser import REPOSITORY
 from playwright.sync_api import expect
 
 import fiftyone_drop as fod
 
 PANEL = "drop_panel"
+AXE = REPOSITORY / "plugins" / "drop" / "js" / "node_modules" / "axe-core" / "axe.min.js"
+VIOLATIONS = """axe.run("[data-cy=drop-panel]").then(({ violations }) =>
+  violations.map(({ id, nodes }) => [id, nodes[0].html]))"""
 
 # The text of least contrast to what is behind it, by the definition of WCAG
 LEAST_CONTRAST = """(panel) => {
@@ -312,8 +317,13 @@ def test_the_panel_is_readable_in_both_themes_on_a_small_screen(app, panel, prun
     app.page.add_init_script(f"localStorage['mui-mode'] = '{theme}'")
     app.page.set_viewport_size({"width": 900, "height": 800})
     opened = panel(pruned)
+    axe = AXE.read_text() if AXE.exists() else None  # `make js` installs it
+    assert axe or "DROP_REQUIRE_CHROMIUM" not in os.environ
     for tab in ("Recall", "Score", "Fairness", "Compare", "Classes"):
         choose_tab(opened, tab)
+        if axe:
+            app.page.evaluate(axe)
+            assert app.page.evaluate(VIOLATIONS) == []
         sizes = part(opened, "panel").evaluate("e => [e.scrollWidth, e.clientWidth]")
         assert sizes[0] <= sizes[1], tab
     least = part(opened, "panel").evaluate(LEAST_CONTRAST)

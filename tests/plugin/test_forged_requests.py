@@ -134,7 +134,7 @@ FORMS = [
 HIDDEN = {
     "apply_drop": ("recalls", "model", "progress", "samples", "checkpoint_dir", "__class__"),
     "train_query_model": ("checkpoint_dir", "progress", "samples", "transform", "path"),
-    "compute_scores": ("model", "checkpoint", "checkpoint_dir", "transform", "classes", "spread"),
+    "compute_scores": ("model", "checkpoint", "checkpoint_dir", "transform", "spread"),
     "set_density": ("dataset", "overwrite", "progress"),
     "compare_drops": ("dataset", "label_field"),
     "delete_drop": ("dataset", "force"),

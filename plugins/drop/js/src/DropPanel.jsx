@@ -54,7 +54,12 @@ export function DropPanel({ data, schema }) {
         </Button>
       </div>
       {message && <Message level="warning">{message}</Message>}
-      {page.changes && <Message level="warning">{page.changes}</Message>}
+      {page.states?.map((state) => (
+        <State key={state.words} {...state} shown={page.key} call={call} />
+      ))}
+      {page.changes && (
+        <State words={page.changes} way="again" shown={page.key} call={call} />
+      )}
       {run ? (
         <Run
           key={run.version}
@@ -74,6 +79,21 @@ export function DropPanel({ data, schema }) {
         </div>
       )}
     </div>
+  );
+}
+
+/** One line on something that is not as usual, and the way out of it. */
+function State({ words, way, run: of, shown, call }) {
+  const ways = {
+    wait: ["Look again", () => call("refresh", { key: shown })],
+    delete: ["Delete it…", () => call("open_form", { operator: "delete_drop", key: of })],
+    again: ["Make it again…", () => call("open_form", { operator: "apply_drop", run: shown })],
+  };
+  const [name, go] = ways[way];
+  return (
+    <Message level="warning">
+      {words}. <Button onClick={go}>{name}</Button>
+    </Message>
   );
 }
 
