@@ -1,4 +1,7 @@
-"""The sentences of a fairness report: each a level, ``"info"`` or ``"warning"``, and a text."""
+"""The sentences of a fairness report: each a level, ``"info"`` or ``"warning"``, and a text.
+
+They are many and short, so the module is longer than others.
+"""
 
 from __future__ import annotations
 
