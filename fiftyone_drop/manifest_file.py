@@ -4,6 +4,8 @@ A row for each sample of the run, in its order; the record and the class table a
 metadata. A file comes from anybody: nothing in it is taken for true before it is checked, and no
 class is looked up by a name in it.
 
+Everything in it is checked, so the module is longer than others.
+
 NumPy and PyArrow; no FiftyOne.
 """
 
@@ -100,7 +102,7 @@ def to_parquet(manifest: Manifest) -> memoryview:
     Raises:
         DropError: if PyArrow is not installed
     """
-    pa, pq = _pyarrow()
+    pa, pq = pyarrow()
     names: list[Sequence[str]] = [
         name if isinstance(name, tuple) else (name,) for name in manifest.table.classes
     ]
@@ -135,7 +137,7 @@ def to_parquet(manifest: Manifest) -> memoryview:
 
 def is_manifest(path: Path) -> bool:
     """Whether a file says that it is a manifest."""
-    _, pq = _pyarrow()
+    _, pq = pyarrow()
     try:
         return path.is_file() and METADATA in (pq.read_schema(path).metadata or {})
     except Exception:  # whatever PyArrow raises on files of other kinds
@@ -148,7 +150,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         DropError: if there is no such file, it is no manifest, or it is damaged
     """
-    _, pq = _pyarrow()
+    _, pq = pyarrow()
     if not path.is_file():
         raise DropError("path", f"there is no file {path}; save_manifest writes one")
     try:
@@ -260,7 +262,7 @@ def _check_bounds(table: ClassTable) -> None:
 
 
 def _texts(rows: Any, name: str) -> list[str]:
-    pa, _ = _pyarrow()
+    pa, _ = pyarrow()
     column = rows.column(name)
     if column.null_count:
         raise ValueError(f"a row has no {name}")
@@ -268,7 +270,7 @@ def _texts(rows: Any, name: str) -> list[str]:
 
 
 def _numbers(rows: Any, name: str) -> FloatArray:
-    pa, _ = _pyarrow()
+    pa, _ = pyarrow()
     column = rows.column(name)
     if column.type != pa.float64() or column.null_count:
         raise ValueError(f"the column {name} does not hold one number per row")
@@ -287,14 +289,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def pyarrow(argument: str = "path", what: str = "manifests are Parquet files") -> tuple[Any, Any]:
+    """The modules ``pyarrow`` and ``pyarrow.parquet``.
+
+    Raises:
+        DropError: if they are not installed
+    """
     try:
-        import pyarrow
-        import pyarrow.parquet
+        import pyarrow as pa
+        import pyarrow.parquet as pq
     except ImportError as error:
         raise DropError(
-            "path",
-            "manifests are Parquet files, which need PyArrow; install it with "
-            "pip install 'fiftyone-drop[manifest]'",
+            argument,
+            f"{what}, which need PyArrow; install it with pip install 'fiftyone-drop[manifest]'",
         ) from error
-    return pyarrow, pyarrow.parquet
+    return pa, pq

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from digits import write_digits
 from hypothesis import HealthCheck, settings
+from ray_cluster import LOCAL, PLACE, address, place
 from temporary import deleting_datasets
 from with_mongod import own_mongod
 
 _session = contextlib.ExitStack()
+_folders = []  # of the Ray cluster of all tests: one or none
 
 # Cores are shared: an example that takes long says nothing about the code
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,10 +27,13 @@ def _server():
     """Start a server until the session ends; the environment of FiftyOne for it."""
     home = Path(_session.enter_context(tempfile.TemporaryDirectory(prefix="fiftyone-drop-")))
     environment = _session.enter_context(own_mongod(home))
+    _folders[:] = _folders or [_session.enter_context(place())]
     changes = dict(environment.items() - os.environ.items())
     return changes | {
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "XDG_CACHE_HOME": str(home / "cache"),  # checkpoints: never in the user's cache
+        PLACE: _folders[0],
+        LOCAL: "0",
     }
 
 
@@ -69,6 +74,22 @@ def needs_chromium():
         if os.environ.get("DROP_REQUIRE_CHROMIUM"):
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def cluster_address():
+    """The address of a Ray cluster of two nodes on this machine, each with one core."""
+    return address()
+
+
+@pytest.fixture(scope="session")
+def connected(cluster_address):
+    """The module ray, connected to that cluster: connecting takes seconds."""
+    import ray
+
+    ray.init(address=cluster_address, configure_logging=False, log_to_driver=False)
+    yield ray
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")
