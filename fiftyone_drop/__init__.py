@@ -18,6 +18,7 @@
 - query models: ``train_query_model``
 - after the training: ``class_offsets``, for the logits of the model
 - your own rules and scores: ``register_rule``, ``register_score``
+- beyond a database: ``plan_arrays`` and ``plan_parquet``, from arrays and files
 - numbers without samples: ``allocate``, ``kept_size``, ``suggested_epochs``
 - for type checkers, which do not see ``dataset.apply_drop``: ``TargetView``
 

@@ -3,7 +3,11 @@
 from fiftyone_drop._version import __version__ as __version__
 from fiftyone_drop.allocation import Allocation as Allocation
 from fiftyone_drop.allocation import allocate as allocate
+from fiftyone_drop.arrays import ArrayPlan as ArrayPlan
+from fiftyone_drop.arrays import plan_arrays as plan_arrays
+from fiftyone_drop.arrays import plan_parquet as plan_parquet
 from fiftyone_drop.class_table import ClassTable as ClassTable
+from fiftyone_drop.cluster import Cluster as Cluster
 from fiftyone_drop.comparison import DropComparison as DropComparison
 from fiftyone_drop.comparison import compare_drops as compare_drops
 from fiftyone_drop.counts import ScoreHistogram as ScoreHistogram

@@ -4,6 +4,8 @@ A row for each sample of the run, in its order; the record and the class table a
 metadata. A file comes from anybody: nothing in it is taken for true before it is checked, and no
 class is looked up by a name in it.
 
+Everything in it is checked, so the module is longer than others.
+
 NumPy and PyArrow; no FiftyOne.
 """
 

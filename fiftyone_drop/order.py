@@ -12,7 +12,8 @@ NumPy only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,13 @@ from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.quotas import tiers
 
+BLOCK = 2**20  # samples of which intermediate numbers are held at once
 
-def keyed_hash(ids: Ids, seed: int) -> NDArray[np.uint64]:
+Hashes = NDArray[np.uint64]
+T = TypeVar("T", bound=np.generic)
+
+
+def keyed_hash(ids: Ids, seed: int) -> Hashes:
     """A 64-bit hash of (seed, id) for every id, vectorised.
 
     Mixes eight bytes at a time with the finaliser of SplitMix64 (Steele, Lea, Flood: Fast
@@ -38,13 +44,16 @@ def keyed_hash(ids: Ids, seed: int) -> NDArray[np.uint64]:
         (N,) uint64
     """
     words = -(-max(ids.itemsize, 1) // 8)
-    packed = np.ascontiguousarray(ids, dtype=f"S{8 * words}").view("<u8").reshape(-1, words)
-    state = np.full(len(ids), seed % 2**64, dtype=np.uint64)
-    state = _mix(state)
-    for column in packed.T:
-        # Padding is not mixed in: the hash must not depend on the length of other ids
-        state = np.where(column == 0, state, _mix(state ^ column))
-    return state
+    hashes = np.empty(len(ids), np.uint64)
+    for part in _blocks(len(ids)):
+        some = np.ascontiguousarray(ids[part], dtype=f"S{8 * words}")
+        packed = some.view("<u8").reshape(-1, words)
+        state = _mix(np.full(len(some), seed % 2**64, dtype=np.uint64))
+        for column in packed.T:
+            # Padding is not mixed in: the hash must not depend on the length of other ids
+            state = np.where(column == 0, state, _mix(state ^ column))
+        hashes[part] = state
+    return hashes
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -70,21 +79,45 @@ def random_order(ids: Ids, seed: int, names: Ids | None = None) -> IntArray:
         DropError: if an id occurs twice, as in a view that concatenates a collection with itself
     """
     names = ids if names is None else names
-    hashes = keyed_hash(names, seed)
+    return order_of_hashes(keyed_hash(names, seed), lambda rows: (names[rows], ids[rows]))
+
+
+def order_of_hashes(hashes: Hashes, texts: Callable[[IntArray], tuple[Ids, Ids]]) -> IntArray:
+    """The indices that sort samples by their hash, ties by name, then by id.
+
+    Args:
+        hashes: (N,) uint64, see :func:`keyed_hash`
+        texts: gives the names and the ids of some rows
+
+    Returns:
+        (N,) int, a permutation of 0 ... N-1
+
+    Raises:
+        DropError: if an id occurs twice
+    """
     order = np.argsort(hashes)
-    in_order = hashes[order]
-    if np.any(in_order[1:] == in_order[:-1]):
-        # Two ids share a hash in one of 40 million datasets of a million samples: only then, or
-        # where a name occurs twice, is the slow sort worth it
-        order = np.lexsort((ids, names, hashes))
-        repeated = np.flatnonzero(ids[order][1:] == ids[order][:-1])
+    # Two ids share a hash in one of 40 million datasets of a million samples: only those are
+    # sorted by their texts, and where a name occurs twice
+    tied = np.zeros(len(order), bool)
+    for part in _blocks(len(order) - 1):
+        in_order = hashes[order[part.start : part.stop + 1]]
+        same = in_order[1:] == in_order[:-1]
+        tied[part] |= same
+        tied[part.start + 1 : part.stop + 1] |= same
+    places = np.flatnonzero(tied)
+    if len(places):
+        rows = np.sort(order[places])
+        names, ids = texts(rows)
+        among = np.lexsort((ids, names, hashes[rows]))
+        order[places] = rows[among]
+        repeated = np.flatnonzero(ids[among][1:] == ids[among][:-1])
         if len(repeated):
             raise DropError(
                 "samples",
                 f"{len(repeated)} samples occur more than once in the target view, such "
-                f"as {ids[order[repeated[0]]].decode()}; pass a view that holds each sample once",
+                f"as {ids[among[repeated[0]]].decode()}; pass a view that holds each sample once",
             )
-    return order
+    return _narrow(order)
 
 
 def inner_order(
@@ -108,10 +141,21 @@ def inner_order(
     Returns:
         (N,) int, a permutation of 0 ... N-1
     """
-    order = random_order(ids, seed, names)
+    return with_scores(random_order(ids, seed, names), scores, highest_first, first)
+
+
+def with_scores(
+    order: IntArray,
+    scores: FloatArray | None,
+    highest_first: bool,
+    first: Sequence[NDArray[np.bool_]] = (),
+) -> IntArray:
+    """The order inside a class from that at random; see :func:`inner_order`."""
     if scores is not None:
-        keys = -scores if highest_first else scores
-        order = order[np.argsort(keys[order], kind="stable")]
+        keys = _taken(scores, order)
+        if highest_first:
+            np.negative(keys, out=keys)
+        order = _taken(order, np.argsort(keys, kind="stable"))
     for some in reversed(first):
         come_first = some[order]
         order = np.concatenate([order[come_first], order[~come_first]])
@@ -132,12 +176,16 @@ def rank_in_class(codes: Codes, inner: IntArray, k: int) -> tuple[IntArray, IntA
         -   (N,) int: indices of the samples, class by class
         -   (N,) int: for each of those, its 0-based rank in its class
     """
-    # Sorting 16-bit integers is a radix sort: twenty times faster than sorting wider ones
-    narrow = codes.astype(np.uint16) if k <= 2**16 else codes
-    by_class = inner[np.argsort(narrow[inner], kind="stable")]
-    sizes = np.bincount(codes, minlength=k)
+    by_class, sizes = _by_class(codes, inner, k), np.bincount(codes, minlength=k)
     starts = np.cumsum(sizes) - sizes
     return by_class, np.arange(len(codes)) - np.repeat(starts, sizes)
+
+
+def _by_class(codes: Codes, inner: IntArray, k: int) -> IntArray:
+    """Indices of the samples, class by class, and in a class by ``inner``, (N,) int."""
+    # Sorting 16-bit integers is a radix sort: twenty times faster than sorting wider ones
+    keys = _taken(codes.astype(np.uint16) if k <= 2**16 else codes, inner)
+    return _taken(inner, np.argsort(keys, kind="stable"))
 
 
 def drop_order(
@@ -161,20 +209,25 @@ def drop_order(
     """
     if weights is None:
         return inner if bounds is None else _by_step(codes, inner, bounds)
-    by_class, rank = rank_in_class(codes, inner, len(weights))
     sizes = np.bincount(codes, minlength=len(weights))
-    in_tiers = list(tiers(sizes, weights, bounds))
-    parts = []
-    for tier in in_tiers:
-        priority = (rank + 0.5) / np.repeat(tier.weights, sizes)
-        if len(in_tiers) == 1:
-            parts.append(by_class[np.argsort(priority, kind="stable")])
-            break
-        first, last = np.repeat(tier.first, sizes), np.repeat(tier.last, sizes)
-        members = np.flatnonzero((rank >= first) & (rank < last))
+    by_class = _by_class(codes, inner, len(weights))
+    starts = np.cumsum(sizes) - sizes
+    order, done = np.empty_like(by_class), 0
+    for tier in tiers(sizes, weights, bounds):
+        counts = tier.last - tier.first
+        ends = np.cumsum(counts)
+        members = np.empty(ends[-1], by_class.dtype)
+        priorities = np.empty(ends[-1])
+        for k in np.flatnonzero(counts):
+            part = slice(ends[k] - counts[k], ends[k])
+            members[part] = by_class[starts[k] + tier.first[k] : starts[k] + tier.last[k]]
+            priorities[part] = (np.arange(tier.first[k], tier.last[k]) + 0.5) / tier.weights[k]
         # Members lie class by class, so a stable sort breaks ties by class, then by rank
-        parts.append(by_class[members[np.argsort(priority[members], kind="stable")]])
-    return np.concatenate(parts)
+        at = np.argsort(priorities, kind="stable")
+        del priorities
+        order[done : done + len(at)] = _taken(members, at)
+        done += len(at)
+    return order
 
 
 def _by_step(codes: Codes, inner: IntArray, bounds: Bounds) -> IntArray:
@@ -200,9 +253,9 @@ def positions_to_keep_at(order: IntArray, most: int | None = None) -> FloatArray
         more, in (1, 2), where the sample is beyond a cap, so that no density keeps it
     """
     n = len(order)
-    positions = np.arange(n)
     densities = np.empty(n)
-    densities[order] = (positions + 0.5) / n
+    for part in _blocks(n):
+        densities[order[part]] = (np.arange(part.start, part.stop) + 0.5) / n
     if most is not None:
         densities[order[most:]] += 1
     return densities
@@ -216,3 +269,22 @@ def places(keep_at: FloatArray, size: int) -> IntArray:
         size: how many samples were ordered, of which these may be a part
     """
     return np.rint(keep_at % 1 * size - 0.5).astype(np.int64)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    """Parts of N numbers: what is computed of one takes little memory beside the numbers."""
+    for start in range(0, n, BLOCK):
+        yield slice(start, min(start + BLOCK, n))
+
+
+def _taken(values: NDArray[T], index: IntArray) -> NDArray[T]:
+    """``values[index]``, without a wider copy of the index."""
+    taken = np.empty(len(index), values.dtype)
+    for part in _blocks(len(index)):
+        taken[part] = values[index[part]]
+    return taken
+
+
+def _narrow(order: IntArray) -> IntArray:
+    """A permutation in half the memory, where its numbers allow it."""
+    return order.astype(np.uint32) if len(order) < 2**32 else order

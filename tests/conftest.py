@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from digits import write_digits
 from hypothesis import HealthCheck, settings
+from ray_cluster import LOCAL, PLACE, address, place
 from temporary import deleting_datasets
 from with_mongod import own_mongod
 
 _session = contextlib.ExitStack()
+_folders = []  # of the Ray cluster of all tests: one or none
 
 # Cores are shared: an example that takes long says nothing about the code
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,10 +41,13 @@ def _server():
     folder = tempfile.TemporaryDirectory(prefix="fiftyone-drop-", dir=_folder_in_memory())
     home = Path(_session.enter_context(folder))
     environment = _session.enter_context(own_mongod(home, *SMALL_JOURNAL))
+    _folders[:] = _folders or [_session.enter_context(place())]
     changes = dict(environment.items() - os.environ.items())
     return changes | {
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "XDG_CACHE_HOME": str(home / "cache"),  # checkpoints: never in the user's cache
+        PLACE: _folders[0],
+        LOCAL: "0",
     }
 
 
@@ -91,6 +96,22 @@ def needs_chromium():
         if os.environ.get("DROP_REQUIRE_CHROMIUM"):
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def cluster_address():
+    """The address of a Ray cluster of two nodes on this machine, each with one core."""
+    return address()
+
+
+@pytest.fixture(scope="session")
+def connected(cluster_address):
+    """The module ray, connected to that cluster: connecting takes seconds."""
+    import ray
+
+    ray.init(address=cluster_address, configure_logging=False, log_to_driver=False)
+    yield ray
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

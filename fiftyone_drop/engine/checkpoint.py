@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import tempfile
 import time
 import warnings
@@ -32,7 +33,7 @@ from fiftyone_drop.errors import DropWarning
 
 SECONDS = 30.0  # between two checkpoints, at least: an interruption costs about as many
 SHARE = 0.01  # of the time that writing may take; checkpoints of large models are rarer
-FORMAT = 2  # raise it whenever an old checkpoint would lead to another result
+FORMAT = 3  # raise it whenever an old checkpoint would lead to another result
 # Names in a folder of checkpoints, and in one of them; other files are the user's
 _FOLDER = re.compile(r"checkpoint-[0-9a-f]{32}")
 _FILE = re.compile(r"[\w-]+\.(pt|npy)(\.\d+\.partial)?")
@@ -63,6 +64,7 @@ class Checkpoint:
         self._folder: Path | None = None
         self._gave_up = False
         self._next = time.monotonic() + SECONDS
+        self._soon = 0.0
         self._held: dict[str, Content] = {}
         self._arrays: list[np.memmap[Any, Any]] = []
 
@@ -102,13 +104,21 @@ class Checkpoint:
             logger.info("Going on from the checkpoint %s", self._folder)
         return content
 
-    def save(self, name: str, make: Callable[[], Content], *, now: bool = False) -> None:
-        """Write a state, if it is time, or ``now``.
+    def save(
+        self, name: str, make: Callable[[], Content], *, now: bool = False, often: bool = False
+    ) -> None:
+        """Write a state, if it is time.
+
+        Args:
+            name: of the state
+            make: makes it
+            now (False): whether to write it in any case
+            often (False): whether it is time as soon as writing has taken its share of it
 
         Warns:
             DropWarning: the folder cannot be written to; it is not tried again
         """
-        if self._is_time(now):
+        if self._is_time(now, often):
             start = time.monotonic()
             self._held[name] = make()
             self._write(start)
@@ -170,6 +180,13 @@ class Checkpoint:
             return np.empty(shape, np.float32)
         return self._flushed(array)
 
+    @property
+    def room(self) -> int:
+        """The free bytes of the disk that arrays lie on."""
+        folder = self._parent or Path(tempfile.gettempdir())
+        there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+        return shutil.disk_usage(there).free
+
     def remove(self) -> None:
         """Delete the checkpoint: the call is done."""
         self._held, self._arrays = {}, []
@@ -195,9 +212,9 @@ class Checkpoint:
         self._arrays.append(array)
         return array
 
-    def _is_time(self, now: bool = False) -> bool:
+    def _is_time(self, now: bool = False, often: bool = False) -> bool:
         active = self._folder is not None and not self._gave_up
-        return active and (now or time.monotonic() >= self._next)
+        return active and (now or time.monotonic() >= (self._soon if often else self._next))
 
     def _write(self, start: float) -> None:
         assert self._folder is not None
@@ -211,7 +228,8 @@ class Checkpoint:
             self._give_up(error)
         self._held = {}
         end = time.monotonic()
-        self._next = end + max(SECONDS, (end - start) / SHARE)
+        self._soon = end + (end - start) / SHARE
+        self._next = max(end + SECONDS, self._soon)
 
     def _give_up(self, error: OSError) -> None:
         if not self._gave_up:

@@ -55,3 +55,11 @@ def check_workers(workers: object) -> int | None:
 def default_workers() -> int:
     """The number of threads that read images, unless the user says another."""
     return min(os.cpu_count() or 1, MOST_WORKERS)
+
+
+def memory() -> int:
+    """The bytes of memory that this machine has; 0 where that is not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return 0

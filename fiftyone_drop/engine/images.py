@@ -7,6 +7,7 @@ photos of some megapixels, because libjpeg scales down while it decodes.
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,15 +50,21 @@ class UnreadableImageError(DropError):
 
     Attributes:
         reason: what Pillow says
+        is_missing: whether there is no file of that path where it was read
     """
 
     def __init__(self, path: str, error: Exception) -> None:
         self.reason = f"{type(error).__name__}: {error}"
+        self.is_missing = isinstance(error, FileNotFoundError | PermissionError)
         super().__init__(
             "paths",
             f"cannot read the image {path}: {self.reason}; repair the file, or leave its sample "
             "out",
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Not by the constructor, whose arguments are gone."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class Read(Protocol):

@@ -86,6 +86,14 @@ class ImageReader:
                 return self._likes
         return None
 
+    @property
+    def problem(self) -> str:
+        """Why the first image that :meth:`probe` tried cannot be read."""
+        errors = [
+            error for error in self._known.values() if isinstance(error, UnreadableImageError)
+        ]
+        return errors[0].reason
+
     def batches(self, batches: Iterable[Indices]) -> Iterator[Batch]:
         """Read batches ahead of time, in the order given.
 

@@ -25,7 +25,7 @@ def check_failures(ids: Ids, paths: Sequence[str], failures: Failures, strict: b
             "check its weights and the transform",
         )
     if len(failures) == len(paths):
-        raise none_readable(paths)
+        raise none_readable(paths, failures[0])
     if strict and failures:
         row, why = next(iter(failures.items()))
         problem = why if why == NOT_FINITE else f"it cannot be read ({why})"
@@ -78,9 +78,10 @@ def describe_failures(ids: Ids, paths: Sequence[str], failures: Failures) -> lis
     return sentences
 
 
-def none_readable(paths: Sequence[str]) -> DropError:
-    """The error where no image can be read."""
+def none_readable(paths: Sequence[str], why: str) -> DropError:
+    """The error where no image can be read, with the reason that the first cannot."""
     return DropError(
         "samples",
-        f"none of the {len(paths)} images can be read, such as {paths[0]}; correct the filepaths",
+        f"none of the {len(paths)} images can be read, such as {paths[0]} ({why}); correct the "
+        "filepaths",
     )

@@ -65,13 +65,13 @@ class Scorer:
         self._embeds = bool(wanted(switches, "embeddings"))
         self._head: nn.Linear | None = None
         self._gradients: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
-        self.device = model.device or _device_of(self._module)
+        self.device = model.home
         self._mixed = self.device.type == "cuda" if mixed is None else mixed
 
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Evaluation mode and the right device inside; as it was outside."""
-        home = _device_of(self._module)
+        home = device_of(self._module)
         with ExitStack() as stack:
             stack.enter_context(evaluating(self._module))
             if home != self.device:
@@ -244,6 +244,7 @@ class _Logits(nn.Module):
         return output
 
 
-def _device_of(module: nn.Module) -> torch.device:
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module is; the CPU for one without parameters."""
     first = next(module.parameters(), None)
     return torch.device("cpu") if first is None else first.device

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,13 +21,14 @@ from fiftyone_drop.engine.devices import default_workers
 from fiftyone_drop.engine.fingerprints import file_states, fingerprint
 from fiftyone_drop.engine.images import Read, UnreadableImageError
 from fiftyone_drop.engine.reader import ImageReader, positions
+from fiftyone_drop.inference.chunks import start_batch_size
 from fiftyone_drop.inference.failures import (
     check_all_read,
     describe_failures,
     none_readable,
 )
-from fiftyone_drop.inference.forward_pass import Scorer
-from fiftyone_drop.inference.image_pass import ImagePass, start_batch_size
+from fiftyone_drop.inference.forward_pass import Scorer, device_of
+from fiftyone_drop.inference.image_pass import ImagePass
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source
 
 READ_TWICE = 8  # images by which a checkpoint knows a transform
@@ -66,6 +67,15 @@ class ImageModel(Source):
                 reading = self.reading([str(path)])
         return fingerprint([self.module, self.classes, reading])
 
+    @property
+    def home(self) -> torch.device:
+        """Where it runs."""
+        return self.device or device_of(self.module)
+
+    def on(self, device: torch.device | None) -> ImageModel:
+        """The same model, to be run on another device; None for the same one."""
+        return self if device is None else replace(self, device=device)
+
     def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:
         """The logits of images, batch by batch. An error names all that cannot be read."""
         scorer = Scorer(self, {})
@@ -73,7 +83,7 @@ class ImageModel(Source):
         reader = ImageReader(paths, [self.read], workers=default_workers(), pin=pin)
         first = reader.probe(0)
         if first is None:
-            raise none_readable(paths)
+            raise none_readable(paths, reader.problem)
         size = start_batch_size(scorer.device, first[0].shape)
         halving = Halving(size)
         failures: dict[int, str] = {}

@@ -1,36 +1,39 @@
 """One pass over the images, with one model or several: the scores of every batch, as arrays.
 
-Memory is one float per image, score and model; embeddings, where a score needs them, lie on disk.
+Batches are scored here or elsewhere, in any order, and lie on disk as they come: memory is little
+beside the ids and paths of the images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import FloatArray
-from fiftyone_drop.engine.batches import Halving
 from fiftyone_drop.engine.checkpoint import Checkpoint
-from fiftyone_drop.engine.devices import default_workers
-from fiftyone_drop.engine.images import Read
-from fiftyone_drop.engine.randomness import deterministic_algorithms
-from fiftyone_drop.engine.reader import Batch, ImageReader, positions
-from fiftyone_drop.inference.failures import NOT_FINITE, check_failures, none_readable
-from fiftyone_drop.inference.forward_pass import Scorer, batch_scores
+from fiftyone_drop.engine.devices import memory
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.inference.chunks import Chunk, ChunkScorer, Probe, Scores
+from fiftyone_drop.inference.embedding_scores import Embedded, EmbeddingScorer
+from fiftyone_drop.inference.failures import check_failures, none_readable
+from fiftyone_drop.inference.forward_pass import batch_scores
 from fiftyone_drop.inference.source import Floats, Request, Values, wanted
-from fiftyone_drop.scoring import get_score
-from fiftyone_drop.training.options import SMALL_IMAGE
 
 if TYPE_CHECKING:
     from fiftyone_drop.inference.image_model import ImageModel
 
 PASS = "pass"  # the state of a pass in its checkpoint
+PROBED = 1024  # images of which one is to be readable, at a time
+OPEN = -1  # the sum of a batch that has not been scored
 
 
 @dataclass
@@ -40,13 +43,13 @@ class PassState:
     Attributes:
         read_size: images that are read as a batch
         batch_size: images that are computed at once; less after running out of memory
-        done: images from the first one on that have been dealt with
+        sums: for each batch a checksum of its scores, ``OPEN`` where there are none yet
         failures: position -> why the image has no scores
     """
 
     read_size: int
     batch_size: int
-    done: int = 0
+    sums: NDArray[np.int64]
     failures: dict[int, str] = field(default_factory=dict)
 
 
@@ -74,22 +77,18 @@ class ImagePass:
     ) -> None:
         self.table: Floats = np.empty((0, 0, 0), np.float32)
         self.embeddings: list[Floats] = []
-        self.state = PassState(0, 0)
+        self.state = PassState(0, 0, np.empty(0, np.int64))
         self._names = batch_scores(request.switches)
         self._request = request
         self._checkpoint = checkpoint
-        self._scorers = [Scorer(model, request.switches) for model in models]
-        # Models that read alike share the images
-        reads: list[Read] = []
-        for model in models:
-            if model.read not in reads:
-                reads.append(model.read)
-        self._input_of = [reads.index(model.read) for model in models]
-        self._reader = ImageReader(
-            request.paths,
-            reads,
-            workers=request.options.workers or default_workers(),
-            pin=any(scorer.device.type == "cuda" for scorer in self._scorers),
+        self._runner = request.runner
+        options = request.options
+        self._scorer = ChunkScorer(
+            [model.on(self._runner.device) for model in models],
+            request.switches,
+            options.batch_size,
+            options.workers or self._runner.workers,
+            options.deterministic,
         )
 
     def run(self, progress: Callable[[int], object]) -> None:
@@ -98,18 +97,11 @@ class ImagePass:
         Raises:
             DropError: a model does not fit, or an image has failed and that is an error
         """
-        deterministic = self._request.options.deterministic
-        with ExitStack() as stack:
-            # The caller may be in inference mode, whose tensors can have no gradients
-            stack.enter_context(torch.inference_mode(False))
-            for scorer in self._scorers:
-                stack.enter_context(scorer.ready())
-                stack.enter_context(deterministic_algorithms(scorer.device, deterministic))
-            self._begin()
-            self._check(self.state.failures)
-            progress(self.state.done)
-            self._score_rest(progress)
-            self._check(self.state.failures)
+        self._begin()
+        self._check(self.state.failures)
+        progress(self._done)
+        self._score_rest(progress)
+        self._check(self.state.failures)
 
     def tables(self) -> dict[str, Values]:
         """Score -> (M, N), NaN where there is none."""
@@ -124,108 +116,169 @@ class ImagePass:
         """Go on from the checkpoint, or start."""
         n = len(self._request.paths)
         saved = self._checkpoint.load(PASS)
-        widths = self._probe(saved["state"]["done"] if saved else 0)
-        shapes = {f"embeddings-{m}": (n, width) for m, width in enumerate(widths) if width}
-        arrays = [self._checkpoint.array(*item) for item in shapes.items()] if saved else []
-        there = [array for array in arrays if array is not None]
-        if saved and len(there) == len(shapes):
-            self.table, self.state = saved["table"].numpy(), PassState(**saved["state"])
-            self.embeddings = there
-            logger.info("Going on after %d of %d images", self.state.done, n)
-            return
-        self._checkpoint.remove()  # an old state must not vouch for new arrays
-        self.table = np.full((len(self._scorers), len(self._names) + 2, n), np.nan, np.float32)
-        self.embeddings = [self._checkpoint.new_array(*item) for item in shapes.items()]
+        known = None if saved is None else _state(saved)
+        probe = self._probe(0 if known is None else self._first_open(known))
+        m, s = len(self._scorer.models), len(self._names)
+        shapes: dict[str, tuple[int, ...]] = {"table": (m, s + 2, n)}
+        shapes |= {f"embeddings-{i}": (n, width) for i, width in enumerate(probe.widths) if width}
+        there: list[Floats] = []
+        if known is not None:
+            found = [self._checkpoint.array(*item) for item in shapes.items()]
+            there = [array for array in found if array is not None]
+        if known is not None and len(there) == len(shapes):
+            self.state = known
+        else:
+            self._checkpoint.remove()  # an old state must not vouch for new arrays
+            self._check_room(probe.widths)
+            there = [self._checkpoint.new_array(*item) for item in shapes.items()]
+            size = probe.read_size
+            batches = -(-n // size)
+            self.state = PassState(size, size, np.full(batches, OPEN))
+        self.table, *self.embeddings = there
+        self._scorer.likes, self._scorer.read_size = probe.likes, self.state.read_size
+        self._scorer.batch_size = self.state.batch_size
+        self._forget_damaged()
+        if self._done:
+            logger.info("Going on after %d of %d images", self._done, n)
 
-    def _probe(self, start: int) -> list[int]:
-        """Try every model on the first image; returns the widths of their embeddings."""
+    def _probe(self, start: int) -> Probe:
+        """Try every model on the first image that can be read."""
+        paths = self._request.paths
         # After the last readable image only unreadable ones may be left
-        inputs = self._reader.probe(start) or self._reader.probe(0)
-        if inputs is None:
-            raise none_readable(self._request.paths)
-        device = self._scorers[0].device
-        size = self._request.options.batch_size or start_batch_size(device, inputs[0].shape)
-        self.state = PassState(size, size)
-        pairs = zip(self._scorers, self._input_of, strict=True)
-        return [scorer.probe(inputs[i]) for scorer, i in pairs]
+        why = ""
+        for first in (*range(start, len(paths), PROBED), *range(0, start, PROBED)):
+            chunk = Chunk(first, paths[first : first + PROBED], [])
+            with closing(self._runner.run(self._scorer.probe, [chunk])) as probes:
+                for _, probe in probes:
+                    if isinstance(probe, Probe):
+                        return probe
+                    why = probe if first == 0 else why
+        raise none_readable(paths, why)
+
+    def _first_open(self, state: PassState) -> int:
+        """The position of the first image that is to be scored."""
+        return int(np.argmax(state.sums == OPEN)) * state.read_size
+
+    def _forget_damaged(self) -> None:
+        """Batches that are not on disk as they were scored are scored again."""
+        for batch in np.flatnonzero(self.state.sums != OPEN).tolist():
+            if self._sum(batch) != self.state.sums[batch]:
+                logger.info("The scores of batch %d are damaged, and computed again", batch)
+                self.state.sums[batch] = OPEN
+
+    def _sum(self, batch: int) -> int:
+        """The checksum of what there is of a batch."""
+        rows = self._rows(batch)
+        total = zlib.crc32(self.table[:, :, rows].tobytes())
+        for table in self.embeddings:
+            total = zlib.crc32(table[rows].tobytes(), total)
+        return total
+
+    def _rows(self, batch: int) -> slice:
+        size = self.state.read_size
+        return slice(batch * size, min((batch + 1) * size, len(self._request.paths)))
+
+    @property
+    def _done(self) -> int:
+        """Images that have been dealt with."""
+        done = np.flatnonzero(self.state.sums != OPEN)
+        if not len(done):
+            return 0
+        last = self._rows(int(done[-1]))
+        return int((len(done) - 1) * self.state.read_size + last.stop - last.start)
+
+    def _chunks(self) -> Iterator[Chunk]:
+        """The images that have not been scored, as the runner wants them."""
+        request, size = self._request, self.state.read_size
+        most = len(self.state.sums)
+        if self._runner.chunk is not None:
+            most = max(1, self._runner.chunk // size)
+        todo = np.flatnonzero(self.state.sums == OPEN)
+        for run in np.split(todo, np.flatnonzero(np.diff(todo) != 1) + 1):
+            for i in range(0, len(run), most):
+                part = run[i : i + most].tolist()
+                rows = slice(self._rows(part[0]).start, self._rows(part[-1]).stop)
+                labels = [codes[rows] for codes in request.labels]
+                yield Chunk(rows.start, request.paths[rows], labels)
 
     def _score_rest(self, progress: Callable[[int], object]) -> None:
-        state, n = self.state, len(self._request.paths)
-        halving = Halving(state.batch_size)
         try:
-            for batch in self._reader.batches(positions(state.done, n, state.read_size)):
-                failures = {row: error.reason for row, error in batch.failures.items()}
-                self._check(failures)
-                failures |= dict.fromkeys(self._score(batch, halving), NOT_FINITE)
-                self._check(failures)
-                images = len(batch.rows) + len(batch.failures)
-                state.done += images
-                state.batch_size = halving.batch_size
-                state.failures |= failures
-                self._checkpoint.save(PASS, self._content)
-                progress(images)
+            with closing(self._runner.run(self._scorer, self._chunks())) as results:
+                for _, scores in results:
+                    self._check(scores.failures)
+                    self._check_seen(scores)
+                    self._take(scores)
+                    # What took other processes long is not to be computed twice
+                    self._checkpoint.save(PASS, self._content, often=self._runner.away)
+                    progress(scores.table.shape[2])
         finally:  # at the end too: a failure to write the scores does not cost the pass
-            if state.done:
+            if self._done:
                 self._checkpoint.save(PASS, self._content, now=True)
 
+    def _take(self, scores: Scores) -> None:
+        batch, state = scores.start // self.state.read_size, self.state
+        rows = self._rows(batch)
+        self.table[:, :, rows] = scores.table
+        for table, part in zip(self.embeddings, scores.embeddings, strict=True):
+            table[rows] = part
+        state.failures |= scores.failures
+        state.batch_size = min(state.batch_size, scores.batch_size)
+        state.sums[batch] = self._sum(batch)
+
     def _content(self) -> dict[str, object]:
-        return {"table": torch.from_numpy(self.table), "state": asdict(self.state)}
+        return {**asdict(self.state), "sums": torch.from_numpy(self.state.sums)}
 
     def _check(self, failures: Mapping[int, str]) -> None:
         request = self._request
         check_failures(request.ids, request.paths, failures, request.options.strict)
 
-    def _score(self, batch: Batch, halving: Halving) -> list[int]:
-        """Fill in a batch; returns the rows where a model's output is not finite."""
-        parts = halving(lambda part: self._score_part(batch, part), len(batch.rows))
-        return [row for unfit in parts for row in unfit]
+    def _check_room(self, widths: Sequence[int]) -> None:
+        """Check that there is a place for the embeddings of all images.
 
-    def _score_part(self, batch: Batch, part: slice) -> list[int]:
-        rows = batch.rows[part]
-        fit = np.ones(len(rows), bool)
-        for m, scorer in enumerate(self._scorers):
-            images = batch.inputs[self._input_of[m]][part]
-            values, embeddings, finite = scorer(images, self._request.labels[m][rows])
-            fit &= finite
-            self.table[m][:, rows] = values
-            if embeddings is not None:
-                self.embeddings[m][rows] = embeddings
-        self.table[:, :, rows[~fit]] = np.nan
-        unfit: list[int] = rows[~fit].tolist()
-        return unfit
+        Raises:
+            DropError: neither disk nor memory has the room
+        """
+        needed, free = 4 * len(self._request.paths) * sum(widths), self._checkpoint.room
+        if needed > max(free, memory()):
+            raise DropError(
+                "scores",
+                f"{wanted(self._request.switches, 'embeddings')} need {needed / 1e9:,.0f} GB for "
+                f"the embeddings of {len(self._request.paths):,} images, and the disk of the "
+                f"checkpoint has {free / 1e9:,.0f} GB; leave them out, pass another checkpoint_dir,"
+                " or score parts of the samples",
+            )
+
+    def _check_seen(self, scores: Scores) -> None:
+        """Check that files that are here are where they were read, too."""
+        if scores.where is None:
+            return
+        for row in scores.missing:
+            path = self._request.paths[row]
+            if os.path.exists(path):
+                raise DropError(
+                    "samples",
+                    f"{scores.where} cannot read the image {path}, which this machine can "
+                    f"({scores.failures[row]}); mount its folder there under the same path, or use "
+                    "paths with '://'",
+                )
 
     def _embedding_scores(self) -> dict[str, FloatArray]:
         """The scores that need all embeddings at once: name -> (M, N), NaN where there is none."""
-        result = {}
-        fit = np.ones(len(self._request.paths), bool)
+        names, n = wanted(self._request.switches, "embeddings"), len(self._request.paths)
+        result = {name: np.full((len(self._scorer.models), n), np.nan) for name in names}
+        if not names:
+            return result
+        fit = np.ones(n, bool)
         fit[list(self.state.failures)] = False
-        for name in wanted(self._request.switches, "embeddings"):
-            score = get_score(name)
-            values = np.full((len(self._scorers), len(fit)), np.nan)
-            for m, (scorer, table) in enumerate(zip(self._scorers, self.embeddings, strict=True)):
-                rows = table if fit.all() else table[fit]
-                labels = self._request.labels[m][fit]
-                scores = score.function(
-                    _on_device(rows, scorer.device), labels, **self._request.switches[name]
-                )
-                values[m, fit] = score.checked(scores, len(labels))
-            result[name] = values
+        # One after the other: each may take as much memory as there is
+        for m, table in enumerate(self.embeddings):
+            rows = table if fit.all() else table[fit]
+            scorer = EmbeddingScorer(self._request.switches, self._scorer.models[m].home)
+            part = Embedded(rows, self._request.labels[m][fit])
+            for _, (name, values) in self._runner.run(scorer, [part]):
+                result[name][m, fit] = values
         return result
 
 
-def _on_device(embeddings: Floats, device: torch.device) -> Floats | torch.Tensor:
-    """The embeddings on a CUDA device, if they fit there twice."""
-    if device.type != "cuda":
-        return embeddings
-    torch.cuda.empty_cache()  # what PyTorch holds on to counts as taken
-    free, _ = torch.cuda.mem_get_info(device)
-    fits = 2 * embeddings.nbytes <= free
-    return torch.as_tensor(np.asarray(embeddings), device=device) if fits else embeddings
-
-
-def start_batch_size(device: torch.device, shape: torch.Size) -> int:
-    """How many images to start with, from the shape of one."""
-    small = max(shape[-2:]) <= SMALL_IMAGE
-    if device.type == "cuda":
-        return 1024 if small else 256
-    return 256 if small else 64
+def _state(saved: Mapping[str, Any]) -> PassState:
+    return PassState(**{**saved, "sums": saved["sums"].numpy()})

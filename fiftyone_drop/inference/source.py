@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.engine.devices import check_workers
 from fiftyone_drop.engine.files import Folder, writable_folder
+from fiftyone_drop.engine.runner import Here, Runner
 from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.scoring import get_score
 from fiftyone_drop.scoring.agreement import confidences
@@ -76,6 +77,7 @@ class Request:
         options: how samples are gone through
         until_written: takes the checkpoint, which must last until the scores are written
         bar: opens a progress bar of some steps, with a method ``update``
+        runner: computes them
     """
 
     ids: Ids
@@ -85,6 +87,7 @@ class Request:
     options: PassOptions
     until_written: ExitStack
     bar: Callable[[int], AbstractContextManager[Any]]
+    runner: Runner = field(default_factory=Here)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import fiftyone.core.collections as foc
 import numpy as np
 
+from fiftyone_drop.cluster import Cluster, opened
 from fiftyone_drop.errors import Warner
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.inference.resolve import Extras, label_codes, resolve
@@ -50,6 +51,7 @@ def compute_scores(
     deterministic: bool = False,
     checkpoint_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    cluster: Cluster | str | None = None,
     progress: Any = None,
     **switches: Any,
 ) -> list[str]:
@@ -104,6 +106,9 @@ def compute_scores(
             in the user's cache
         overwrite (False): whether to replace fields that exist and are no scores of that name, and
             to clear scores of another model or convention in samples that are not in ``samples``
+        cluster (None): where to compute: None for this machine; ``"auto"``, an address or a
+            :class:`fiftyone_drop.Cluster` for a Ray cluster, whose machines must see the images.
+            The scores are the same, and a call goes on with or without one (``docs/cluster.md``)
         progress (None): whether to render a progress bar (True/False), use the default value
             ``fiftyone.config.show_progress_bars`` (None), or a progress callback function to
             invoke instead
@@ -138,6 +143,7 @@ def compute_scores(
         deterministic=deterministic,
         checkpoint_dir=checkpoint_dir,
         overwrite=overwrite,
+        cluster=cluster,  # type: ignore[arg-type]  # parsed there
         progress=progress,
     )
     for name in options.scores:
@@ -152,11 +158,11 @@ def compute_scores(
     label_field, population = read_labelled(samples, options.label_field, filepaths=True)
     origins = _origins(options, sources, label_field)
     check_parts(dataset, population.ids, _fingerprints(options, origins), options.overwrite)
-    with ExitStack() as until_written:  # of checkpoints
+    with ExitStack() as until_written, opened(options.cluster) as runner:  # of checkpoints
         if sources:
             needed = any(get_score(name).uses_labels for name in options.scores)
             labels = [label_codes(s, population, label_field, needed=needed) for s in sources]
-            computed = by_models(population, sources, labels, options, until_written)
+            computed = by_models(population, sources, labels, options, until_written, runner)
         else:
             computed = by_query_models(population, options, until_written)
         fields = _fields(computed, options, origins)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fiftyone_drop import checks
+from fiftyone_drop.cluster import Cluster, check_device
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.inference.resolve import Extras
 from fiftyone_drop.inference.source import PassOptions, Source, Switches, wanted
@@ -38,11 +39,13 @@ class ScoreOptions(PassOptions):
     models: int
     seed: int
     overwrite: bool
+    cluster: Cluster | None = None
     switches: Switches = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         scores, seed = checks.texts("scores", self.scores), checks.seed("seed", self.seed)
+        check_device(self.cluster, self.extras.device)
         self._settle(
             label_field=checks.text("label_field", self.label_field, optional=True),
             scores=scores,
@@ -52,6 +55,7 @@ class ScoreOptions(PassOptions):
             models=checks.whole("models", self.models, least=1),
             seed=seed,
             overwrite=checks.flag("overwrite", self.overwrite),
+            cluster=Cluster.of(self.cluster),
             switches=_deal(scores, seed, self.conventions),
         )
 

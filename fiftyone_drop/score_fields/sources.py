@@ -17,6 +17,7 @@ from fiftyone_drop.cross_validation import cross_predict
 from fiftyone_drop.engine.devices import default_workers
 from fiftyone_drop.engine.images import MIN_SIZE, Square
 from fiftyone_drop.engine.reader import find_unreadable
+from fiftyone_drop.engine.runner import Runner
 from fiftyone_drop.inference.failures import check_failures, describe_failures
 from fiftyone_drop.inference.source import Request, Source, Switches, Values, wanted, words_of
 from fiftyone_drop.population import Population
@@ -98,6 +99,7 @@ def by_models(
     labels: Sequence[IntArray],
     options: ScoreOptions,
     until_written: ExitStack,
+    runner: Runner,
 ) -> Computed:
     """Scores of models that exist.
 
@@ -107,6 +109,7 @@ def by_models(
         labels: for each (N,) int, positions in its classes
         options: the arguments of ``compute_scores``
         until_written: takes the checkpoints, which must last until the scores are written
+        runner: computes them
     """
     paths = _paths(population)
 
@@ -128,6 +131,7 @@ def by_models(
             options,
             until_written,
             bar,
+            runner,
         )
         scored = kind.score_together([sources[m] for m in members], request)
         missing += scored.missing

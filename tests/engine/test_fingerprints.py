@@ -56,8 +56,21 @@ def test_names_of_results_that_are_on_record_stay_the_same():
 def test_a_file_that_changes_has_another_state(tmp_path):
     path = tmp_path / "file"
     path.write_text("one")
-    before = file_states([str(path), str(tmp_path / "missing")])
+    before, missing = file_states([str(path)]), file_states([str(tmp_path / "missing")])
+    assert before == file_states([str(path)])
     path.write_text("two, longer")
-    after = file_states([str(path), str(tmp_path / "missing")])
-    assert before[0] != after[0]
-    assert before[1] == after[1]
+    assert before != file_states([str(path)])
+    assert missing == file_states([str(tmp_path / "missing")])
+
+
+def test_a_thousand_files_have_one_state_and_each_of_them_decides_it(tmp_path):
+    paths = [str(tmp_path / f"{i}") for i in range(2100)]
+    before = file_states(paths)
+    assert len(before) == 3
+    (tmp_path / "1500").write_text("there")
+    after = file_states(paths)
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+
+
+def test_an_object_elsewhere_is_known_by_its_path():
+    assert file_states(["s3://bucket/one"]) != file_states(["s3://bucket/other"])

@@ -16,7 +16,7 @@ from PIL import Image
 
 from fiftyone_drop import DropError
 from fiftyone_drop.engine import checkpoint, images
-from fiftyone_drop.inference import image_pass
+from fiftyone_drop.inference import chunks
 from fiftyone_drop.inference.image_model import READ_TWICE
 from fiftyone_drop.scoring import (
     SCORES,
@@ -43,7 +43,8 @@ def test_every_score_of_images_comes_out_of_one_pass(small, score, cache, monkey
     for name, values in found.items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
     twice = [opened.pop(path) for path in small.values("filepath")[:READ_TWICE]]
-    assert set(twice) == {2}  # once for the checkpoint's name
+    # Once for the checkpoint's name, and the first of them to try the models on
+    assert twice == [3] + [2] * (READ_TWICE - 1)
     known = [path for path in opened if path.endswith("known.png")]
     assert len(known) == 1  # the image by which the field knows a transform
     assert set(opened.values()) == {1}
@@ -58,15 +59,17 @@ def test_deterministic_algorithms_are_on_for_the_whole_pass(small, score, monkey
     @contextlib.contextmanager
     def algorithms(device, wanted):
         on.append(wanted)
-        yield
-        on.clear()
+        try:
+            yield
+        finally:
+            on.clear()
 
     class Watching(Restless):
         def forward(self, images):
             seen.append(list(on))
             return super().forward(images)
 
-    monkeypatch.setattr(image_pass, "deterministic_algorithms", algorithms)
+    monkeypatch.setattr(chunks, "deterministic_algorithms", algorithms)
     score(small, ["el2n", "grand"], Watching(), deterministic=wanted)
     assert seen
     assert all(now == [wanted] for now in seen)

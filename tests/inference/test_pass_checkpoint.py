@@ -79,19 +79,20 @@ def test_images_that_have_changed_do_not_find_the_checkpoint(small, score, tmp_p
     assert scored_again(small, score, prefix="again_") == 60  # that one was removed
 
 
-@pytest.mark.parametrize("suffix", ["pt", "npy"])
+@pytest.mark.parametrize("name", ["pass.pt", "table.npy", "embeddings-0.npy"])
 @pytest.mark.parametrize(
     "damage",
     [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"?" * len(data)],
     ids=["empty", "truncated", "overwritten"],
 )
-def test_a_damaged_checkpoint_is_reported_and_left(small, score, cache, suffix, damage):
-    expected = score(small, ["k_center"], Restless(), "whole_")["whole_k_center"]
-    interrupt(small, score, ["k_center"])
-    (path,) = cache.glob(f"*/*.{suffix}")
+def test_a_damaged_checkpoint_is_reported_and_left(small, score, cache, name, damage):
+    scores = ["el2n", "k_center"]
+    expected = score(small, scores, Restless(), "whole_")["whole_k_center"]
+    interrupt(small, score, scores)
+    (path,) = cache.glob(f"*/{name}")
     path.write_bytes(damage(path.read_bytes()))
     with pytest.warns(DropWarning, match=rf"checkpoint {path} is damaged .* again"):
-        assert scored_again(small, score, ["k_center"]) == 60
+        assert scored_again(small, score, scores) == 60
     np.testing.assert_array_equal(small.values("k_center"), expected)
     assert list(cache.glob("*")) == []
 
@@ -100,10 +101,27 @@ def test_a_bit_that_flipped_in_a_checkpoint_is_noticed(small, score, cache):
     interrupt(small, score)
     (path,) = cache.glob("*/*.pt")
     data = bytearray(path.read_bytes())
-    data[200] ^= 1  # in the table
+    data[200] ^= 1
     path.write_bytes(data)
     with pytest.warns(DropWarning, match="is damaged"):
         assert scored_again(small, score) == 60
+
+
+@pytest.mark.parametrize("name", ["table", "embeddings-0"])
+def test_scores_that_changed_on_the_disk_are_computed_again(small, score, cache, name):
+    scores = ["el2n", "k_center"]
+    expected = score(small, scores, Restless(), "whole_")
+    with pytest.raises(KeyboardInterrupt):
+        score(small, scores, Restless(calls=4), batch_size=15)  # the first tries the model out
+    (path,) = cache.glob(f"*/{name}.npy")
+    array = np.lib.format.open_memmap(path, mode="r+")
+    (array[0, 0] if name == "table" else array)[20] += 1  # in the second batch
+    array.flush()
+    module = Restless()
+    found = score(small, scores, module, batch_size=15)
+    assert module.sizes[1:] == [15, 15]
+    for name in scores:
+        np.testing.assert_array_equal(found[name], expected[f"whole_{name}"])
 
 
 def test_a_failure_to_write_the_scores_does_not_cost_the_pass(small, score, monkeypatch, cache):

@@ -1,0 +1,267 @@
+"""The same call on a Ray cluster of two nodes: the same values, bit for bit."""
+
+import functools
+import os
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
+from fresh import run
+from ray_cluster import add_node
+
+import fiftyone_drop as fod
+from fiftyone_drop import DropError, DropWarning
+from fiftyone_drop.cluster import Cluster, opened
+from fiftyone_drop.engine.runner import Here
+
+SMALL = functools.partial(fod.Cluster, chunk=64)  # of 300 digits five chunks, the last one short
+
+
+def score(samples, scores, prefix="", model=None, **arguments):
+    extras = {"transform": TRANSFORM, "classes": CLASSES, "batch_size": 16, **arguments}
+    names = fod.compute_scores(
+        samples, "ground_truth", scores, model=model or network(), prefix=prefix, **extras
+    )
+    return {name.removeprefix(prefix): np.array(samples.values(name), float) for name in names}
+
+
+def assert_equal(found, expected):
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+@pytest.fixture
+def broken(make_dataset, tmp_path):
+    """300 digits, one of which in the middle cannot be read."""
+    dataset = make_dataset()
+    garbage = tmp_path / "garbage.png"
+    garbage.write_bytes(b"no image")
+    paths = dataset.values("filepath")
+    paths[150] = str(garbage)
+    dataset.set_values("filepath", paths)
+    return dataset
+
+
+def test_every_score_is_the_same_bit_for_bit(broken, connected):
+    with pytest.warns(DropWarning, match="1 of 300 images cannot be read"):
+        expected = score(broken, FROM_IMAGES, "here_")
+    with pytest.warns(DropWarning, match=rf"1 of 300 .* on {os.uname().nodename}"):
+        found = score(broken, FROM_IMAGES, "there_", cluster=SMALL())
+    assert_equal(found, expected)
+    assert np.isnan(found["el2n"]).sum() == 1
+
+
+def test_scores_of_two_models_are_the_same_bit_for_bit(small_dataset, connected):
+    models = [own(network(0)), own(network(1))]
+    arguments = {"model": models, "spread": True, "transform": None, "classes": None}
+    expected = score(small_dataset, ["el2n", "k_center"], "here_", **arguments)
+    found = score(small_dataset, ["el2n", "k_center"], "there_", cluster=SMALL(), **arguments)
+    assert_equal(found, expected)
+
+
+@pytest.fixture
+def small_dataset(make_dataset):
+    return make_dataset(100)
+
+
+@pytest.mark.parametrize("first", ["here", "there"])
+def test_a_call_that_was_interrupted_goes_on_with_or_without_the_cluster(
+    small_dataset, connected, first
+):
+    clusters = {"here": None, "there": SMALL(chunk=16)}
+    expected = score(small_dataset, ["el2n", "k_center"], "whole_")
+    done = []
+
+    def interrupt(bar):
+        done.append(bar.iteration)
+        if bar.iteration >= 32:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(small_dataset, ["el2n", "k_center"], cluster=clusters.pop(first), progress=interrupt)
+    (second,) = clusters.values()
+    begun = []
+    found = score(
+        small_dataset,
+        ["el2n", "k_center"],
+        cluster=second,
+        progress=lambda bar: begun.append(bar.iteration),
+    )
+    assert begun[0] >= 32
+    assert_equal(found, expected)
+
+
+def facts(part):
+    """What a process of the cluster knows of itself."""
+    time.sleep(0.05)
+    yield {
+        "part": part,
+        "pid": os.getpid(),
+        "modules": sorted(sys.modules),
+        "devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+    }
+
+
+def test_processes_of_the_cluster_load_no_fiftyone_and_start_no_server(small_dataset, connected):
+    score(small_dataset, ["el2n"], cluster=SMALL())
+    with opened(SMALL()) as runner:
+        found = [piece for _, piece in runner.run(facts, range(8))]
+    assert sorted(piece["part"] for piece in found) == list(range(8))
+    for piece in found:
+        assert piece["pid"] != os.getpid()
+        assert not {"fiftyone", "pymongo", "mongoengine"} & set(piece["modules"])
+    scored = [piece for piece in found if "fiftyone_drop.inference.chunks" in piece["modules"]]
+    assert scored  # some of these processes have scored
+
+
+def test_four_parts_run_in_one_process_on_half_a_gpu(connected, cluster_address):
+    node = add_node(cluster_address, gpus=1)  # as far as Ray is told
+    try:
+        with opened(fod.Cluster(cpus=0.5, gpus=0.5)) as runner:
+            found = [piece for _, piece in runner.run(facts, range(8))]
+            assert {piece["devices"] for piece in found} == {"0"}
+            assert len({piece["pid"] for piece in found}) <= 2
+        with opened(fod.Cluster(gpus=1)) as runner:
+            assert runner.device == torch.device("cuda")
+            assert runner.workers == 1  # as many cores as there are for a GPU
+            assert runner.chunk == 16_384
+            found = [piece for _, piece in runner.run(facts, range(4))]
+            assert len({piece["pid"] for piece in found}) == 1
+    finally:
+        node.kill()
+
+
+def test_a_score_of_the_users_own_is_known_on_the_cluster(small_dataset, connected):
+    from fiftyone_drop.scoring import SCORES
+
+    def half_confidence(logits, labels):
+        return torch.softmax(logits, 1).max(1).values / 2
+
+    fod.register_score("halves", hard="low", needs="logits", description="Half.", source="here")(
+        half_confidence
+    )
+    try:
+        expected = score(small_dataset, ["halves"], "here_")
+        assert_equal(score(small_dataset, ["halves"], "there_", cluster=SMALL()), expected)
+    finally:
+        del SCORES["halves"]
+
+
+def test_a_warning_of_many_processes_is_heard_once(small_dataset, connected):
+    torch.manual_seed(0)
+    untrained = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10))
+    with torch.no_grad():
+        untrained[1].weight *= 1e-3
+        untrained[1].bias *= 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        score(small_dataset, ["grand"], model=untrained, cluster=SMALL(chunk=16))
+    assert len([w for w in caught if "untrained" in str(w.message)]) == 1
+
+
+def test_errors_of_the_model_are_the_same(small_dataset, connected):
+    with pytest.raises(DropError, match="classes: must name every output of the model"):
+        score(small_dataset, ["el2n"], classes=CLASSES + ("ten",), cluster=SMALL())
+    with pytest.raises(ZeroDivisionError):
+        score(small_dataset, ["el2n"], transform=lambda image: 1 / 0, cluster=SMALL())
+
+
+def test_what_cannot_travel_is_refused(small_dataset, connected, tmp_path):
+    import fiftyone.utils.torch as fout
+
+    resize = fout.MinResize(8)
+    with pytest.raises(DropError, match=r"model: .*FiftyOne, which would start a database"):
+        score(
+            small_dataset,
+            ["el2n"],
+            transform=lambda image: TRANSFORM(resize(image)),
+            cluster=SMALL(),
+        )
+    with (tmp_path / "file").open("w") as file:
+        transform = functools.partial(lambda image, file: TRANSFORM(image), file=file)
+        with pytest.raises(DropError, match="model: with cluster= models and transforms are"):
+            score(small_dataset, ["el2n"], transform=transform, cluster=SMALL())
+
+
+def test_a_task_that_no_machine_takes_is_refused(connected):
+    with pytest.raises(DropError, match="cluster: a task takes 64 CPUs and 0 GPUs, which none"):
+        opened(fod.Cluster(cpus=64)).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"address": 7}, "address"),
+        ({"cpus": 0}, "cpus"),
+        ({"cpus": 1.5}, "cpus"),
+        ({"gpus": -1}, "gpus"),
+        ({"gpus": "one"}, "gpus"),
+        ({"chunk": 0}, "chunk"),
+    ],
+)
+def test_values_out_of_range_are_refused(arguments, argument):
+    with pytest.raises(DropError, match=f"^{argument}: must be"):
+        fod.Cluster(**arguments)
+
+
+def test_cluster_is_none_an_address_or_a_cluster():
+    assert Cluster.of(None) is None
+    assert Cluster.of("auto") == fod.Cluster()
+    assert Cluster.of("10.0.0.1:6379").address == "10.0.0.1:6379"
+    with pytest.raises(DropError, match="cluster: must be None, 'auto', the address"):
+        Cluster.of(3)
+    with opened(None) as runner:
+        assert isinstance(runner, Here)
+
+
+def test_the_device_is_the_clusters(small_dataset):
+    with pytest.raises(DropError, match="device: must be left out with cluster="):
+        score(small_dataset, ["el2n"], device="cpu", cluster="auto")
+
+
+def test_without_a_cluster_at_the_address_nothing_is_computed(cluster_address):
+    print(
+        run(f"""
+        import ray
+        from fiftyone_drop.cluster import Cluster, opened
+        from fiftyone_drop.errors import DropError
+
+        def facts(part):
+            yield ray.get_runtime_context().gcs_address
+
+        with opened(Cluster.of({cluster_address!r})) as runner:
+            assert [piece for _, piece in runner.run(facts, [0])] == [{cluster_address!r}]
+        assert not ray.is_initialized()
+        try:
+            opened(Cluster("127.0.0.1:9")).__enter__()
+        except DropError as error:
+            assert str(error).startswith("cluster: no Ray cluster answers at '127.0.0.1:9'"), error
+        else:
+            raise AssertionError
+    """)
+    )
+
+
+def test_without_ray_everything_but_cluster_works():
+    run("""
+        import sys
+        sys.modules["ray"] = None
+        import fiftyone_drop as fod
+        from fiftyone_drop.cluster import Cluster, opened
+        with opened(Cluster.of(None)):
+            pass
+        for cluster in ("auto", fod.Cluster()):
+            try:
+                Cluster.of(cluster)
+            except fod.DropError as error:
+                assert error.argument == "cluster"
+                assert "pip install 'fiftyone-drop[cluster]'" in error.message
+            else:
+                raise AssertionError
+    """)
