@@ -62,6 +62,7 @@ export function Classes({ run, kept, before, columns, selected, onSelect }) {
                 <button
                   type="button"
                   title={run.names[k]}
+                  aria-label={run.names[k]}
                   aria-pressed={k === selected}
                   tabIndex={i === Math.min(row, rows.length - 1) ? 0 : -1}
                   onFocus={() => setRow(i)}

@@ -83,3 +83,14 @@ test("the nearest point is found within the radius only", () => {
   assert.equal(model.nearestPoint(points, 9, 1, 6), 1);
   assert.equal(model.nearestPoint(points, 30, 30, 6), null);
 });
+
+test("half a thousandth goes to the even side, as in Python", () => {
+  assert.deepEqual([0.8125, 0.0625, 0.9375, 0.8126].map(model.fraction), [
+    "0.812", "0.062", "0.938", "0.813",
+  ]);
+});
+
+test("an axis of densities ends where all have room, and the line with it", () => {
+  assert.deepEqual([0.03, 0.11, 0.25, 0.6, 1].map(model.densityAxis), [0.05, 0.25, 0.25, 1, 1]);
+  assert.deepEqual(model.waterLine(0.5, 0, 0.25), [[0.5, 0.25], [1, 0]]);
+});
