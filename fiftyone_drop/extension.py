@@ -175,8 +175,8 @@ def _options_of(
     asked = {name: value for name, value in config.asked.items() if name in arguments}
     for name in BY_CLASS:
         if isinstance(asked.get(name), list):
-            asked[name] = {_hashable(one): number for one, number in asked[name]}
-    asked["protect"] = [_hashable(one) for one in asked.get("protect") or ()]
+            asked[name] = {hashable(one): number for one, number in asked[name]}
+    asked["protect"] = [hashable(one) for one in asked.get("protect") or ()]
     if amount is None:
         # Quotas that name every class say how much is kept; else the run stands at a density
         by_quotas = asked.get("quotas") and asked.get("density") is None and not asked.get("size")
@@ -193,7 +193,8 @@ def _options_of(
     return DropOptions.parse(arguments)
 
 
-def _hashable(name: Any) -> Any:
+def hashable(name: Any) -> Any:
+    """The name of a class or cell as the record of a run has it, as a key."""
     return tuple(name) if isinstance(name, list) else name
 
 

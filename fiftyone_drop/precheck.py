@@ -25,6 +25,7 @@ from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.comparison import check_comparable
 from fiftyone_drop.density import check_no_class_emptied, kept_size
+from fiftyone_drop.drafts import draft_arguments, draft_table
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation
 from fiftyone_drop.fields import (
@@ -58,7 +59,6 @@ __all__ = [
     "SPLIT_TAGS",
     "Kept",
     "Outputs",
-    "State",
     "architectures",
     "check_comparable",
     "check_evaluation",
@@ -69,6 +69,8 @@ __all__ = [
     "check_training_key",
     "class_sizes",
     "default_label_field",
+    "draft_arguments",
+    "draft_table",
     "evaluations",
     "free_key",
     "group_fields",
@@ -424,8 +426,7 @@ def samples_of_run(dataset: fo.Dataset, key: str) -> foc.SampleCollection:
     """
     config = get_config(dataset, key)
     if config.found.get("target_recorded", True) and not config.found.get("extended_by"):
-        target = dataset.load_run_view(key)
-        return target if target._stages else dataset
+        return dataset.load_run_view(key)
     return part_view(dataset, config, config.density, "all")
 
 

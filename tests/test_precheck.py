@@ -263,3 +263,22 @@ def test_a_writer_an_unfinished_run_and_another_version_are_said_with_a_way_out(
     assert "The run 'second' was not written to its end" in unfinished.words
     assert other[1:] == ("again", "drop")
     assert "version 0.0.1" in other.words
+
+
+# -- where a new run starts -----------------------------------------------------------------------
+
+
+def test_the_samples_of_a_run_are_those_it_was_made_on(dataset, recalls):
+    dataset.apply_drop(0.5, recalls=recalls)
+    assert len(precheck.samples_of_run(dataset, "drop")) == 300
+    dataset[:200].apply_drop(0.5, recalls=recalls, key="second")
+    assert precheck.samples_of_run(dataset, "second").values("id") == dataset[:200].values("id")
+    assert precheck.free_key(dataset, "drop") == "drop_2"
+    assert precheck.free_key(dataset, "third") == "third"
+
+
+def test_splits_are_counted_where_there_are_two(dataset):
+    assert precheck.splits(dataset) == {}
+    dataset[250:].untag_samples("train")
+    dataset[250:].tag_samples("Val")
+    assert precheck.splits(dataset) == {"train": 250, "Val": 50}

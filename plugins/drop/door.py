@@ -126,6 +126,23 @@ def interval(name: str, value: object) -> tuple[float, float]:
     raise fod.DropError(name, f"must be two numbers, but got {checks.shown(value)}")
 
 
+def limits(name: str, value: object) -> dict[int, tuple[str, int]]:
+    """The limits of a draft: a list of (row of the class table, kind, number of samples).
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    if not isinstance(value, list) or len(value) > MOST_WORDS:
+        raise fod.DropError(name, f"must be a list of limits, but got {checks.shown(value)}")
+    found = {}
+    for one in value:
+        if not isinstance(one, list) or len(one) != 3:
+            raise fod.DropError(name, f"must name a class each, but got {checks.shown(one)}")
+        row, kind, number = one
+        found[checks.whole(name, row, least=0)] = word(name, kind), checks.whole(name, number)
+    return found
+
+
 def param(ctx: Any, name: str, kind: Kind = word) -> Any:
     """A parameter of an event.
 

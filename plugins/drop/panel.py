@@ -80,7 +80,7 @@ class DropPanel(foo.Panel):
     def render(self, ctx):
         events = (
             *(self.refresh, self.open_run, self.open_form, self.show, self.show_difference),
-            *(self.count_score, self.report, self.compare),
+            *(self.count_score, self.report, self.compare, self.draft, self.apply_draft),
         )
         view = types.View(
             component="DropPanel",
@@ -192,6 +192,28 @@ class DropPanel(foo.Panel):
         key, other = door.param(ctx, "key"), door.param(ctx, "other")
         compared = panel_data.compared(ctx.dataset, key, other)
         ctx.ops.set_view(compared.view(door.param(ctx, "which")))
+
+    # -- drafts --
+
+    @in_words
+    def draft(self, ctx):
+        """Count what limits on classes would keep; nothing is written."""
+        key, limits = door.param(ctx, "key"), door.param(ctx, "limits", door.limits)
+        density = door.param(ctx, "density", checks.density)
+        ctx.panel.set_data("draft", panel_data.draft(ctx.dataset, key, limits, density))
+
+    @in_words
+    def apply_draft(self, ctx):
+        """Make a run of a draft, under a free key, and show it."""
+        key, limits = door.param(ctx, "key"), door.param(ctx, "limits", door.limits)
+        density = door.param(ctx, "density", checks.density)
+        arguments = precheck.draft_arguments(fod.load_drop(ctx.dataset, key), limits)
+        new = precheck.free_key(ctx.dataset, key)
+        samples = precheck.samples_of_run(ctx.dataset, key)
+        fod.apply_drop(samples, density, **arguments, key=new, progress=False)
+        ctx.panel.set_state("key", new)
+        ctx.panel.set_data("page", panel_data.page(ctx.dataset, new))
+        ctx.ops.reload_dataset()
 
     # -- counts on demand --
 

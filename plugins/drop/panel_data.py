@@ -120,6 +120,7 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
         "densities": densities,
         "counts": fod.kept_counts(dataset, key, densities).tolist(),
         "levels": levels,
+        "can_limit": table.weights is not None,
     }
 
 
@@ -131,6 +132,29 @@ def _numbers(values: np.ndarray) -> list[float | None]:
 def shown(names: Sequence[str]) -> list[str]:
     """Class names that a person can see and click: a label may be the empty string."""
     return [name if name.strip() else f"(empty label {name!r})" for name in names]
+
+
+def draft(dataset: fo.Dataset, key: str, limits: dict[int, tuple[str, int]], density: float) -> str:
+    """What a run would keep if some classes had limits of their own, at every step of the slider.
+
+    What cannot be is said, and at which class; then there are no counts.
+
+    Raises:
+        fiftyone_drop.DropError: if there is no such run
+    """
+    run = fod.load_drop(dataset, key)
+    sent = {
+        "version": version(dataset, key),
+        "limits": [[k, *limit] for k, limit in limits.items()],
+    }
+    densities = _run(dataset.name, key, sent["version"], run.changes)["densities"]
+    try:
+        table = precheck.draft_table(run.table, limits)
+        sent["counts"] = table.quotas_at(densities).tolist()
+        table.at(density)
+    except fod.DropError as error:
+        sent["problem"] = in_app_words(error.message)
+    return json.dumps(sent)
 
 
 def histogram(dataset: fo.Dataset, key: str, score: str, density: float) -> str:

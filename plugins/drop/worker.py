@@ -77,6 +77,7 @@ class _Reporter(logging.Handler):
         self._thread = threading.get_ident()
         self._announced: str | None = None
         self._bar: Any = None
+        self._stage = 0
         self._title = ""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -86,7 +87,9 @@ class _Reporter(logging.Handler):
 
     def on_bar(self, bar: Any) -> None:
         if bar is not self._bar:
-            self._bar, self._title = bar, self._announced or "Working"
+            # Each stage has a bar of its own, so that the bar begins again: the number says why
+            self._bar, self._stage = bar, self._stage + 1
+            self._title = f"Stage {self._stage}: {self._announced or 'working'}"
             self._announced = None
         label = f"{self._title} ({bar.iteration:,} of {bar.total:,})"
         self._report(float(bar.progress or 0.0), label)

@@ -29,6 +29,7 @@ window.__fos__ = {
 };
 window.recoil = {
   useRecoilValue: ({ value }) => value,
+  useRecoilState: ({ value }) => [value, () => {}],
   useRecoilCallback: () => () => Promise.resolve(),
 };
 window.__fop__ = {
@@ -37,7 +38,7 @@ window.__fop__ = {
 };
 """
 METHODS = ["refresh", "open_run", "open_form", "show", "show_difference"]
-METHODS += ["count_score", "report", "compare"]
+METHODS += ["count_score", "report", "compare", "draft", "apply_draft"]
 
 
 def page_of(names, **more):
@@ -306,6 +307,48 @@ def test_tabs_are_changed_by_arrow_keys_and_say_what_they_belong_to(component):
         component.page.keyboard.press(key)
         expect(component.page.get_by_role("tab", name=name)).to_be_focused()
         expect(component.page.get_by_role("tabpanel", name=name)).to_be_visible()
+
+
+# -- drafts ---------------------------------------------------------------------------------------
+
+
+def test_a_limit_on_a_class_is_counted_at_once_and_can_be_undone_or_applied(component):
+    sent = page_of(ANIMALS, can_limit=True)
+    component.draw(sent)
+    component.page.get_by_role("button", name="dog").click()
+    component.answer()
+    component.page.get_by_label("How many samples of dog").select_option("all of it")
+    asked = {"key": "drop", "version": "1", "limits": [[3, "all", 4]], "density": 0.5}
+    assert component.calls[-1] == ["draft", asked]
+    drafted = [[0, 0, 1, 4]] * 10
+    draft = {"version": "1", "limits": [[3, "all", 4]], "counts": drafted}
+    component.draw(sent, draft=json.dumps(draft))
+    component.answer()
+    assert component.kept() == "5"
+    row = component.page.locator('[data-cy="drop-class"]', has_text="dog")
+    expect(row.locator("td").nth(2)).to_have_text("+2 4 / 4")
+    apply = component.page.get_by_role("button", name="Apply as a new run")
+    component.page.get_by_role("button", name="Undo").click()
+    expect(apply).to_have_count(0)
+    assert component.kept() == str(sum(sent["run"]["counts"][4]))
+    component.page.get_by_label("How many samples of dog").select_option("all of it")
+    component.answer()
+    apply.click()
+    assert component.calls[-1] == ["apply_draft", asked]
+
+
+def test_what_cannot_be_is_said_in_the_draft_and_not_applied(component):
+    sent = page_of(ANIMALS, can_limit=True)
+    component.draw(sent)
+    component.page.get_by_role("button", name="cat").click()
+    component.page.get_by_label("How many samples of cat").select_option("exactly")
+    component.page.get_by_label("Samples of cat", exact=True).fill("9")
+    draft = {"version": "1", "limits": [[2, "exactly", 9]], "problem": "it has 3"}
+    component.answer()
+    component.answer()
+    component.draw(sent, draft=json.dumps(draft))
+    expect(component.page.get_by_role("alert")).to_contain_text("It cannot be: it has 3")
+    expect(component.page.get_by_role("button", name="Apply as a new run")).to_be_disabled()
 
 
 # -- what Python counts ---------------------------------------------------------------------------

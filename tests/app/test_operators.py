@@ -43,6 +43,20 @@ def test_a_run_made_in_the_app_shows_its_result_and_what_it_keeps(app, make_data
     assert fod.list_drops(dataset) == ["drop"]
 
 
+def test_a_wheel_over_a_number_scrolls_the_form_and_changes_nothing(app, make_dataset):
+    app.open(make_dataset(limit=60).name)
+    form = app.open_form(label_of("apply_drop"))
+    form.get_by_text("More options").click()
+    number = form.locator('input[type="number"]').first
+    number.click()
+    before = number.input_value()
+    for _ in range(3):
+        app.page.mouse.wheel(0, 100)
+        app.page.wait_for_timeout(100)
+        number.hover()
+    assert number.input_value() == before
+
+
 def test_the_saved_view_opens_by_its_name(app, pruned, picture):
     app.open(pruned.name, view="drop-kept")
     app.expect_count(150)

@@ -212,8 +212,8 @@ def test_a_new_run_starts_from_the_run_that_is_shown_whatever_the_grid_shows(
     expect(app.page.get_by_text("Kept 100 of 200 samples")).to_be_visible()
     app.page.get_by_role("button", name="Done").click()
     expect(opened.get_by_label("Drop run")).to_have_value("drop_2")
-    config = fo.load_dataset(dataset.name).get_run_info("drop_2").config
-    assert config.asked["eval_key"] == "before"
+    dataset.reload()
+    assert fod.load_drop(dataset, "drop_2").config.asked["eval_key"] == "before"
 
 
 def test_the_panel_follows_what_is_done_in_the_operator_browser(app, panel, pruned):
@@ -241,6 +241,23 @@ def test_a_click_on_a_bar_of_the_histogram_shows_its_samples(app, panel, dataset
         app.expect_count(int(counted.kept[i]))
     app.samples.first.wait_for()
     picture("panel-score", for_docs=True)
+
+
+def test_a_class_is_protected_by_hand_and_the_draft_becomes_a_run(app, panel, pruned, picture):
+    table = fod.load_drop(pruned, "drop").table
+    opened = panel(pruned)
+    opened.get_by_role("button", name="zero", exact=True).press("Enter")
+    opened.get_by_label("How many samples of zero").select_option("all of it")
+    size = table.by_class("sizes")["zero"]
+    row = part(opened, "class").filter(has_text="zero")
+    expect(row).to_contain_text(f"{size} / {size}")
+    expect(part(opened, "kept")).to_have_text("150")
+    picture("panel-draft", for_docs=True)
+    opened.get_by_role("button", name="Apply as a new run").click()
+    expect(opened.get_by_label("Drop run")).to_have_value("drop_2")
+    pruned.reload()
+    made = fod.load_drop(pruned, "drop_2").table
+    assert (made.by_class("quotas")["zero"], made.quotas.sum()) == (size, 150)
 
 
 def test_what_only_one_of_two_runs_keeps_is_counted_and_shown(app, panel, pruned, picture):

@@ -1,7 +1,9 @@
 """What holds for each operator of fiftyone.yml."""
 
 import asyncio
+import inspect
 import json
+import re
 from pathlib import Path
 
 import fiftyone as fo
@@ -11,6 +13,8 @@ import yaml
 from fiftyone.operators.executor import ExecutionResult, resolve_type
 from fiftyone.operators.registry import OperatorRegistry
 from reading import problems
+
+import fiftyone_drop as fod
 
 PLUGIN = "@fiftyone-drop/drop"
 DEFINITION = Path(__file__).resolve().parents[2] / "fiftyone.yml"
@@ -45,6 +49,22 @@ def test_typing_drop_lists_all_of_ours_before_anything_else():
     assert "Drop index" in matches
     assert sorted(matches[: len(ours)]) == sorted(ours)
     assert matches[0] == "DRoP: prune to a density"
+
+
+def test_the_docs_list_every_public_name_that_the_app_lacks():
+    """A name is in the plugin's code, is a class that a listed function returns, or is listed."""
+    section = (DEFINITION.parent / "docs" / "app.md").read_text().split("## In Python alone")[1]
+    listed = set(re.findall(r"`(\w+)`", section))
+    plugin = DEFINITION.parent / "plugins" / "drop"
+    code = "".join(path.read_text() for path in plugin.rglob("*.py"))
+    used = set(re.findall(r"fod\.(\w+)", code)) | {name.split(".")[-1] for name in OPERATORS}
+    functions = {name for name in fod.__all__ if inspect.isfunction(getattr(fod, name))}
+    assert functions - used <= listed
+    for operator in OPERATORS:
+        parameters = set(inspect.signature(getattr(fod, operator)).parameters)
+        known = set(re.findall(r"\w+", code))
+        given = {"samples", "dataset", "progress", "switches"}
+        assert parameters - known - given <= listed, operator
 
 
 @pytest.mark.parametrize("name", OPERATORS)

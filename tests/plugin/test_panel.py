@@ -251,6 +251,38 @@ def test_both_parts_together_say_which_they_are_in_the_place_of_the_tags(pruned)
     assert len(panel.call("show", key="drop", density=0.4, part="all").view) == 300
 
 
+# -- drafts ---------------------------------------------------------------------------------------
+
+
+def test_a_draft_is_counted_at_each_density_and_written_when_it_is_applied(pruned):
+    panel = PanelSession(pruned)
+    limits = [[0, "all", 0], [3, "exactly", 5]]
+    panel.call("draft", key="drop", limits=limits, density=0.5)
+    draft = json.loads(panel.data["draft"])
+    assert (draft["version"], draft["limits"]) == (panel.run["version"], limits)
+    kept = draft["counts"][panel.run["own"]]
+    assert (kept[0], kept[3], sum(kept)) == (panel.run["sizes"][0], 5, 150)
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop"]
+    panel.call("apply_draft", key="drop", limits=limits, density=0.5)
+    assert panel.run["key"] == "drop_2"
+    assert panel.run["counts"][panel.run["own"]] == kept
+    assert panel.asked_for("reload_dataset") is not None
+
+
+def test_a_draft_that_cannot_be_says_why(pruned):
+    panel = PanelSession(pruned)
+    for limits, words in (
+        ([[0, "exactly", 10**6]], "samples cannot be kept"),
+        ([[k, "all", 0] for k in range(9)], "samples"),
+    ):
+        panel.call("draft", key="drop", limits=limits, density=0.2)
+        assert words in json.loads(panel.data["draft"])["problem"]
+    panel.call("apply_draft", key="drop", limits=limits, density=0.2)
+    assert panel.data["message"]
+    assert fod.list_drops(pruned) == ["drop"]
+
+
 # -- report, comparison, forms --------------------------------------------------------------------
 
 
@@ -314,6 +346,8 @@ def test_an_empty_panel_says_what_to_do_next(dataset, make_dataset):
 
 
 EVENTS = {
+    "draft": {"limits": [], "density": 0.3},
+    "apply_draft": {"limits": [], "density": 0.3},
     "show": {"density": 0.3, "part": "kept"},
     "report": {},
     "count_score": {"score": "el2n", "density": 0.3},

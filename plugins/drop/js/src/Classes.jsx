@@ -6,7 +6,7 @@ import { arrows, Legend, Name } from "./ui.jsx";
 const OVERVIEW_HEIGHT = 100; // in the units of its view box
 
 /** Bars and numbers per class; above them, of many classes, all in one picture. */
-export function Classes({ run, kept, columns, selected, onSelect }) {
+export function Classes({ run, kept, before, columns, selected, onSelect }) {
   const list = useClassList(columns, { by: run.recalls ? "recall" : "density", descending: false });
   const { rows, order, header } = list;
   const most = Math.max(...run.sizes);
@@ -62,6 +62,7 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
                 <button
                   type="button"
                   title={run.names[k]}
+                  aria-label={run.names[k]}
                   aria-pressed={k === selected}
                   tabIndex={i === Math.min(row, rows.length - 1) ? 0 : -1}
                   onFocus={() => setRow(i)}
@@ -72,6 +73,9 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
               </td>
               <td className="drop-if-wide">{bar(k)}</td>
               <td className="drop-number drop-wide">
+                {kept[k] !== before[k] && (
+                  <span className="drop-quiet">{kept[k] > before[k] && "+"}{count(kept[k] - before[k])} </span>
+                )}
                 <b>{count(kept[k])}</b> / {count(run.sizes[k])}
               </td>
               <td className="drop-number">{fraction(kept[k] / run.sizes[k])}</td>

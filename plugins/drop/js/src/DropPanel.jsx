@@ -14,6 +14,7 @@ export function DropPanel({ data, schema }) {
   const histogram = useParsed(data?.histogram);
   const report = useParsed(data?.report);
   const comparison = useParsed(data?.comparison);
+  const draft = useParsed(data?.draft);
   const [isBusy, ask] = useLatest(call, page?.run?.version);
   const ownView = useOwnView();
   useColours();
@@ -64,7 +65,7 @@ export function DropPanel({ data, schema }) {
         <Run
           key={run.version}
           page={page}
-          answers={{ histogram, report, comparison }}
+          answers={{ histogram, report, comparison, draft }}
           tab={tab}
           setTab={setTab}
           call={call}

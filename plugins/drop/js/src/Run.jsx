@@ -4,6 +4,7 @@ import { Compare } from "./Compare.jsx";
 import { Density } from "./Density.jsx";
 import { Grid } from "./Grid.jsx";
 import { leave, leftOf } from "./left.js";
+import { Draft, Limit, useDraft } from "./Limits.jsx";
 import { count, density, measured, nearest, recallWords, sum } from "./model.js";
 import { Report } from "./Report.jsx";
 import { Scatter } from "./Scatter.jsx";
@@ -32,7 +33,9 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) 
   // Its field may have been deleted meanwhile
   const shown = scores.includes(choice.score) ? choice : { ...choice, score: null, range: null };
 
-  const kept = run.counts[index];
+  const draft = useDraft({ run, answer: answers.draft, ask });
+  const ofRun = run.counts[index];
+  const kept = draft.counts?.[index] ?? ofRun;
   const columns = useMemo(() => tableColumns(run, settled), [run, settled]);
 
   /** Show the choice in the grid, after a `change` of it. */
@@ -75,7 +78,7 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) 
       />
       <Grid
         run={run}
-        kept={kept}
+        kept={ofRun}
         shown={shown}
         scores={scores}
         isBusy={isBusy}
@@ -90,10 +93,14 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) 
       {shown.selected !== null && run.recalls && (
         <div className="drop-quiet" data-cy="drop-recall">Recall: {recallWords(run, shown.selected)}</div>
       )}
+      {shown.selected !== null && run.can_limit && (
+        <Limit run={run} k={shown.selected} kept={kept} density={run.densities[index]} draft={draft} />
+      )}
+      <Draft run={run} draft={draft} density={run.densities[index]} kept={sum(kept)} />
       <Tabs tabs={TABS} current={tab} onChange={setTab} />
       <TabPanel of={tab}>
         {tab === "classes" && (
-          <Classes run={run} kept={kept} columns={columns} selected={shown.selected} onSelect={select} />
+          <Classes run={run} kept={kept} before={ofRun} columns={columns} selected={shown.selected} onSelect={select} />
         )}
         {tab === "recall" && (
           <Scatter run={run} index={index} selected={shown.selected} onSelect={select} />

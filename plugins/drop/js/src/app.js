@@ -10,10 +10,11 @@ import {
   view,
 } from "@fiftyone/state";
 import { useEffect, useRef } from "react";
-import { useRecoilCallback, useRecoilValue } from "recoil";
+import { useRecoilCallback, useRecoilState, useRecoilValue } from "recoil";
 import { keep, kept } from "./left.js";
 
 const GRID = { modal: false };
+const LOADING = 8000; // ms
 const TAGS = "tags";
 const COLOURS = {
   path: TAGS,
@@ -37,6 +38,8 @@ const tellsParts = (stages) =>
  */
 export function useColours() {
   const wanted = tellsParts(useRecoilValue(view));
+  const [fields, setFields] = useRecoilState(activeFields(GRID));
+  const since = useRef(null);
   const begin = useRecoilCallback(({ snapshot, set }) => async () => {
     const { name } = await snapshot.getPromise(dataset);
     const slot = `colours of ${name}`;
@@ -64,10 +67,21 @@ export function useColours() {
   latest.current = { begin, end };
   useEffect(() => {
     if (!wanted) return undefined;
+    since.current = Date.now();
     const before = latest.current.begin();
-    return () => void before.then(latest.current.end);
+    return () => {
+      since.current = null;
+      before.then(latest.current.end);
+    };
   }, [wanted]);
+  // While its page is loading, the App sets fields of its own once more
+  useEffect(() => {
+    const isLoading = since.current !== null && Date.now() - since.current < LOADING;
+    if (isLoading && (fields.length !== 1 || fields[0] !== TAGS)) setFields([TAGS]);
+  }, [fields]);
 }
+
+let isExpected = false; // whether the panel has asked for another view
 
 /** The view that somebody had before the panel set its own: `remember` it, and go `back` to it. */
 export function useOwnView() {
@@ -76,8 +90,14 @@ export function useOwnView() {
   const slot = `view of ${name}`;
   const own = kept(slot) ?? [];
   return {
-    remember: () => isOfRun(shown) || keep(slot, shown),
-    back: () => executeOperator("@voxel51/operators/set_view", { view: own }),
+    remember: () => {
+      isExpected = true;
+      isOfRun(shown) || keep(slot, shown);
+    },
+    back: () => {
+      isExpected = true;
+      executeOperator("@voxel51/operators/set_view", { view: own });
+    },
     isAway: isOfRun(shown),
     isAll: own.length === 0,
   };
@@ -85,7 +105,7 @@ export function useOwnView() {
 
 /** Call `refresh` when the App has read its dataset again, as it does after an operator of ours.
  *
- * It does so for each new view too, which changes no run.
+ * It does so for each view that the panel sets too, which changes no run.
  */
 export function useReloads(refresh) {
   const { id } = useRecoilValue(dataset); // another one at each reading
@@ -95,7 +115,9 @@ export function useReloads(refresh) {
   latest.current = { refresh, stages };
   useEffect(() => {
     const { refresh, stages } = latest.current;
-    if (seen.current.id !== id && seen.current.stages === stages) refresh();
+    const isOwn = isExpected && seen.current.stages !== stages;
+    if (isOwn) isExpected = false;
+    else if (seen.current.id !== id) refresh();
     seen.current = { id, stages };
   }, [id]);
 }

@@ -31,6 +31,7 @@ export const css = `
 .drop-select { max-width: 230px; padding-right: 4px; }
 .drop-select option { color: initial; background: initial; }
 .drop-search { width: 170px; }
+.drop-panel .drop-samples { width: 90px; }
 .drop-density input { width: 100%; margin: 2px 0; accent-color: ${kept}; cursor: pointer; }
 .drop-panel .drop-density { gap: 2px; }
 .drop-density .drop-row:last-child { min-height: 28px; }

@@ -94,3 +94,14 @@ test("a recall is said as it was measured, and the smoothed one beside it", () =
   assert.equal(model.recallWords(run, 2), "measured 0.500; 95 % interval 0.250 to 0.750");
   assert.equal(model.recallWords({ recalls: [0.5], observed: null, intervals: null }, 0), "given 0.500");
 });
+
+test("half a thousandth goes to the even side, as in Python", () => {
+  assert.deepEqual([0.8125, 0.0625, 0.9375, 0.8126].map(model.fraction), [
+    "0.812", "0.062", "0.938", "0.813",
+  ]);
+});
+
+test("an axis of densities ends where all have room, and the line with it", () => {
+  assert.deepEqual([0.03, 0.11, 0.25, 0.6, 1].map(model.densityAxis), [0.05, 0.25, 0.25, 1, 1]);
+  assert.deepEqual(model.waterLine(0.5, 0, 0.25), [[0.5, 0.25], [1, 0]]);
+});
