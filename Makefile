@@ -9,10 +9,14 @@ DEMO := $(RUN) --home .demo --
 # containers set this
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo app export readme docs screenshots js js-check test faults lint check clean
+.PHONY: demo python app export readme docs site screenshots js js-check test faults lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
+
+# Python in the demo's database, which is not the user's own
+python: $(VENV)/.ready
+	@$(DEMO) $(BIN)/python
 
 app: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py --app
@@ -27,6 +31,11 @@ docs: $(VENV)/.ready
 	$(BIN)/python scripts/docs_scores.py
 	$(BIN)/python scripts/docs_benchmarks.py
 	$(BIN)/python scripts/docs_map.py
+	$(RUN) --home .artifacts/docs -- $(BIN)/python scripts/docs_reference.py
+
+# The documentation as a site, in build/site; a warning is an error
+site: $(VENV)/.ready
+	$(RUN) --home .artifacts/docs -- $(BIN)/python -m sphinx -q -W --keep-going docs build/site
 
 screenshots: $(VENV)/.ready
 	DROP_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/app

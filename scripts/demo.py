@@ -44,6 +44,7 @@ def demo() -> None:
     print(f"At a density of 0.3 it would be {len(fod.drop_view(dataset, KEY, 0.3)):,} of them.")
     print(f"A full training of 30 epochs becomes {fod.suggested_epochs(30, 0.5)} epochs.")
     print("\nNext:")
+    print("  make python   Python in the demo's database, which is not yours")
     print("  make app      look at what was kept, in the FiftyOne App")
     print("  make export   write the kept images to .demo/pruned-digits, a folder per class")
 

@@ -1,7 +1,4 @@
-"""Write docs/scores.md from the registry of scores: ``python scripts/docs_scores.py``.
-
-The part of the page on recording a training is written by hand, and stays.
-"""
+"""Write docs/scores.md from the registry of scores: ``python scripts/docs_scores.py``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,9 +22,9 @@ says which end is hard, and so what `apply_drop(select=..., keep="hardest")` kee
 is passed to `compute_scores` or `DynamicsRecorder` by its name; its default comes first.
 
 `compute_scores` computes all of its scores in one pass over the images. `DynamicsRecorder` records
-all of its scores from the logits of one training run: see
-[Recording a training](#recording-a-training). For a score of your own see
-[Your own score, your own rule](extending.md).
+all of its scores from the logits of one training run: [your own loop](howto/own-loop.md),
+[Lightning](howto/lightning.md) or [Hugging Face](howto/hugging-face.md). For a score of your own
+see [Your own score, your own rule](extending.md).
 
 ## One model and one convention per field
 
@@ -51,7 +48,6 @@ A field holds the old scores until the new ones are whole, and then the new ones
 leaves the old ones. After a crash the field may say that it is not whole: `apply_drop(select=...)`
 and all others that read scores refuse it until the same call is made again.
 """
-BY_HAND = "## Recording a training\n"
 
 
 def render(scores: Mapping[str, Score] = SCORES) -> str:
@@ -64,7 +60,7 @@ def render(scores: Mapping[str, Score] = SCORES) -> str:
             parts.append("| score | hard | what it is | switches | source |\n|---|---|---|---|---|")
             parts += [_row(score) for score in members]
             parts.append("")
-    return "\n".join(parts) + "\n" + BY_HAND + PAGE.read_text().partition(BY_HAND)[2]
+    return "\n".join(parts)
 
 
 def _row(score: Score) -> str:

@@ -1,4 +1,4 @@
-"""Run the README's example on the demo's digits and write code and output into the README."""
+"""Run the README's example on the demo's digits and write code and output into docs/start.md."""
 
 import contextlib
 import io
@@ -12,16 +12,9 @@ from pathlib import Path
 
 import fiftyone_drop as fod
 
-README = Path(__file__).resolve().parents[1] / "README.md"
-EXAMPLE = """\
-import fiftyone as fo
-import fiftyone_drop as fod
-
-dataset = fo.load_dataset("fiftyone-drop-digits")  # `make demo` made it
-view = dataset.apply_drop(density=0.3, key="third", overwrite=True)
-print(fod.load_drop(dataset, "third"))
-print(len(view), "are kept, and at a density of 0.1:", len(fod.drop_view(dataset, "third", 0.1)))
-"""
+ROOT = Path(__file__).resolve().parents[1]
+START = ROOT / "docs" / "start.md"
+EXAMPLE = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
 
 
 def run_example() -> str:
@@ -44,9 +37,9 @@ def main() -> None:
         f"```python\n{EXAMPLE}```\n\n```\n{output}\n```\n\n"
         f"(Real output of `make readme`: {seconds:.0f} s on {hardware}, {versions}, seed 51.)\n"
     )
-    text = README.read_text()
+    text = START.read_text()
     pattern = r"(<!-- example:.*?-->\n).*?(<!-- /example -->)"
-    README.write_text(re.sub(pattern, lambda m: m[1] + block + m[2], text, flags=re.DOTALL))
+    START.write_text(re.sub(pattern, lambda m: m[1] + block + m[2], text, flags=re.DOTALL))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,127 @@
-"""The examples of docs/extending.md run as they stand there."""
+"""Every block of Python on every page runs as it stands there, and every link leads somewhere."""
 
 import re
+import socket
+import uuid
+import warnings
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from pages import DOCS, ROOT, all_pages, run
+from temporary import deleting_datasets
 from torch import nn
 from torchvision.transforms import v2
 
+import fiftyone_drop as fod
 from fiftyone_drop.scoring import SCORES
 
-PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
-SCORE, RULE = (part for part in PAGE.read_text().split("\n## ")[1:])
+DIGITS, IMAGES = "fiftyone-drop-digits", "my-images"
+# Pages that say what there must be before: a test of their own makes it, and looks at the result
+TRAINERS = {"howto/lightning.md": "lightning_aum", "howto/hugging-face.md": "hf_aum"}
+OWN = {"extending.md", "data.md", "offsets.md", "howto/own-loop.md", *TRAINERS}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module")
+def bare(all_digits):
+    """The digits as `make demo` has them: labels and no tags."""
+    with deleting_datasets() as made:
+        made.append(all_digits.select_fields("ground_truth").clone(persistent=True))
+        made[0].untag_samples("train")
+        yield made[0]
+
+
+@pytest.fixture(scope="module")
+def prepared(bare):
+    """The dataset of the pages, as the last block of docs/start.md makes it."""
+    import fiftyone as fo
+
+    with deleting_datasets() as made:
+        made.append(bare.clone(DIGITS, persistent=True))
+        names = run("start.md", {"fo": fo}, "A dataset for the other pages")
+        fo.delete_dataset(DIGITS)
+        made[0] = names["dataset"]
+        made[0].name = f"prepared-{uuid.uuid4().hex}"
+        yield made[0]
+
+
+@pytest.fixture
+def shell(prepared, bare, tmp_path, monkeypatch):
+    """The names of a fresh shell in an empty folder, in a database with the two datasets."""
+    import fiftyone as fo
+
+    monkeypatch.chdir(tmp_path)
+    before = set(fo.list_datasets())
+    bare.clone(DIGITS, persistent=True)
+    prepared.clone(IMAGES, persistent=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.simplefilter("default", fod.DropWarning)  # 300 digits are few, which is said
+        yield {"__name__": "__main__"}
+    for name in set(fo.list_datasets()) - before:  # pages make datasets, and replace these two
+        fo.delete_dataset(name)
+
+
+@pytest.mark.parametrize("page", [page for page in all_pages() if page not in OWN])
+def test_every_block_of_the_page_runs_in_a_fresh_shell(page, shell):
+    run(page, shell)
+
+
+def test_a_page_with_a_test_of_its_own_has_python():
+    assert set(all_pages()) >= OWN
+
+
+def links():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]:
+        prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+            if "://" not in target:
+                yield page, unquote(target)
+
+
+def anchors(page):
+    """The anchors of the headings, as code hosts make them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_link_inside_the_repository_leads_to_a_file_and_a_heading():
+    broken = []
+    for page, target in links():
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            broken.append((str(page.relative_to(ROOT)), target))
+    assert broken == []
+
+
+def test_every_page_is_at_most_two_clicks_from_the_readme():
+    def pages_of(page):
+        return {
+            (page.parent / target.partition("#")[0]).resolve()
+            for source, target in links()
+            if source == page and target.partition("#")[0].endswith(".md")
+        }
+
+    first = pages_of(ROOT / "README.md")
+    second = first.union(*(pages_of(page) for page in first))
+    assert set(DOCS.rglob("*.md")) - second == set()
+
+
+def test_the_reference_pages_are_those_of_the_code():
+    import docs_reference
+
+    assert docs_reference.API.read_text() == docs_reference.api(), "run: make docs"
+    assert docs_reference.OPERATORS.read_text() == docs_reference.operators(), "run: make docs"
+
+
+# -- pages with names of their own ----------------------------------------------------------------
+
+
+@pytest.fixture
 def registries():
     """The registered scores and rules; those of a test go with it."""
     from fiftyone_drop.rules import RULES
@@ -28,8 +134,8 @@ def registries():
 
 
 @pytest.fixture
-def page(dataset):
-    """The names that the page says there are: labelled images, and a classifier of them."""
+def extending(dataset, registries):
+    """What docs/extending.md says there is: labelled images, and a classifier of them."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 10))
     transform = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
@@ -38,25 +144,19 @@ def page(dataset):
     return {"dataset": dataset, "model": model, "__name__": "__main__"}
 
 
-def run(text, names):
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(block, names)
+SCORE = slice(0, 2)  # blocks of docs/extending.md, before its rules
 
 
-def test_every_block_of_python_is_in_one_of_the_two_sections():
-    assert PAGE.read_text().count("```python") == (SCORE + RULE).count("```python") == 4
-
-
-def test_the_scores_of_the_page_run(page, dataset):
-    run(SCORE, page)
+def test_the_scores_of_the_page_on_extending_run(extending, dataset):
+    run("extending.md", extending, only=SCORE)
     assert dataset.get_field("confusion").info["convention"] == {"rival": "all"}
-    assert len(page["view"]) == 150
-    for label in page["model"].classes:
+    assert len(extending["view"]) == 150
+    for label in extending["model"].classes:
         own = dataset.match({"ground_truth.label": label})
-        kept = page["view"].match({"ground_truth.label": label}).values("confusion")
+        kept = extending["view"].match({"ground_truth.label": label}).values("confusion")
         assert sorted(kept) == sorted(own.values("confusion"))[-len(kept) :]
 
-    recorder, logits = page["recorder"], torch.randn(2, 300, 10)
+    recorder, logits = extending["recorder"], torch.randn(2, 300, 10)
     for epoch in logits:
         recorder.update(range(300), epoch)
         recorder.end_epoch()
@@ -66,21 +166,77 @@ def test_the_scores_of_the_page_run(page, dataset):
     np.testing.assert_allclose(dataset.values("mean_entropy"), expected, rtol=1e-5)
 
 
-def test_the_rules_of_the_page_run(page, dataset):
-    import fiftyone_drop as fod
-
-    run(SCORE, page)
-    run(RULE, page)
-    classes = page["model"].classes
+def test_the_rules_of_the_page_on_extending_run(extending, dataset):
+    run("extending.md", extending)
+    classes = extending["model"].classes
     sizes = dataset.count_values("ground_truth.label")
-    weights = [sizes[name] ** 0.5 * (1 - page["recalls"][name]) for name in classes]
+    weights = [sizes[name] ** 0.5 * (1 - extending["recalls"][name]) for name in classes]
     kept = fod.drop_view(dataset, "by_error", 0.1).count_values("ground_truth.label")
     quotas = 30 * np.array(weights) / sum(weights)
     np.testing.assert_allclose([kept[name] for name in classes], quotas, atol=1.5)
 
     members = [dataset.match({"ground_truth.label": name}) for name in classes]
     weights = [len(own) * own.mean("confusion") for own in members]
-    kept = page["view"].count_values("ground_truth.label")
+    kept = extending["view"].count_values("ground_truth.label")
     quotas = 60 * np.array(weights) / sum(weights)
     np.testing.assert_allclose([kept[name] for name in classes], quotas, atol=1.5)
-    run(SCORE + RULE, page)  # cells that run twice
+    run("extending.md", extending)  # cells that run twice
+
+
+@pytest.fixture
+def data(dataset, recalls, tmp_path, monkeypatch):
+    """What docs/data.md says there is: two runs, and a table of scores."""
+    monkeypatch.chdir(tmp_path)
+    dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls)
+    dataset.apply_drop(0.5, label_field="ground_truth", rule="none", key="random")
+    paths = dataset.values("filepath")
+    folder = str(Path(paths[0]).parents[1])
+    values = np.random.default_rng(0).random(300)
+    frame = pd.DataFrame(
+        {
+            "file": [path.replace(folder, "/cluster/images") for path in paths],
+            "label": dataset.values("ground_truth.label"),
+            "epoch": 7,
+            "loss": values,
+            "confidence": 1 - values,
+        }
+    )
+    return {"dataset": dataset, "folder": folder, "frame": frame}
+
+
+def test_the_blocks_of_the_page_on_tables_run(data):
+    dataset = data["dataset"]
+    run("data.md", data)
+    assert dataset.values("loss") == dataset.values("el2n") == data["frame"]["loss"].tolist()
+    assert dataset.get_field("certainty").info["hard"] == "low"
+    assert len(data["table"]) == len(data["both"]) == 10
+    assert data["bins"][["kept", "pruned"]].sum().sum() == 300
+    assert list(data["accuracies"].index) == ["before"]
+    assert data["figure"].layout.title.text == "Loss"
+    assert Path("loss.html").stat().st_size > 1000
+
+
+@pytest.fixture
+def torchrun(monkeypatch):
+    """The environment that torchrun gives, of one process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, str(value))
+
+
+def test_any_loop_and_several_processes_record_all_presentations(shell, torchrun):
+    names = run("howto/own-loop.md", shell)
+    for field, epochs in (("aum", 3), ("dual", 3), ("ddp_aum", 2)):
+        assert None not in names["view"].values(field)
+        assert names["dataset"].get_field(field).info["presentations"] == [epochs, epochs]
+    assert names["hardest"].values("aum") == sorted(names["view"].values("aum"))
+
+
+@pytest.mark.parametrize(("page", "field"), TRAINERS.items())
+def test_trainers_record_all_presentations(page, field, shell):
+    view = run(page, shell)["view"]
+    assert None not in view.values(field)
+    assert view._root_dataset.get_field(field).info["presentations"] == [2, 2]

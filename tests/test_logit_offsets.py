@@ -1,13 +1,12 @@
 """``class_offsets``: from a run and the logits of a model to what helps its worst class."""
 
-import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import fiftyone as fo
 import numpy as np
 import pytest
 import torch
+from pages import run
 from reports import PROPORTIONAL
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -138,9 +137,6 @@ def test_predictions_without_logits_are_refused(skewed):
         )
 
 
-PAGE = Path(__file__).parents[1] / "docs" / "offsets.md"
-
-
 class TorchvisionLike(nn.Module):
     """What a ResNet of torchvision calls its last layer."""
 
@@ -181,8 +177,7 @@ def test_the_examples_of_the_page_run_and_shift_the_logits(skewed):
         "network": network,
         "hf_model": hugging_face,
     }
-    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
-        exec(block, names)
+    run("offsets.md", names)
     offsets, tuned = names["offsets"], names["tuned"]
     expected = torch.tensor([offsets[name] for name in CLASSES])
     assert torch.equal(names["predicted"], (plain(inputs) + expected).argmax(1))
