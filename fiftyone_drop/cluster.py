@@ -167,7 +167,7 @@ class OnCluster(Runner):
     ) -> Generator[tuple[Part, Piece], None, None]:
         """See :meth:`Runner.run`."""
         ray = self._ray
-        shared = [ray.put(self._checked(work))]  # in a list, so that a process fetches it once
+        shared = [ray.put(_pickled(work))]  # in a list, so that a process fetches it once
         send = self._sender(0)
         left = enumerate(parts)
         todo: dict[int, Part] = {}
@@ -250,32 +250,6 @@ class OnCluster(Runner):
         """How many tasks run on a machine at once."""
         return int(min(machine.get(name, 0) // n for name, n in self._needs.items() if n))
 
-    def _checked(self, work: object) -> object:
-        """Check that what travels can be unpickled without FiftyOne.
-
-        Raises:
-            DropError: if not, or it cannot be pickled
-        """
-        from ray import cloudpickle
-
-        try:
-            data = cloudpickle.dumps(work)
-        except Exception as error:  # of anybody's class
-            raise DropError(
-                "model",
-                f"with cluster= models and transforms are pickled, and these cannot be ({error}); "
-                "pass such that can",
-            ) from error
-        names = {str(arg) for _, arg, _ in pickletools.genops(data) if isinstance(arg, str)}
-        if any(name.partition(".")[0] == "fiftyone" for name in names):
-            raise DropError(
-                "model",
-                "with cluster= a model and its transform must be of PyTorch and torchvision, but "
-                "these need FiftyOne, which would start a database on every machine of the "
-                "cluster; pass the module itself, with transform= and classes=",
-            )
-        return work
-
     def __str__(self) -> str:
         return _words(self._ray.cluster_resources())
 
@@ -293,9 +267,36 @@ def _compute(shared: list[Any], part: Any) -> tuple[list[Any], list[str]]:
         warnings.simplefilter("always", DropWarning)
         if _held is None or _held[0] != key:
             _held = None  # two models may not fit
-            _held = (key, ray.get(shared[0]))
+            _held = (key, ray.cloudpickle.loads(ray.get(shared[0])))
         pieces = list(_held[1](part))
     return pieces, [str(w.message) for w in caught if issubclass(w.category, DropWarning)]
+
+
+def _pickled(work: object) -> bytes:
+    """What travels; a computation may write to its arrays, which it may not to Ray's copies.
+
+    Raises:
+        DropError: it cannot be pickled, or not be unpickled without FiftyOne
+    """
+    from ray import cloudpickle
+
+    try:
+        data = cloudpickle.dumps(work)
+    except Exception as error:  # of anybody's class
+        raise DropError(
+            "model",
+            f"with cluster= models and transforms are pickled, and these cannot be ({error}); "
+            "pass such that can",
+        ) from error
+    names = {str(arg) for _, arg, _ in pickletools.genops(data) if isinstance(arg, str)}
+    if any(name.partition(".")[0] == "fiftyone" for name in names):
+        raise DropError(
+            "model",
+            "with cluster= a model and its transform must be of PyTorch and torchvision, but "
+            "these need FiftyOne, which would start a database on every machine of the "
+            "cluster; pass the module itself, with transform= and classes=",
+        )
+    return bytes(data)
 
 
 def _words(machine: dict[str, float]) -> str:
