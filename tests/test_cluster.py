@@ -158,6 +158,7 @@ def test_a_score_of_the_users_own_is_known_on_the_cluster(small_dataset, connect
         del SCORES["halves"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
 def test_recalls_and_predictions_of_folds_are_the_same_bit_for_bit(make_dataset, connected):
     dataset = make_dataset(60)
@@ -362,6 +363,7 @@ fod.compute_scores(
 """
 
 
+@pytest.mark.slow
 def test_a_driver_that_was_killed_is_started_again_with_and_without_the_cluster(
     small_dataset, connected, cluster_address, tmp_path
 ):
