@@ -158,8 +158,11 @@ def plan_parquet(
     parsed = _Options.parse(density, options)
     source = _File(checks.path("path", path), id_column, label_column, score_column)
     target = None if to is None else checks.path("to", to)
-    kept_only = checks.flag("kept_only", kept_only)
-    if target is not None and target.exists() and not checks.flag("overwrite", overwrite):
+    kept_only, overwrite = (
+        checks.flag("kept_only", kept_only),
+        checks.flag("overwrite", overwrite),
+    )
+    if target is not None and target.exists() and not overwrite:
         raise DropError("to", f"{target} exists; pass another, or overwrite=True")
     hashes, classes, codes, scores = source.read(parsed.seed)
     order = order_of_hashes(hashes, source.texts)

@@ -31,6 +31,7 @@ GPU_CPUS = 8  # per GPU, to read images for it
 RETRIES = 8  # of a part whose process or machine was lost
 ANSWER = 10.0  # seconds in which a cluster must answer at its address
 STALL = 30.0  # seconds without a result, while a task would find room, until tasks are sent again
+MOST_SENDS = 4  # of the same task
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,15 @@ def opened(cluster: Cluster | None) -> Iterator[Runner]:
         return
     ray = _ray()
     connected = ray.is_initialized()
-    if not connected:
+
+    def connect() -> None:
+        ray.shutdown()
         _connect(ray, cluster.address)
+
+    if not connected:
+        connect()
     try:
-        yield OnCluster(ray, cluster)
+        yield OnCluster(ray, cluster, None if connected else connect)
     finally:
         if not connected:
             ray.shutdown()
@@ -134,12 +140,14 @@ class OnCluster(Runner):
     Args:
         ray: the module, connected
         cluster: what a task takes
+        connect: connects anew; None if the connection is the caller's
     """
 
     away = True
 
-    def __init__(self, ray: Any, cluster: Cluster) -> None:
+    def __init__(self, ray: Any, cluster: Cluster, connect: Callable[[], None] | None) -> None:
         self._ray = ray
+        self._connect = connect
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         with_gpus = [m for m in machines if m.get("GPU", 0) > 0]
         gpus = cluster.gpus
@@ -166,8 +174,8 @@ class OnCluster(Runner):
         self, work: Callable[[Part], Generator[Piece, None, None]], parts: Iterable[Part]
     ) -> Generator[tuple[Part, Piece], None, None]:
         """See :meth:`Runner.run`."""
-        ray = self._ray
-        shared = [ray.put(self._checked(work))]  # in a list, so that a process fetches it once
+        ray, data = self._ray, _pickled(work)
+        shared = [ray.put(data)]  # in a list, so that a process fetches it once
         send = self._sender(0)
         left = enumerate(parts)
         todo: dict[int, Part] = {}
@@ -183,7 +191,12 @@ class OnCluster(Runner):
                 done, _ = ray.wait(list(sent), timeout=stall)
                 if not done and self._is_idle():
                     # Ray may wait for ever for a machine that has just died
+                    if sends > MOST_SENDS:
+                        raise self._stalled(len(todo))
                     logger.info("Sending %d tasks again; the cluster has %s", len(todo), self)
+                    if self._connect is not None and self._is_unused():
+                        self._connect()  # what waits in a connection may never be answered
+                        shared, sent = [ray.put(data)], {}
                     send = self._sender(sends)
                     sent |= {send(shared, part): number for number, part in todo.items()}
                     stall, sends = 2 * stall, sends + 1
@@ -222,6 +235,19 @@ class OnCluster(Runner):
         """Whether a task would find room now."""
         return self._slots(self._ray.available_resources()) > 0
 
+    def _is_unused(self) -> bool:
+        """Whether no task runs at all, of this process or of others."""
+        free, all_there = self._ray.available_resources(), self._ray.cluster_resources()
+        return all(free.get(name, 0) == all_there.get(name, 0) for name in self._needs)
+
+    def _stalled(self, n: int) -> DropError:
+        return DropError(
+            "cluster",
+            f"{n:,} tasks were sent {MOST_SENDS} times, and none came back, though the cluster has "
+            f"room for them ({self}); look at its logs, and make the call again, which goes on "
+            "from what has been computed",
+        )
+
     def _result(self, ref: Any) -> list[Any]:
         """The pieces of a task that is done; its warnings and errors are those of this process."""
         exceptions = self._ray.exceptions
@@ -250,32 +276,6 @@ class OnCluster(Runner):
         """How many tasks run on a machine at once."""
         return int(min(machine.get(name, 0) // n for name, n in self._needs.items() if n))
 
-    def _checked(self, work: object) -> object:
-        """Check that what travels can be unpickled without FiftyOne.
-
-        Raises:
-            DropError: if not, or it cannot be pickled
-        """
-        from ray import cloudpickle
-
-        try:
-            data = cloudpickle.dumps(work)
-        except Exception as error:  # of anybody's class
-            raise DropError(
-                "model",
-                f"with cluster= models and transforms are pickled, and these cannot be ({error}); "
-                "pass such that can",
-            ) from error
-        names = {str(arg) for _, arg, _ in pickletools.genops(data) if isinstance(arg, str)}
-        if any(name.partition(".")[0] == "fiftyone" for name in names):
-            raise DropError(
-                "model",
-                "with cluster= a model and its transform must be of PyTorch and torchvision, but "
-                "these need FiftyOne, which would start a database on every machine of the "
-                "cluster; pass the module itself, with transform= and classes=",
-            )
-        return work
-
     def __str__(self) -> str:
         return _words(self._ray.cluster_resources())
 
@@ -293,9 +293,36 @@ def _compute(shared: list[Any], part: Any) -> tuple[list[Any], list[str]]:
         warnings.simplefilter("always", DropWarning)
         if _held is None or _held[0] != key:
             _held = None  # two models may not fit
-            _held = (key, ray.get(shared[0]))
+            _held = (key, ray.cloudpickle.loads(ray.get(shared[0])))
         pieces = list(_held[1](part))
     return pieces, [str(w.message) for w in caught if issubclass(w.category, DropWarning)]
+
+
+def _pickled(work: object) -> bytes:
+    """What travels; a computation may write to its arrays, which it may not to Ray's copies.
+
+    Raises:
+        DropError: it cannot be pickled, or not be unpickled without FiftyOne
+    """
+    from ray import cloudpickle
+
+    try:
+        data = cloudpickle.dumps(work)
+    except Exception as error:  # of anybody's class
+        raise DropError(
+            "model",
+            f"with cluster= models and transforms are pickled, and these cannot be ({error}); "
+            "pass such that can",
+        ) from error
+    names = {str(arg) for _, arg, _ in pickletools.genops(data) if isinstance(arg, str)}
+    if any(name.partition(".")[0] == "fiftyone" for name in names):
+        raise DropError(
+            "model",
+            "with cluster= a model and its transform must be of PyTorch and torchvision, but "
+            "these need FiftyOne, which would start a database on every machine of the "
+            "cluster; pass the module itself, with transform= and classes=",
+        )
+    return bytes(data)
 
 
 def _words(machine: dict[str, float]) -> str:

@@ -28,6 +28,7 @@ from fiftyone_drop.predictions import (
 
 if TYPE_CHECKING:
     from fiftyone_drop.engine.checkpoint import Checkpoint
+    from fiftyone_drop.engine.runner import Runner
     from fiftyone_drop.scoring import DynamicsRecorder
     from fiftyone_drop.training import TrainingOptions
 
@@ -74,6 +75,7 @@ def cross_predict(
     recorder: DynamicsRecorder | None = None,
     checkpoint_dir: Folder | None = None,
     readable: bool = False,
+    runner: Runner | None = None,
 ) -> Predictions:
     """Train query models, and predict every held-out sample with a model that has not seen it.
 
@@ -92,6 +94,7 @@ def cross_predict(
         checkpoint_dir (None): the folder of an interrupted training's checkpoint; by default in
             the user's cache
         readable (False): whether all images are known to be readable
+        runner (None): where the trainings run; None for here
 
     Returns:
         the :class:`Predictions`, to be written in the context of their ``checkpoint``
@@ -128,6 +131,7 @@ def cross_predict(
             recorder=recorder,
             checkpoint_dir=checkpoint,
             keep_models=keep_models,
+            runner=runner,
         )
     predictions = collector.finish(ids, np.flatnonzero(fold_of >= 0), words)
     return replace(predictions, models=models, checkpoint=checkpoint)
@@ -141,6 +145,7 @@ def train_and_predict(
     *,
     recorder: DynamicsRecorder | None = None,
     checkpoint_dir: Folder | None = None,
+    runner: Runner | None = None,
 ) -> Predictions:
     """Train one query model on all samples, and predict validation samples.
 
@@ -151,6 +156,7 @@ def train_and_predict(
         progress: as everywhere in FiftyOne
         recorder (None): records the dynamics of the samples
         checkpoint_dir (None): as in :func:`cross_predict`
+        runner (None): as in :func:`cross_predict`
 
     Returns:
         the :class:`Predictions` on the validation samples, with the model, to be written in the
@@ -176,6 +182,7 @@ def train_and_predict(
             progress=count,
             recorder=recorder,
             checkpoint_dir=checkpoint,
+            runner=runner,
         )
     predictions = predict_samples(
         query_model_source(model),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -26,6 +26,9 @@ from fiftyone_drop.recall import SHRINKAGE, Smoothing
 from fiftyone_drop.recall_sources import check_source, find_recalls
 from fiftyone_drop.run_keys import check_key
 from fiftyone_drop.target import check_fields, read_target, rule_columns
+
+if TYPE_CHECKING:
+    from fiftyone_drop.cluster import Cluster
 
 
 def apply_drop(
@@ -63,6 +66,7 @@ def apply_drop(
     allow_empty_classes: bool = False,
     seed: int = 51,
     overwrite: bool = False,
+    cluster: Cluster | str | None = None,
     progress: Any = None,
 ) -> fo.DatasetView:
     """Prune a collection of labelled images so that every class is treated well.
@@ -155,6 +159,9 @@ def apply_drop(
         allow_empty_classes (False): whether a class may lose all its samples
         seed (51): decides which samples are kept at random, the folds and the query models
         overwrite (False): whether to replace the run of that key
+        cluster (None): where query models are trained: None for this machine; ``"auto"``, an
+            address or a :class:`fiftyone_drop.Cluster` for a Ray cluster, one task per model
+            (``docs/cluster.md``)
         progress (None): whether to render a progress bar (True/False), use the default value
             ``fiftyone.config.show_progress_bars`` (None), or a progress callback function to
             invoke instead
@@ -171,12 +178,12 @@ def apply_drop(
             then
     """
     arguments = dict(locals())  # every argument by name, before there are other variables
-    options = DropOptions.parse(arguments)
+    options, place = DropOptions.parse(arguments), _place(cluster)
     samples = check_collection(samples)
     samples._root_dataset.reload()  # others may have written since this session loaded it
     # Before an hour of training, not after it
     key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
-    return _plan(samples, options, progress, writes=True).apply(key, overwrite, progress)
+    return _plan(samples, options, progress, place, writes=True).apply(key, overwrite, progress)
 
 
 _SIGNATURE = inspect.signature(apply_drop)
@@ -215,7 +222,8 @@ def plan_drop(
     bound = _PLAN_SIGNATURE.bind(samples, density, progress=progress, **options)
     bound.apply_defaults()
     parsed = DropOptions.parse(bound.arguments)
-    return _plan(check_collection(samples), parsed, progress)
+    place = _place(bound.arguments["cluster"])
+    return _plan(check_collection(samples), parsed, progress, place)
 
 
 _PLAN_SIGNATURE = _SIGNATURE.replace(
@@ -225,8 +233,22 @@ _PLAN_SIGNATURE = _SIGNATURE.replace(
 plan_drop.__signature__ = _PLAN_SIGNATURE  # type: ignore[attr-defined]
 
 
+def _place(cluster: object) -> Cluster | None:
+    """The argument ``cluster=``; without one no PyTorch is imported."""
+    if cluster is None:
+        return None
+    from fiftyone_drop.cluster import Cluster
+
+    return Cluster.of(cluster)
+
+
 def _plan(
-    samples: foc.SampleCollection, options: DropOptions, progress: Any, *, writes: bool = False
+    samples: foc.SampleCollection,
+    options: DropOptions,
+    progress: Any,
+    place: Cluster | None,
+    *,
+    writes: bool = False,
 ) -> DropPlan:
     label_field = options.label_field
     if label_field is None and options.eval_key is not None:
@@ -244,7 +266,7 @@ def _plan(
     columns = rule_columns(samples, options, population)
     recalls = None
     if options.needs_recalls:
-        recalls = find_recalls(options, samples, population, warn, progress)
+        recalls = find_recalls(options, samples, population, warn, progress, place)
     keep_at, table = decide(options, population, high, recalls, columns)
     if "recalls" in options.the_rule.needs and (too_far := overshoot_warning(table)):
         warn(too_far)

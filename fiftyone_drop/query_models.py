@@ -39,6 +39,8 @@ from fiftyone_drop.recall import class_counts, class_recalls
 from fiftyone_drop.run_outputs import KEY
 
 if TYPE_CHECKING:
+    from fiftyone_drop.cluster import Cluster
+    from fiftyone_drop.engine.runner import Runner
     from fiftyone_drop.scoring import DynamicsRecorder
     from fiftyone_drop.training import QueryModel, TrainingOptions
 
@@ -53,6 +55,7 @@ def train_query_model(
     key: str = "query",
     overwrite: bool = False,
     checkpoint_dir: str | os.PathLike[str] | None = None,
+    cluster: Cluster | str | None = None,
     progress: Any = None,
     **options: Any,
 ) -> QueryModel:
@@ -77,6 +80,8 @@ def train_query_model(
         overwrite (False): whether to replace these
         checkpoint_dir (None): the folder for the checkpoint of an interrupted training; by default
             in the user's cache
+        cluster (None): where to train: None for this machine; ``"auto"``, an address or a
+            :class:`fiftyone_drop.Cluster` for a task of a Ray cluster (``docs/cluster.md``)
         progress (None): as everywhere in FiftyOne
         **options: fields of :class:`fiftyone_drop.TrainingOptions`: ``architecture``,
             ``pretrained``, ``epochs``, ``image_size``, ``device``, ``seed``, ...; and conventions
@@ -92,8 +97,12 @@ def train_query_model(
     Raises:
         DropError: if an argument is invalid; nothing has been written then
     """
+    from fiftyone_drop.cluster import Cluster, check_device, opened  # imports PyTorch
+
     scores = _check_in_sample(scores)
     trained_with, switches = _split_options(options, scores)
+    place = Cluster.of(cluster)
+    check_device(place, trained_with.device)
     samples = check_collection(samples)
     dataset = samples._root_dataset
     holdout = checks.number("holdout", holdout, "(0, 1)")
@@ -109,16 +118,18 @@ def train_query_model(
     population = read_population(samples, label_field, filepaths=True, skip_unlabeled=None)
     population.check_as_stored(samples, label_field)
     recorder = _recorder(population, scores, switches)
-    predictions, rows, codes = _train(
-        population,
-        validation,
-        label_field,
-        holdout,
-        trained_with,
-        progress,
-        recorder,
-        checkpoint_dir,
-    )
+    with opened(place) as runner:
+        predictions, rows, codes = _train(
+            population,
+            validation,
+            label_field,
+            holdout,
+            trained_with,
+            progress,
+            recorder,
+            checkpoint_dir,
+            runner,
+        )
     model = predictions.models[0]
     correct, support = class_counts(codes, predictions.correct, len(population.classes))
     values = _scores(model, population.select(rows), rows, scores, recorder, progress)
@@ -181,6 +192,7 @@ def _train(
     progress: Any,
     recorder: DynamicsRecorder | None,
     checkpoint_dir: str | os.PathLike[str] | None,
+    runner: Runner,
 ) -> tuple[Predictions, NDArray[np.int64], NDArray[np.int32]]:
     """The predictions, the rows that the model was trained on, and the codes of the others."""
     if validation is None:
@@ -194,6 +206,7 @@ def _train(
             keep_models=True,
             recorder=recorder,
             checkpoint_dir=checkpoint_dir,
+            runner=runner,
         )
         rows = np.setdiff1d(np.arange(len(population)), predictions.rows)
         return predictions, rows, population.codes[predictions.rows]
@@ -209,6 +222,7 @@ def _train(
         progress,
         recorder=recorder,
         checkpoint_dir=checkpoint_dir,
+        runner=runner,
     )
     return predictions, np.arange(len(population)), outcomes.codes
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
 import numpy as np
@@ -33,6 +33,9 @@ from fiftyone_drop.recall import (
     recalls_of_mapping,
     samples_to_tell_apart,
 )
+
+if TYPE_CHECKING:
+    from fiftyone_drop.cluster import Cluster
 
 NOISE_LEVEL = 0.05
 
@@ -102,6 +105,7 @@ def find_recalls(
     population: Population,
     warn: Warner,
     progress: Any,
+    cluster: Cluster | None = None,
 ) -> Recalls:
     """Find the recalls of the target's classes.
 
@@ -111,6 +115,7 @@ def find_recalls(
         population: the samples of the target view
         warn: is told of doubts about the recalls
         progress: as everywhere in FiftyOne
+        cluster (None): where query models are trained; None for here
 
     Returns:
         the :class:`Recalls`
@@ -122,7 +127,7 @@ def find_recalls(
         values = recalls_of_mapping(options.recalls, population.classes, options.missing_recall)
         return Recalls(values, "given")
     if options.query == TRAINED:
-        measured = _by_query_models(options, population, progress)
+        measured = _by_query_models(options, population, progress, cluster)
     elif options.query == CLOSED_FORM:
         measured = _in_closed_form(options, population, warn, progress)
     elif options.eval_key is not None:
@@ -140,9 +145,16 @@ def find_recalls(
     return Recalls(values, measured.source, right, support, measured.predictions)
 
 
-def _by_query_models(options: DropOptions, population: Population, progress: Any) -> _Measurement:
+def _by_query_models(
+    options: DropOptions, population: Population, progress: Any, cluster: Cluster | None
+) -> _Measurement:
+    from fiftyone_drop.cluster import opened  # imports PyTorch
+
     assert options.folds is not None
-    predictions = cross_predict(population, options.folds, options.holdout, options.seed, progress)
+    with opened(cluster) as runner:
+        predictions = cross_predict(
+            population, options.folds, options.holdout, options.seed, progress, runner=runner
+        )
     codes = population.codes[predictions.rows]
     return _Measurement(codes, predictions.correct, predictions.source, predictions)
 

@@ -12,6 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from temporary import deleting_datasets
@@ -23,7 +25,7 @@ from fiftyone_drop import DropError
 NOT_CALLED = {
     *("Allocation", "ClassOffsets", "ClassTable", "DropComparison", "DropConfig", "DropError"),
     *("DropPlan", "DropReport", "DropResults", "DropVerification", "DropWarning", "QueryModel"),
-    "ScoreHistogram",
+    *("ArrayPlan", "ScoreHistogram"),
 }
 # Not read at the door: handed to FiftyOne, or words for people
 FREE = {"progress", "transform", "model", "device"}
@@ -144,14 +146,24 @@ def manifest(small, tmp_path_factory):
     return fod.save_manifest(small, "drop", tmp_path_factory.mktemp("manifest") / "drop.parquet")
 
 
+@pytest.fixture(scope="module")
+def parquet(tmp_path_factory):
+    """A file of samples."""
+    path = tmp_path_factory.mktemp("parquet") / "all.parquet"
+    pq.write_table(pa.table({"id": ["1", "2", "3", "4"], "label": ["a", "b", "a", "b"]}), path)
+    return path
+
+
 @pytest.fixture
-def calls(small, shared_recalls, manifest):
+def calls(small, shared_recalls, manifest, parquet):
     """Public name -> a function of keyword arguments, and arguments that are fine."""
     where = {"samples": small, "label_field": "ground_truth"}
     run = {"dataset": small, "key": "drop"}
     prune = where | {"density": 0.5, "recalls": shared_recalls}
     numbers = dict.fromkeys(small.values("id"), 0.5)
     rule = {"description": "a test's", "source": "a test"}
+    balanced = {"rule": "balanced", "size": None}
+    arrays = {"ids": small.values("id"), "labels": small.values("parity")} | balanced
     return {
         "allocate": (fod.allocate, {"class_sizes": [9, 9], "recalls": [0.5, 0.9], "density": 0.5}),
         "apply_drop": (fod.apply_drop, prune | {"key": "new"}),
@@ -171,7 +183,10 @@ def calls(small, shared_recalls, manifest):
             fod.load_manifest,
             {"dataset": small, "path": manifest, "key": "loaded"},
         ),
+        "Cluster": (fod.Cluster, {}),
+        "plan_arrays": (fod.plan_arrays, arrays | {"density": 0.5}),
         "plan_drop": (fod.plan_drop, prune),
+        "plan_parquet": (fod.plan_parquet, {"path": parquet, "density": 0.5} | balanced),
         "register_rule": (fod.register_rule, {"name": "mine"} | rule),
         "register_score": (
             fod.register_score,
@@ -197,6 +212,10 @@ GOOD = {
     "query": None,  # goes without another source of recalls only
     "folds": 3,
     "holdout": 0.25,
+    "cpus": 1,
+    "gpus": 1,
+    "chunk": 64,
+    "score_column": None,
     "missing_recall": 0.5,
     "smoothing": 0.5,
     "select": "difficulty",
@@ -341,7 +360,7 @@ def test_the_record_of_a_run_holds_plain_values(small, shared_recalls):
 def test_the_record_names_every_argument_of_the_call(small):
     arguments = set(inspect.signature(fod.apply_drop).parameters)
     asked = set(fod.load_drop(small, "drop").config.asked)
-    assert asked == arguments - {"samples", "key", "overwrite", "progress"}
+    assert asked == arguments - {"samples", "key", "overwrite", "cluster", "progress"}
 
 
 def test_plan_drop_takes_what_apply_drop_takes():

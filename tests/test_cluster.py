@@ -2,9 +2,13 @@
 
 import functools
 import os
+import shutil
+import signal
+import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from ray_cluster import add_node
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, DropWarning
+from fiftyone_drop import cluster as cluster_module
 from fiftyone_drop.cluster import Cluster, opened
 from fiftyone_drop.engine.runner import Here
 
@@ -153,6 +158,75 @@ def test_a_score_of_the_users_own_is_known_on_the_cluster(small_dataset, connect
         del SCORES["halves"]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+def test_recalls_and_predictions_of_folds_are_the_same_bit_for_bit(make_dataset, connected):
+    dataset = make_dataset(60)
+    plans = [
+        fod.plan_drop(dataset, 0.5, label_field="ground_truth", folds=2, cluster=cluster)
+        for cluster in (None, SMALL())
+    ]
+    here, there = plans
+    assert there.recalls == here.recalls
+    np.testing.assert_array_equal(there.keep_at, here.keep_at)
+    np.testing.assert_array_equal(there.predictions.confidences, here.predictions.confidences)
+    for name, values in here.predictions.scores.items():
+        np.testing.assert_array_equal(there.predictions.scores[name], values)
+
+
+def test_a_query_model_and_its_dynamics_are_the_same_bit_for_bit(small_dataset, connected):
+    made = [
+        fod.train_query_model(small_dataset, "ground_truth", epochs=2, key=key, cluster=cluster)
+        for key, cluster in (("here", None), ("there", SMALL()))
+    ]
+    here, there = made
+    assert there.recalls == here.recalls
+    assert there.sample_ids == here.sample_ids
+    assert_equal(there.scores, here.scores)
+    for name, weights in here.module.state_dict().items():
+        assert torch.equal(there.module.state_dict()[name], weights), name
+    labels = [small_dataset.values(f"{key}_pred.confidence") for key in ("here", "there")]
+    assert labels[0] == labels[1]
+
+
+def test_folds_that_were_trained_elsewhere_are_not_trained_again(
+    digits, connected, tmp_path, monkeypatch
+):
+    from fiftyone_drop.training import TrainingOptions, cross_validate, fitting
+
+    paths = [str(path) for path in digits[0][:60]]
+    names = sorted(set(digits[1]))
+    labels = [names.index(label) for label in digits[1][:60]]
+    arguments = (paths, labels, names, np.arange(60) % 3, TrainingOptions(epochs=1))
+    whole, found = {}, {}
+    cross_validate(
+        *arguments, on_logits=lambda rows, logits: whole.update(zip(rows, logits, strict=True))
+    )
+
+    def interrupt(rows, logits):
+        if 0 in rows:
+            raise KeyboardInterrupt  # when the second of three folds has come, at the latest
+
+    monkeypatch.setattr("fiftyone_drop.engine.checkpoint.SHARE", np.inf)
+    with opened(SMALL()) as runner, pytest.raises(KeyboardInterrupt):
+        cross_validate(*arguments, on_logits=interrupt, runner=runner, checkpoint_dir=tmp_path)
+    kept = len(list(tmp_path.glob("*/fold-*.pt")))
+    steps = []
+    original = fitting.Optimiser.step
+    monkeypatch.setattr(
+        fitting.Optimiser, "step", lambda *a, **k: steps.append(1) or original(*a, **k)
+    )
+    cross_validate(
+        *arguments,
+        on_logits=lambda rows, logits: found.update(zip(rows, logits, strict=True)),
+        checkpoint_dir=tmp_path,
+    )
+    assert len(steps) == 3 - kept
+    assert sorted(found) == list(range(60))
+    for row, logits in whole.items():
+        np.testing.assert_array_equal(found[row], logits)
+
+
 def test_a_warning_of_many_processes_is_heard_once(small_dataset, connected):
     torch.manual_seed(0)
     untrained = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 10))
@@ -265,3 +339,91 @@ def test_without_ray_everything_but_cluster_works():
             else:
                 raise AssertionError
     """)
+
+
+KILLED = """
+import os, signal, sys
+import fiftyone as fo
+import fiftyone_drop as fod
+from digit_models import CLASSES, TRANSFORM, network
+from fiftyone_drop.engine import checkpoint
+
+checkpoint.SHARE = float("inf")
+name, address, folder = sys.argv[1:]
+
+def die(bar):
+    if bar.iteration >= 32:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fod.compute_scores(
+    fo.load_dataset(name), "ground_truth", ["el2n"], model=network(), transform=TRANSFORM,
+    classes=CLASSES, batch_size=16, cluster=fod.Cluster(address, chunk=16), progress=die,
+    checkpoint_dir=folder,
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_driver_that_was_killed_is_started_again_with_and_without_the_cluster(
+    small_dataset, connected, cluster_address, tmp_path
+):
+    expected = score(small_dataset, ["el2n"], "whole_")
+    command = [sys.executable, "-c", KILLED, small_dataset.name, cluster_address, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    shutil.copytree(tmp_path, tmp_path.with_name("copy"))
+    for folder, cluster in ((tmp_path, None), (tmp_path.with_name("copy"), SMALL(chunk=16))):
+        begun = []
+        found = score(
+            small_dataset,
+            ["el2n"],
+            cluster=cluster,
+            checkpoint_dir=folder,
+            progress=lambda bar, begun=begun: begun.append(bar.iteration),
+        )
+        assert begun[0] >= 32  # at most the chunks in flight are done again
+        assert_equal(found, expected)
+
+
+def killing(part, folder):
+    """Ends its process at the third part, the first time."""
+    done = Path(folder) / f"{part}"
+    if part == 2 and not done.exists():
+        done.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield part, os.getpid()
+
+
+def test_a_process_that_is_killed_costs_the_part_that_it_was_at(connected, tmp_path):
+    with opened(SMALL()) as runner:
+        work = functools.partial(killing, folder=str(tmp_path))
+        found = [piece for _, piece in runner.run(work, range(6))]
+    assert sorted(part for part, _ in found) == list(range(6))
+    assert (tmp_path / "2").exists()
+
+
+def test_a_machine_that_is_lost_costs_the_parts_that_it_was_at(
+    connected, cluster_address, monkeypatch
+):
+    monkeypatch.setattr(cluster_module, "STALL", 5)
+    node, found = add_node(cluster_address), []
+    with opened(SMALL()) as runner:
+        for _, piece in runner.run(facts, range(12)):
+            if len(found) == 2:
+                node.kill()
+            found.append(piece["part"])
+    assert sorted(found) == list(range(12))
+
+
+def test_a_machine_that_cannot_see_an_image_is_named(small_dataset, connected, monkeypatch):
+    from fiftyone_drop.inference import image_pass
+
+    missing = small_dataset.first().filepath + ".png"
+    paths = small_dataset.values("filepath")
+    paths[20] = missing
+    small_dataset.set_values("filepath", paths)
+    # The tests have one machine: as if this process saw the file, and the cluster did not
+    monkeypatch.setattr(image_pass.os.path, "exists", lambda path: True)
+    with pytest.raises(DropError, match=f"samples: {os.uname().nodename} cannot read the image"):
+        score(small_dataset, ["el2n"], cluster=SMALL())

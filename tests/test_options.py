@@ -15,7 +15,7 @@ DEFAULTS = {
     for name, parameter in inspect.signature(apply_drop).parameters.items()
     if name != "samples"
 } | {"density": 0.5}
-WRITING = ("key", "overwrite", "progress")  # not about what is decided
+WRITING = ("key", "overwrite", "cluster", "progress")  # not about what is decided
 
 
 def parse(**arguments):

@@ -7,10 +7,12 @@ be guarded by ``if __name__ == "__main__"``.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -194,6 +196,7 @@ class Images:
     ) -> None:
         self.paths = paths
         self.size = size
+        self._made_with = {"workers": workers, "cached": cached}
         self._reader = ImageReader(
             paths,
             [Square(size)],
@@ -234,6 +237,10 @@ class Images:
                 self._is_cached[batch.rows] = True
                 pixels = torch.from_numpy(self._cache[rows]).permute(0, 3, 1, 2)
             yield rows, pixels
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the images, which are read anew where it is unpickled."""
+        return functools.partial(Images, **self._made_with), (self.paths, self.size)  # type: ignore[arg-type]
 
     def statistics(self, indices: Indices) -> tuple[RGB, RGB]:
         """Mean and standard deviation of red, green and blue, in [0, 1].

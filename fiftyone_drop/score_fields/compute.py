@@ -11,6 +11,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop.cluster import Cluster, opened
+from fiftyone_drop.engine.cache import cache_folder
 from fiftyone_drop.errors import Warner
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.inference.resolve import Extras, label_codes, resolve
@@ -28,6 +29,7 @@ from fiftyone_drop.score_fields.fields import (
 from fiftyone_drop.score_fields.options import ScoreOptions
 from fiftyone_drop.score_fields.sources import Computed, by_models, by_query_models
 from fiftyone_drop.scoring import get_score
+from fiftyone_drop.waiting import while_away
 
 
 def compute_scores(
@@ -164,9 +166,13 @@ def compute_scores(
             labels = [label_codes(s, population, label_field, needed=needed) for s in sources]
             computed = by_models(population, sources, labels, options, until_written, runner)
         else:
-            computed = by_query_models(population, options, until_written)
+            computed = by_query_models(population, options, until_written, runner)
         fields = _fields(computed, options, origins)
-        names = write(dataset, [(population.ids, fields)], options.overwrite, options.progress)
+        groups = [(population.ids, fields)]
+        names = while_away(
+            lambda: write(dataset, groups, options.overwrite, options.progress),
+            f"the scores lie in a checkpoint in {options.checkpoint_dir or cache_folder()}",
+        )
     warn = Warner()
     for message in computed.misfits:
         warn(f"Logits and labels do not belong together: {message}")

@@ -46,7 +46,7 @@ class Computed:
 
 
 def by_query_models(
-    population: Population, options: ScoreOptions, until_written: ExitStack
+    population: Population, options: ScoreOptions, until_written: ExitStack, runner: Runner
 ) -> Computed:
     """Scores of query models that have not seen the sample; without such scores none are trained.
 
@@ -54,6 +54,7 @@ def by_query_models(
         population: N samples, with filepaths
         options: the arguments of ``compute_scores``
         until_written: takes the checkpoints, which must last until the scores are written
+        runner: trains them
     """
     switches = options.switches
     names = wanted(switches, "logits")
@@ -78,6 +79,7 @@ def by_query_models(
             scores={name: switches[name] for name in names},
             checkpoint_dir=options.checkpoint_dir,
             readable=True,
+            runner=runner,
         )
         for number in range(options.models)
     ]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
-from fiftyone_drop.engine.checkpoint import Checkpoint
 from fiftyone_drop.engine.images import Indices
 from fiftyone_drop.engine.randomness import own_randomness, random_state, set_random_state
 from fiftyone_drop.errors import DropError
@@ -20,6 +19,20 @@ from fiftyone_drop.training.task import Task
 
 if TYPE_CHECKING:
     from fiftyone_drop.scoring import DynamicsRecorder
+
+
+class Keeper(Protocol):
+    """Keeps the states of trainings: a :class:`Checkpoint`, or what stands in its place."""
+
+    def load(self, name: str) -> Any:
+        """See :meth:`Checkpoint.load`."""
+
+    def save(self, name: str, make: Callable[[], Mapping[str, Any]]) -> None:
+        """See :meth:`Checkpoint.save`."""
+
+    def keep(self, name: str, make: Callable[[], Mapping[str, Any]]) -> None:
+        """See :meth:`Checkpoint.keep`."""
+
 
 OnBatch = Callable[[Indices, torch.Tensor], object]
 
@@ -52,7 +65,7 @@ class Listeners:
 
 
 def fit(
-    task: Task, indices: Indices, fold: int, listeners: Listeners, checkpoint: Checkpoint
+    task: Task, indices: Indices, fold: int, listeners: Listeners, checkpoint: Keeper
 ) -> QueryModel:
     """Train a model on some of the samples; its seed follows from the options' and the fold."""
     seed = int(np.random.SeedSequence((task.options.seed, fold)).generate_state(1)[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from fiftyone_drop.engine.fingerprints import file_states
 from fiftyone_drop.engine.images import Indices
 from fiftyone_drop.engine.randomness import CUBLAS, deterministic_algorithms
 from fiftyone_drop.engine.reader import RGB, Images
+from fiftyone_drop.engine.runner import Runner
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.architectures import build
 from fiftyone_drop.training.arrays import check_samples
@@ -52,6 +53,18 @@ class Task:
         setup = options.setup(paths)
         images = Images(paths, setup.image_size, workers=setup.workers)
         return cls(images, codes, classes, options, setup)
+
+    def on(self, runner: Runner) -> Task:
+        """The same task where a runner's models run."""
+        if not runner.away:
+            return self
+        setup = replace(
+            self.setup,
+            device=runner.device or self.setup.device,
+            workers=runner.workers or self.setup.workers,
+        )
+        images = Images(self.images.paths, setup.image_size, workers=setup.workers)
+        return replace(self, images=images, setup=setup)
 
     def inputs(self) -> dict[str, object]:
         """Everything that the weights of a model follow from, besides the samples it sees."""

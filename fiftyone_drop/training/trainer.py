@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,10 @@ from fiftyone_drop import checks
 from fiftyone_drop.engine.checkpoint import Checkpoint
 from fiftyone_drop.engine.files import Folder
 from fiftyone_drop.engine.images import Indices
-from fiftyone_drop.engine.randomness import deterministic_algorithms
-from fiftyone_drop.training.arrays import check_recorder, split_folds
-from fiftyone_drop.training.fitting import Listeners, OnBatch, fit
+from fiftyone_drop.engine.runner import Here, Runner
+from fiftyone_drop.training.arrays import Fold, check_recorder, split_folds
+from fiftyone_drop.training.fitting import Listeners, OnBatch
+from fiftyone_drop.training.folds import FoldTrainer, Trained
 from fiftyone_drop.training.options import TrainingOptions
 from fiftyone_drop.training.query_model import Floats, Progress, QueryModel
 from fiftyone_drop.training.task import Task
@@ -23,6 +25,7 @@ from fiftyone_drop.training.task import Task
 if TYPE_CHECKING:
     from fiftyone_drop.scoring import DynamicsRecorder
 
+T = TypeVar("T")
 OnLogits = Callable[[Indices, Floats], object]
 
 
@@ -36,6 +39,7 @@ def train(
     on_batch: OnBatch | None = None,
     recorder: DynamicsRecorder | None = None,
     checkpoint_dir: Folder | Checkpoint | None = None,
+    runner: Runner | None = None,
 ) -> QueryModel:
     """Train one query model on all samples, without augmentation, as the paper does.
 
@@ -58,6 +62,8 @@ def train(
         checkpoint_dir: a folder for checkpoints, written from time to time and removed at the end,
             where a call finds its own again by its inputs; or a ``Checkpoint`` in such a folder,
             which the caller removes. None writes none
+        runner: where the training runs; None for here. Elsewhere ``on_batch`` is never called, and
+            ``progress`` at the end
 
     Returns:
         the model, in evaluation mode
@@ -69,14 +75,17 @@ def train(
     Warns:
         DropWarning: a checkpoint is damaged, or cannot be written; the training goes on
     """
-    task = Task.of(paths, labels, classes, options)
+    runner = runner or Here()
+    task = Task.of(paths, labels, classes, options).on(runner)
     everything = np.arange(len(paths), dtype=np.int64)
     with (
         _recording(recorder, task, 1),
-        task.running(),
         _checkpoint(checkpoint_dir, task, None, recorder) as checkpoint,
     ):
-        return fit(task, everything, 0, Listeners(progress, on_batch, recorder), checkpoint)
+        listeners = Listeners(progress, on_batch, recorder)
+        fold = Fold(0, everything, everything[:0])
+        (model,) = _trained(task, [fold], listeners, checkpoint, _nobody, runner)
+        return model()
 
 
 def cross_validate(
@@ -92,6 +101,7 @@ def cross_validate(
     recorder: DynamicsRecorder | None = None,
     checkpoint_dir: Folder | Checkpoint | None = None,
     keep_models: bool = False,
+    runner: Runner | None = None,
 ) -> list[QueryModel]:
     """Predict every sample of a fold with a model that was trained on the other folds.
 
@@ -116,6 +126,7 @@ def cross_validate(
             the samples it is trained on, and samples that are held out are never seen
         checkpoint_dir: as in ``train``
         keep_models: return the models, which otherwise are dropped once they have predicted
+        runner: as in ``train``; elsewhere the folds train at once
 
     Returns:
         one model per fold in ascending order of the folds; an empty list without ``keep_models``
@@ -125,25 +136,69 @@ def cross_validate(
     """
     keep_models = checks.flag("keep_models", keep_models)
     folds = split_folds(fold_of, len(paths))
-    task = Task.of(paths, labels, classes, options)
+    runner = runner or Here()
+    task = Task.of(paths, labels, classes, options).on(runner)
     models = []
     with (
         _recording(recorder, task, len(folds)),
         _checkpoint(checkpoint_dir, task, fold_of, recorder) as checkpoint,
     ):
         listeners = Listeners(progress, on_batch, recorder)
-        for fold in folds:
-            with task.running():
-                model = fit(task, fold.kept, fold.number, listeners, checkpoint)
-            with deterministic_algorithms(task.setup.device, task.options.deterministic):
-                for indices, logits, _ in model.predict_images(
-                    task.images, fold.held_out, progress=progress
-                ):
-                    on_logits(indices, logits)
-                    checkpoint.tick()
+        for model in _trained(task, folds, listeners, checkpoint, on_logits, runner):
             if keep_models:
-                models.append(model)
+                models.append(model())
     return models
+
+
+def _trained(
+    task: Task,
+    folds: Sequence[Fold],
+    listeners: Listeners,
+    checkpoint: Checkpoint,
+    on_logits: OnLogits,
+    runner: Runner,
+) -> Iterator[Callable[[], QueryModel]]:
+    """Train the models of folds, here or elsewhere; what makes each, in the order of the folds."""
+    names = {fold.number: f"fold-{fold.number}" for fold in folds}
+    made: dict[int, Callable[[], QueryModel]] = {}
+
+    def parts() -> Iterator[tuple[Fold, Any]]:
+        for fold in folds:  # here the checkpoint itself is at hand
+            yield fold, checkpoint.load(names[fold.number]) if runner.away else None
+
+    with closing(runner.run(FoldTrainer(task, listeners, checkpoint), parts())) as results:
+        for (fold, _), piece in results:
+            if not isinstance(piece, Trained):
+                on_logits(*piece)
+                if runner.away:
+                    listeners.count(len(piece[0]))
+                continue
+            if piece.model is not None:
+                made[fold.number] = functools.partial(_same, piece.model)
+                continue
+            state = piece.state
+            assert state is not None
+            made[fold.number] = functools.partial(_model_of, task, fold, state)
+            checkpoint.save(names[fold.number], functools.partial(_same, state), often=True)
+            if listeners.recorder is not None:
+                listeners.recorder.load_state_dict(state["recorder"])
+            listeners.count(len(fold.kept) * task.options.epochs_for(len(fold.kept)))
+    yield from (made[fold.number] for fold in folds)
+
+
+def _nobody(indices: Indices, logits: Floats) -> None:
+    """Nothing is held out."""
+
+
+def _same(value: T) -> T:
+    return value
+
+
+def _model_of(task: Task, fold: Fold, state: Mapping[str, Any]) -> QueryModel:
+    """The model of a training elsewhere, where the task's models are."""
+    model = task.new_model(fold.kept, state)
+    model.module.eval()
+    return model
 
 
 @contextmanager

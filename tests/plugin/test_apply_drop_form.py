@@ -67,7 +67,7 @@ def test_every_field_of_the_form_is_a_parameter_of_apply_drop(apply_drop_form, f
     assert drawn - shown_only - form_only <= parameters
     # `overwrite` shows once the key is taken, `recalls` are those of another run, and `query`
     # follows from `recalls_from`
-    left_out = {"samples", "progress", "model", "recalls", "overwrite", "query"}
+    left_out = {"samples", "progress", "model", "recalls", "overwrite", "query", "cluster"}
     # Numbers for every class, which a form has no room for; thresholds are fields of the form
     left_out |= {"quotas", "weights", "drop_below", "drop_above"}
     assert parameters - drawn == left_out
