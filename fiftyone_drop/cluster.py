@@ -191,12 +191,13 @@ class OnCluster(Runner):
                 done, _ = ray.wait(list(sent), timeout=stall)
                 if not done and self._is_idle():
                     # Ray may wait for ever for a machine that has just died
-                    if sends > MOST_SENDS:
-                        raise self._stalled(len(todo))
                     logger.info("Sending %d tasks again; the cluster has %s", len(todo), self)
-                    if self._connect is not None and self._is_unused():
-                        self._connect()  # what waits in a connection may never be answered
-                        shared, sent = [ray.put(data)], {}
+                    if self._is_unused():  # not even a long one of them runs
+                        if sends > MOST_SENDS:
+                            raise self._stalled(len(todo))
+                        if self._connect is not None:
+                            self._connect()  # what waits in a connection may never be answered
+                            shared, sent = [ray.put(data)], {}
                     send = self._sender(sends)
                     sent |= {send(shared, part): number for number, part in todo.items()}
                     stall, sends = 2 * stall, sends + 1

@@ -29,7 +29,11 @@ GROUPS = {
     "Query models": ("train_query_model", "QueryModel", "TrainingOptions"),
     "After the training": ("class_offsets", "ClassOffsets"),
     "Your own": ("register_rule", "register_score", "Whole"),
-    "Without samples": ("allocate", "Allocation", "kept_size", "suggested_epochs"),
+    "Without FiftyOne": (
+        *("plan_arrays", "plan_parquet", "ArrayPlan"),
+        *("allocate", "Allocation", "kept_size", "suggested_epochs"),
+    ),
+    "Clusters": ("Cluster",),
     "Errors and types": ("DropError", "DropWarning", "TargetView"),
     "Trainers": ("LightningCallback", "TransformersCallback"),
 }

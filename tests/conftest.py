@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from digits import write_digits
 from hypothesis import HealthCheck, settings
-from ray_cluster import LOCAL, PLACE, address, place
+from ray_cluster import LOCAL, PLACE, address, alone, place
 from temporary import deleting_datasets
 from with_mongod import own_mongod
 
@@ -104,14 +104,25 @@ def cluster_address():
     return address()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def connected(cluster_address):
-    """The module ray, connected to that cluster: connecting takes seconds."""
+    """The module ray, connected to that cluster; connecting takes seconds, so it stays so."""
     import ray
 
-    ray.init(address=cluster_address, configure_logging=False, log_to_driver=False)
-    yield ray
+    if not ray.is_initialized():
+        ray.init(address=cluster_address, configure_logging=False, log_to_driver=False)
+    return ray
+
+
+@pytest.fixture
+def apart():
+    """The address of a cluster of its own, of one node, and no connection to another."""
+    import ray
+
     ray.shutdown()
+    with alone() as there:
+        yield there
+        ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -108,14 +108,33 @@ def address():
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = folder / "address"
         if not known.exists():
-            port = free_port()
-            options = ["--head", f"--port={port}", f"--temp-dir={folder}"]
-            head = Node(folder, *options, "--include-dashboard=false")
+            head, there = start(folder)
             (folder / "pids").write_text(f"{head.process.pid}\n")
-            other = add_node(f"127.0.0.1:{port}", folder)
+            other = add_node(there, folder)
             (folder / "pids").write_text(f"{head.process.pid}\n{other.process.pid}\n")
-            known.write_text(f"127.0.0.1:{port}")
+            known.write_text(there)
         return known.read_text()
+
+
+def start(folder):
+    """The first node of a cluster, and the address of both."""
+    port = free_port()
+    options = ["--head", f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false"]
+    return Node(folder, *options), f"127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def alone():
+    """The address of a cluster of one node, which ends with the context.
+
+    For tests in which a machine dies: Ray may later wait for it for ever, in any test.
+    """
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        head, there = start(folder)
+        try:
+            yield there
+        finally:
+            head.kill()
 
 
 def add_node(address, folder=None, **resources):

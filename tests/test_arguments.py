@@ -25,7 +25,7 @@ from fiftyone_drop import DropError
 NOT_CALLED = {
     *("Allocation", "ClassOffsets", "ClassTable", "DropComparison", "DropConfig", "DropError"),
     *("DropPlan", "DropReport", "DropResults", "DropVerification", "DropWarning", "QueryModel"),
-    *("ArrayPlan", "ScoreHistogram"),
+    *("ArrayPlan", "ScoreHistogram", "TargetView"),
 }
 # Not read at the door: handed to FiftyOne, or words for people
 FREE = {"progress", "transform", "model", "device"}

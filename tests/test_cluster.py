@@ -11,6 +11,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pages
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
@@ -125,14 +128,14 @@ def test_processes_of_the_cluster_load_no_fiftyone_and_start_no_server(small_dat
     assert scored  # some of these processes have scored
 
 
-def test_four_parts_run_in_one_process_on_half_a_gpu(connected, cluster_address):
-    node = add_node(cluster_address, gpus=1)  # as far as Ray is told
+def test_four_parts_run_in_one_process_on_half_a_gpu(apart):
+    node = add_node(apart, gpus=1)  # as far as Ray is told
     try:
-        with opened(fod.Cluster(cpus=0.5, gpus=0.5)) as runner:
+        with opened(fod.Cluster(apart, cpus=0.5, gpus=0.5)) as runner:
             found = [piece for _, piece in runner.run(facts, range(8))]
             assert {piece["devices"] for piece in found} == {"0"}
             assert len({piece["pid"] for piece in found}) <= 2
-        with opened(fod.Cluster(gpus=1)) as runner:
+        with opened(fod.Cluster(apart, gpus=1)) as runner:
             assert runner.device == torch.device("cuda")
             assert runner.workers == 1  # as many cores as there are for a GPU
             assert runner.chunk == 16_384
@@ -403,12 +406,10 @@ def test_a_process_that_is_killed_costs_the_part_that_it_was_at(connected, tmp_p
     assert (tmp_path / "2").exists()
 
 
-def test_a_machine_that_is_lost_costs_the_parts_that_it_was_at(
-    connected, cluster_address, monkeypatch
-):
+def test_a_machine_that_is_lost_costs_the_parts_that_it_was_at(apart, monkeypatch):
     monkeypatch.setattr(cluster_module, "STALL", 5)
-    node, found = add_node(cluster_address), []
-    with opened(SMALL()) as runner:
+    node, found = add_node(apart), []
+    with opened(SMALL(apart)) as runner:
         for _, piece in runner.run(facts, range(12)):
             if len(found) == 2:
                 node.kill()
@@ -427,3 +428,18 @@ def test_a_machine_that_cannot_see_an_image_is_named(small_dataset, connected, m
     monkeypatch.setattr(image_pass.os.path, "exists", lambda path: True)
     with pytest.raises(DropError, match=f"samples: {os.uname().nodename} cannot read the image"):
         score(small_dataset, ["el2n"], cluster=SMALL())
+
+
+def test_the_page_runs(small_dataset, cluster_address, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_ADDRESS", cluster_address)
+    model = network()
+    model.transform, model.classes = TRANSFORM, CLASSES
+    names = {"dataset": small_dataset, "model": model}
+    labels = small_dataset.values("ground_truth.label")
+    columns = {"id": small_dataset.values("id"), "label": labels, "el2n": np.arange(len(labels))}
+    pq.write_table(pa.table(columns), "all.parquet")
+    names["recalls"] = dict.fromkeys(sorted(set(labels)), 0.5)
+    pages.run("cluster.md", names)
+    assert len(small_dataset.exists("el2n")) == len(small_dataset)
+    assert pq.read_table("kept.parquet").num_rows == names["plan"].table.quotas.sum()

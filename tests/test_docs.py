@@ -22,7 +22,7 @@ from fiftyone_drop.scoring import SCORES
 DIGITS, IMAGES = "fiftyone-drop-digits", "my-images"
 # Pages that say what there must be before: a test of their own makes it, and looks at the result
 TRAINERS = {"howto/lightning.md": "lightning_aum", "howto/hugging-face.md": "hf_aum"}
-OWN = {"extending.md", "data.md", "offsets.md", "howto/own-loop.md", *TRAINERS}
+OWN = {"cluster.md", "extending.md", "data.md", "offsets.md", "howto/own-loop.md", *TRAINERS}
 
 
 @pytest.fixture(scope="module")
