@@ -27,6 +27,7 @@ from fiftyone_drop.accuracies import (
     measured_before,
     summary,
 )
+from fiftyone_drop.advice import advice
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation, evaluated_ids, read_evaluation
@@ -67,6 +68,8 @@ class DropReport:
         baselines: the accuracies of other models, by the keys of their evaluations
         classes: the accuracies of each class by all models, the smallest class density first;
             empty without a baseline
+        suspects: the scores whose hardest kept samples may have wrong labels, for
+            :func:`drop_view`
     """
 
     key: str
@@ -78,6 +81,7 @@ class DropReport:
     lost: tuple[Change, ...] = ()
     baselines: Mapping[str, Accuracy] = field(default_factory=dict)
     classes: tuple[ClassAccuracies, ...] = ()
+    suspects: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-serialisable values."""
@@ -92,6 +96,7 @@ class DropReport:
             "lost": [asdict(change) for change in self.lost],
             "baselines": {key: asdict(column) for key, column in self.baselines.items()},
             "classes": [asdict(row) for row in self.classes],
+            "suspects": list(self.suspects),
         }
 
     def to_pandas(self) -> pd.DataFrame:
@@ -159,7 +164,11 @@ class DropReport:
 
     def _lines(self) -> list[str]:
         marks = {"info": "-", "warning": "! Warning:"}
-        return [f"{marks[level]} {text}" for level, text in self.findings]
+        lines = [f"{marks[level]} {text}" for level, text in self.findings]
+        for score in self.suspects:
+            call = f"fod.drop_view(dataset, {self.key!r}, score={score!r})"
+            lines.append(f"- {call} shows first those whose labels may be wrong")
+        return lines
 
     def _columns(self) -> list[tuple[str, Accuracy]]:
         """The accuracies of all models: baselines stand between before and after."""
@@ -239,11 +248,13 @@ def report(
                 f"the recalls of the run '{key}' come from the evaluation '{eval_key}', so it says "
                 "nothing new; train a model on the kept samples and pass its evaluation",
             )
+    suspects: list[str] = []
     findings = [
         *about_quotas(table),
         *about_recalls(table),
+        *(("info", text) for text in advice(table)),
         *about_order(root, config),
-        *about_labels(root, key, config),
+        *about_labels(root, config, table, suspects),
         *(("warning", message) for message in config.warnings),
         *(("warning", message) for message in [results.changes] if message),
     ]
@@ -292,6 +303,7 @@ def report(
         lost=tuple(lost),
         baselines=baselines,
         classes=tuple(sorted(classes, key=lambda row: row.density)),
+        suspects=tuple(suspects),
     )
 
 

@@ -1,4 +1,7 @@
-"""The sentences of a fairness report: each a level, ``"info"`` or ``"warning"``, and a text."""
+"""The sentences of a fairness report: each a level, ``"info"`` or ``"warning"``, and a text.
+
+They are many and short, so the module is longer than others.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,15 @@ import numpy as np
 from fiftyone import ViewField as F
 from fiftyone.core.expressions import ViewExpression
 
-from fiftyone_drop.accuracies import MOST_CHANGES, Accuracy, Change, Measured, are_apart
+from fiftyone_drop.accuracies import (
+    MOST_CHANGES,
+    Accuracy,
+    Change,
+    Measured,
+    are_apart,
+    measured_before,
+    summary,
+)
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import listing
 from fiftyone_drop.reader import count_groups
@@ -25,6 +36,7 @@ TINY = 0.1  # of the dataset density: a class below that is, too
 WIDE = 0.2  # an interval of recalls that says little
 AUM_SUSPECT = 0.0  # below: on average over training the model preferred another class
 MISTAKEN_SUSPECT = 0.9  # above: a prediction of confidence 0.8 or more contradicts the label
+WEAK = 0.7  # below: a model of this average recall cannot tell a wrong label from a hard one
 Finding = tuple[Literal["info", "warning"], str]
 
 
@@ -100,10 +112,20 @@ def about_order(dataset: fo.Dataset, config: DropConfig) -> Iterator[Finding]:
         )
 
 
-def about_labels(dataset: fo.Dataset, key: str, config: DropConfig) -> Iterator[Finding]:
-    """Kept samples whose scores suggest a wrong label."""
+def about_labels(
+    dataset: fo.Dataset, config: DropConfig, table: ClassTable, suspects: list[str]
+) -> Iterator[Finding]:
+    """Kept samples whose scores suggest a wrong label.
+
+    Args:
+        dataset: the dataset
+        config: the run
+        table: its class table, which says how good the model was
+        suspects: to this list are added the scores by which such samples come first
+    """
     if not dataset.has_field(config.keep_at_field):
         return
+    average = None if (before := measured_before(table)) is None else summary(table, before).average
     aum = [
         name
         for name, field in dataset.get_field_schema(ftype=fo.FloatField).items()
@@ -137,12 +159,15 @@ def about_labels(dataset: fo.Dataset, key: str, config: DropConfig) -> Iterator[
         wrong, total = counts.get(True, 0), sum(counts.values())
         where = " or ".join(f"'{name}'" for name in names)
         text = f"{wrong:,} of {total:,} kept samples have in {where} {words} prefers another class"
-        if wrong:
+        if average is not None and average < WEAK:
             yield (
-                "warning",
-                f"{text}, so their labels may be wrong; fod.drop_view(dataset, {key!r}, "
-                f"score={names[0]!r}) shows them first",
+                "info",
+                f"whether labels are wrong is not said: the average recall is {average:.3f} only, "
+                f"so that {where} tell more of the model than of the labels",
             )
+        elif wrong:
+            suspects.append(names[0])
+            yield "warning", f"{text}, so their labels may be wrong"
         else:
             yield "info", text
 

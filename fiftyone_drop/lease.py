@@ -134,6 +134,13 @@ def writing(dataset: fo.Dataset) -> Iterator[Lease]:
         lease.release()
 
 
+def writer(dataset: fo.Dataset) -> str | None:
+    """Who holds the lease of a dataset, in words; None if nobody does."""
+    held = {"_id": dataset._doc.id, "$expr": {"$gt": ["$expires", "$$NOW"]}}
+    found = documents.collection(COLLECTION).find_one(held)
+    return None if found is None else _words(found)
+
+
 def _expires() -> dict[str, Any]:
     return {"$add": ["$$NOW", int(1000 * SECONDS)]}
 

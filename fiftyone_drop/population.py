@@ -207,15 +207,21 @@ class Outcomes:
             )
 
 
+def split_tags(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """The tags that look like a split, by split and with their counts; only splits with some."""
+    found = {
+        split: {tag: n for tag, n in counts.items() if tag.lower() in names}
+        for split, names in SPLIT_TAGS.items()
+    }
+    return {split: tags for split, tags in found.items() if tags}
+
+
 def warn_about_splits(samples: foc.SampleCollection, warn: Warner) -> None:
     """Warn if the collection seems to hold more than one of train, validation and test."""
-    tags = reader.count_tags(samples)
-    tags_of = {
-        split: [tag for tag in tags if tag.lower() in names] for split, names in SPLIT_TAGS.items()
-    }
-    if sum(map(bool, tags_of.values())) < 2:
+    tags_of = split_tags(reader.count_tags(samples))
+    if len(tags_of) < 2:
         return
-    train = (tags_of["train"] or ["train"])[0]
+    train = next(iter(tags_of.get("train", ["train"])))
     warn(
         f"sample tags {sorted(itertools.chain(*tags_of.values()))} look like splits, and all of "
         "them are being pruned; to prune the training split only, call "

@@ -19,6 +19,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop import checks
+from fiftyone_drop._version import __version__
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable
@@ -33,25 +34,31 @@ from fiftyone_drop.fields import (
     label_path,
     number_fields,
     score_fields,
+    stated_classes,
 )
+from fiftyone_drop.lease import writer
 from fiftyone_drop.limits import class_bounds
 from fiftyone_drop.options import DropOptions, group_names
+from fiftyone_drop.population import SPLIT_TAGS, split_tags
 from fiftyone_drop.pruning import apply_drop
 from fiftyone_drop.query_models import check_predictions_free
 from fiftyone_drop.quotas import class_densities
-from fiftyone_drop.reader import read_ids
+from fiftyone_drop.reader import count_tags, read_ids
 from fiftyone_drop.rules import RULES, Rule
 from fiftyone_drop.run_keys import check_independent, check_key
-from fiftyone_drop.run_lookup import check_order, find_configs, get_config
+from fiftyone_drop.run_lookup import check_order, find_configs, get_config, state_words
 from fiftyone_drop.runs import DropResults
+from fiftyone_drop.views import part_view
 
 if TYPE_CHECKING:
     from fiftyone_drop.scoring.registry import Score
     from fiftyone_drop.training import TrainingOptions
 
 __all__ = [
+    "SPLIT_TAGS",
     "Kept",
     "Outputs",
+    "State",
     "architectures",
     "check_comparable",
     "check_evaluation",
@@ -63,6 +70,7 @@ __all__ = [
     "class_sizes",
     "default_label_field",
     "evaluations",
+    "free_key",
     "group_fields",
     "group_names",
     "has_logits",
@@ -79,8 +87,12 @@ __all__ = [
     "runs",
     "runs_behind",
     "runs_with_recalls",
+    "samples_of_run",
     "score_fields",
     "scores_of",
+    "splits",
+    "states",
+    "states_classes",
     "target_size",
     "training_cost",
     "training_outputs",
@@ -147,6 +159,15 @@ def overlap(samples: foc.SampleCollection, others: foc.SampleCollection) -> tupl
     """
     target, ids = read_ids(samples), read_ids(others)
     return int(np.isin(ids, target).sum()), len(ids)
+
+
+def splits(samples: foc.SampleCollection) -> dict[str, int]:
+    """The sample tags that look like splits, training first, each with its number of samples.
+
+    Empty where they name one split only. Queries the samples.
+    """
+    found = split_tags(count_tags(samples))
+    return {tag: n for tags in found.values() for tag, n in tags.items()} if len(found) > 1 else {}
 
 
 # -- recalls --------------------------------------------------------------------------------------
@@ -288,6 +309,43 @@ def kept_by_run(
     return Kept(int(table.quotas.sum()), table.size, fewest)
 
 
+class State(NamedTuple):
+    """Something that is not as usual with the runs of a dataset.
+
+    Attributes:
+        words: a sentence
+        way: the way out: ``"wait"``, ``"delete"`` the run of ``key``, or make it ``"again"``
+        key: the run, or None
+    """
+
+    words: str
+    way: Literal["wait", "delete", "again"]
+    key: str | None
+
+
+def states(dataset: fo.Dataset, key: str | None) -> list[State]:
+    """All that is not as usual: a writer at work, unfinished runs, and a run of another version.
+
+    Args:
+        dataset: the dataset
+        key: the run that is looked at, if any
+    """
+    busy, configs = writer(dataset), find_configs(dataset)
+    if busy is not None:
+        words = f"{busy} is writing runs or scores of this dataset"
+        return [State(f"{words}, so that what is shown may change", "wait", None)]
+    found = [
+        State(f"The run '{name}' {state_words(name, configs)}", "delete", name)
+        for name, config in sorted(configs.items())
+        if not config.complete
+    ]
+    made = configs[key].versions.get("fiftyone-drop") if key in configs else None
+    if made not in (None, __version__):
+        words = f"The run '{key}' was made with version {made}, and this is {__version__}: made"
+        found.append(State(f"{words} again, it may keep other samples", "again", key))
+    return found
+
+
 def outputs(dataset: fo.Dataset, key: str) -> Outputs:
     """Everything that ``delete_drop`` would delete beside the run; empty without such a run."""
     config = find_configs(dataset).get(key)
@@ -358,6 +416,30 @@ def runs_behind(samples: foc.SampleCollection) -> list[str]:
     return behind
 
 
+def samples_of_run(dataset: fo.Dataset, key: str) -> foc.SampleCollection:
+    """The target view that a run was made on; its own samples where that was not recorded.
+
+    Raises:
+        DropError: if there is no such run
+    """
+    config = get_config(dataset, key)
+    if config.found.get("target_recorded", True) and not config.found.get("extended_by"):
+        target = dataset.load_run_view(key)
+        return target if target._stages else dataset
+    return part_view(dataset, config, config.density, "all")
+
+
+def free_key(dataset: fo.Dataset, key: str) -> str:
+    """The key, or the first of ``<key>_2``, ``<key>_3``, ... under which a run can be written."""
+    for wanted in (key, *(f"{key}_{i}" for i in range(2, 1000))):
+        try:
+            check_key(dataset, wanted, False, ())
+        except DropError:
+            continue
+        return wanted
+    return key
+
+
 # -- scores and query models ----------------------------------------------------------------------
 
 
@@ -394,15 +476,27 @@ def check_score_fields(dataset: fo.Dataset, fields: Mapping[str, str], overwrite
         check_field_free(dataset, field, "score", name, overwrite)
 
 
-def check_logits_field(samples: foc.SampleCollection, field: str) -> None:
+def check_logits_field(
+    samples: foc.SampleCollection, field: str, classes: Sequence[str] | None = None
+) -> None:
     """Check that a field can hold logits, and that their classes are known. Imports PyTorch.
+
+    Args:
+        samples: a collection
+        field: the field
+        classes (None): the names of the logits, where the dataset does not state them
 
     Raises:
         DropError: if not
     """
     from fiftyone_drop.inference.stored_logits import stored_logits
 
-    stored_logits(field, samples, None)
+    stored_logits(field, samples, classes)
+
+
+def states_classes(samples: foc.SampleCollection, field: str) -> bool:
+    """Whether the dataset states the classes of a field in their order."""
+    return stated_classes(samples, field) is not None
 
 
 def has_logits(samples: foc.SampleCollection, field: str) -> bool:

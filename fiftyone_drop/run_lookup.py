@@ -84,13 +84,13 @@ def get_config(dataset: foc.SampleCollection, key: str, argument: str = "key") -
         complete = sorted(name for name, other in configs.items() if other.complete)
         raise DropError(
             argument,
-            f"the drop run {key!r} of '{root.name}' {_state(key, configs)}; the runs are "
+            f"the drop run {key!r} of '{root.name}' {state_words(key, configs)}; the runs are "
             f"{complete}",
         )
     return config
 
 
-def _state(key: str, configs: Mapping[str, DropConfig]) -> str:
+def state_words(key: str, configs: Mapping[str, DropConfig]) -> str:
     """Words for a run that cannot be read."""
     if any(c.state == "replacing" and c.intent["key"] == key for c in configs.values()):
         return "is being replaced; if its writer was cut off, the next call that writes ends that"

@@ -85,12 +85,28 @@ def test_kept_samples_of_low_aum_are_counted_and_shown(dataset, recalls):
     dataset[100:].apply_drop(density=0.5, recalls=recalls)
     kept = dataset.match(F("drop_kept") == True).values("margin")  # noqa: E712
     wrong, scored = sum(v is not None and v < 0 for v in kept), sum(v is not None for v in kept)
-    level, text = said(fod.report(dataset, "drop"), "AUM")
+    report = fod.report(dataset, "drop")
+    level, text = said(report, "AUM")
     assert level == "warning"
     assert text.startswith(f"{wrong} of {scored} kept samples")
-    call = text[text.index("fod.drop_view") : text.index(" shows them first")]
+    assert report.suspects == ("margin",)
+    printed = str(report)
+    call = printed[printed.index("fod.drop_view") : printed.index(" shows first")]
     shown = eval(call, {"fod": fod, "dataset": dataset}).exists("margin").values("margin")
     assert max(shown[:wrong]) < 0 <= shown[wrong]
+
+
+def test_a_weak_model_accuses_no_labels(dataset, recalls):
+    dataset.set_values("aum", [-1.0 if i % 2 else 1.0 for i in range(300)])
+    field = dataset.get_field("aum")
+    field.info = {"score": "aum", "hard": "low"}
+    field.save()
+    weak = {name: recall * 0.8 for name, recall in recalls.items()}
+    dataset.apply_drop(density=0.5, recalls=weak)
+    report = fod.report(dataset, "drop")
+    assert said(report, "labels are wrong is not said")[0] == "info"
+    assert silent(report, "may be wrong")
+    assert report.suspects == ()
 
 
 def test_kept_samples_that_fiftyone_finds_mistaken_are_counted(dataset, recalls):

@@ -4,7 +4,7 @@ import fiftyone as fo
 import pytest
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, precheck
+from fiftyone_drop import DropError, lease, precheck
 from fiftyone_drop.scoring import SCORES
 
 
@@ -233,3 +233,33 @@ def test_a_field_with_something_else_is_refused_as_a_score_field(dataset):
     assert refused[0] == "prefix"
     assert "'el2n'" in refused[1]
     assert refusal(lambda: precheck.check_score_fields(dataset, fields, overwrite=True)) is None
+
+
+# -- what is not as usual -------------------------------------------------------------------------
+
+
+def test_a_run_as_it_should_be_has_nothing_to_say(dataset, recalls):
+    dataset.apply_drop(0.5, recalls=recalls)
+    assert precheck.states(dataset, "drop") == []
+
+
+def test_a_writer_an_unfinished_run_and_another_version_are_said_with_a_way_out(dataset, recalls):
+    dataset.apply_drop(0.5, recalls=recalls)
+    dataset.apply_drop(0.5, recalls=recalls, key="second")
+    with lease.writing(dataset):
+        (busy,) = precheck.states(dataset, "drop")
+    assert "is writing runs or scores" in busy.words
+    assert busy.way == "wait"
+    for key, change in (
+        ("drop", {"versions": {"fiftyone-drop": "0.0.1"}}),
+        ("second", {"state": "writing"}),
+    ):
+        config = dataset.get_run_info(key).config
+        for name, value in change.items():
+            setattr(config, name, value)
+        dataset.update_run_config(key, config)
+    unfinished, other = precheck.states(dataset, "drop")
+    assert unfinished[1:] == ("delete", "second")
+    assert "The run 'second' was not written to its end" in unfinished.words
+    assert other[1:] == ("again", "drop")
+    assert "version 0.0.1" in other.words

@@ -60,6 +60,18 @@ def one_of(choices: Collection[str]) -> Kind:
     return lambda name, value: checks.choice(name, word(name, value), choices)
 
 
+def list_of_words(name: str, value: object) -> list[str]:
+    """A list of texts, or one text with commas between them.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    if not isinstance(value, str):
+        return words(name, value)
+    text = checks.text(name, value)
+    return words(name, [one.strip() for one in text.split(",") if one.strip()])
+
+
 def class_name(name: str, value: object) -> str | tuple[str, ...]:
     """A class, or a class and the values of groups.
 

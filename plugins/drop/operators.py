@@ -6,6 +6,7 @@ import json
 import re
 import time
 
+import fiftyone.core.utils as fou
 import fiftyone.operators.types as types
 
 import fiftyone_drop as fod
@@ -197,4 +198,5 @@ def _show_saved_view(ctx, name):
     yield ctx.ops.set_view(view=ctx.dataset.load_saved_view(name))
     yield ctx.ops.reload_dataset()
     time.sleep(SECONDS_TO_RELOAD)
-    yield ctx.ops.set_view(name=name)
+    # By its slug: of a name such as "drop_2_kept" the App makes another one than FiftyOne
+    yield ctx.ops.set_view(name=fou.to_slug(name))

@@ -11,24 +11,25 @@ import math
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
+from fiftyone import ViewField as F
 from fiftyone.operators.categories import Categories
 
 import fiftyone_drop as fod
-from fiftyone_drop import checks
+from fiftyone_drop import checks, precheck
 
 from . import door, panel_data
+from .words import in_app_words
 
 # The forms that the panel opens, with the parameters that it fills in
 FORMS = {
-    "apply_drop": (),
+    "apply_drop": ("run",),
     "compute_scores": (),
     "set_density": ("key", "density"),
     "delete_drop": ("key",),
 }
+OPTIONAL = ("run",)  # the run that is shown, whose samples a new one starts from
 
-KINDS = {"key": door.word, "density": checks.density}
-
-KEPT_COLOURS = [{"value": "True", "color": "#ff6d04"}, {"value": "False", "color": "#5b6b7b"}]
+KINDS = {"key": door.word, "run": door.word, "density": checks.density}
 
 HELP = """Drag the density: the classes follow the hand, and the grid follows when you let go.
 Click a class, a point or a bar of the histogram to see its samples."""
@@ -131,9 +132,16 @@ class DropPanel(foo.Panel):
     def open_form(self, ctx):
         """Open the form of an operator; the panel follows when it has been executed."""
         name = door.param(ctx, "operator", door.one_of(FORMS))
-        params = {param: door.param(ctx, param, KINDS[param]) for param in FORMS[name]}
-        if "key" in params:
-            fod.load_drop(ctx.dataset, params["key"])  # an error if it was deleted meanwhile
+        params = {
+            param: (door.optional if param in OPTIONAL else door.param)(ctx, param, KINDS[param])
+            for param in FORMS[name]
+        }
+        params = {param: value for param, value in params.items() if value is not None}
+        complete = precheck.runs(ctx.dataset)
+        for key in filter(None, [params.get("key"), params.get("run")]):
+            if name != "delete_drop" or key not in complete:  # what is unfinished can be deleted
+                fod.load_drop(ctx.dataset, key)  # an error if it was deleted meanwhile
+        if complete.get(params.get("key")):
             ctx.panel.set_state("key", params["key"])  # the run that is shown afterwards
         follow = self.open_newest if name == "apply_drop" else self.refresh
         ctx.prompt(f"{self.plugin_name}/{name}", params=params, on_success=follow)
@@ -148,7 +156,7 @@ class DropPanel(foo.Panel):
 
         It travels as data: the App saves the state of a panel, and then reads the dataset again.
         """
-        ctx.panel.set_data("message", problem)
+        ctx.panel.set_data("message", problem and in_app_words(problem))
 
     # -- samples in the grid --
 
@@ -169,30 +177,14 @@ class DropPanel(foo.Panel):
             score=door.optional(ctx, "score"),
             score_range=score_range,
         )
+        if part == "all":
+            # In the place of the tags, in this view alone, stands what the badges of samples say
+            keep_at = F(fod.load_drop(ctx.dataset, key).config.keep_at_field)
+            words = (keep_at <= door.param(ctx, "density", checks.density)).if_else(
+                ["kept"], ["pruned"]
+            )
+            view = view.set_field("tags", words)
         ctx.ops.set_view(view)
-        flag = fod.load_drop(ctx.dataset, key).config.kept_field
-        self._colour(ctx, flag, wanted=part == "all" and ctx.dataset.has_field(flag))
-
-    def _colour(self, ctx, field, wanted):
-        """Colour kept and pruned samples where the grid shows both.
-
-        In this session of the App only, and undone when the grid shows one part again.
-        """
-        coloured = ctx.panel.get_state("coloured")
-        if coloured is None and not wanted:
-            return
-        others = [name for name in ctx.active_fields if name != coloured]
-        if not wanted:
-            ctx.panel.set_state("coloured", None)
-            ctx.ops.set_active_fields(others)
-            ctx.trigger("reset_color_scheme")
-            return
-        if field != coloured:
-            ctx.panel.set_state("coloured", field)
-        ctx.ops.set_active_fields([*others, field])
-        saved = ctx.dataset.app_config.color_scheme
-        fields = [*((saved and saved.fields) or []), {"path": field, "valueColors": KEPT_COLOURS}]
-        ctx.trigger("set_color_scheme", {"color_by": "value", "fields": fields})
 
     @in_words
     def show_difference(self, ctx):

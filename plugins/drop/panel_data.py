@@ -16,6 +16,8 @@ import numpy as np
 import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
+from .words import in_app_words
+
 STEPS = 100  # of the density slider
 BINS = 30
 
@@ -41,23 +43,29 @@ def page(dataset: fo.Dataset, key: str | None) -> str:
     keys = fod.list_drops(dataset)
     if key not in keys:
         key = precheck.newest_run(dataset)
-    return json.dumps({"runs": keys, "key": key} | _content(dataset, key))
+    unusual = [
+        {"words": in_app_words(words), "way": way, "run": of}
+        for words, way, of in precheck.states(dataset, key)
+    ]
+    content = {"runs": keys, "key": key, "states": unusual}
+    return json.dumps(content | _content(dataset, key))
 
 
 def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:
     if key is None:
-        title, text = NO_RUNS if precheck.label_fields(dataset) else NO_LABELS
-        return {"title": title, "text": text}
+        can_prune = bool(precheck.label_fields(dataset))
+        title, text = NO_RUNS if can_prune else NO_LABELS
+        return {"title": title, "text": text, "can_prune": can_prune}
     try:
         precheck.check_run(dataset, key)
         run = fod.load_drop(dataset, key)
         changes, measured_by = run.changes, run.config.recalls_eval_key
         tables = _run(dataset.name, key, version(dataset, key), changes)
     except fod.DropError as error:
-        return {"title": "This run cannot be shown", "text": str(error)}
+        return {"title": "This run cannot be shown", "text": in_app_words(str(error))}
     return {
         "run": tables,
-        "changes": changes and changes[:1].upper() + changes[1:],
+        "changes": changes and in_app_words(changes[:1].upper() + changes[1:]),
         "scores": precheck.score_fields(dataset),
         "evaluations": [
             name
@@ -107,8 +115,7 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
         "kept_field": config.kept_field,
         "sizes": table.sizes.tolist(),
         "recalls": None if table.recalls is None else table.recalls.tolist(),
-        # Intervals are of these; recalls, which the quotas follow from, are smoothed
-        "observed": _observed(table),
+        "observed": None if table.observed is None else _numbers(table.observed),
         "intervals": None if table.intervals is None else table.intervals.tolist(),
         "densities": densities,
         "counts": fod.kept_counts(dataset, key, densities).tolist(),
@@ -116,9 +123,9 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
     }
 
 
-def _observed(table: fod.ClassTable) -> list[float | None] | None:
-    """The recalls without smoothing; None for classes without a validation sample."""
-    return None if table.observed is None else [row["recall_observed"] for row in table.rows()]
+def _numbers(values: np.ndarray) -> list[float | None]:
+    """Numbers as JSON, which has no NaN."""
+    return np.where(np.isnan(values), None, values).tolist()
 
 
 def shown(names: Sequence[str]) -> list[str]:
@@ -153,6 +160,8 @@ def report(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
         fiftyone_drop.DropError: if there is no such run, or the evaluation does not fit
     """
     words = fod.report(dataset, key, eval_key).to_dict()
+    for finding in words["findings"]:
+        finding["text"] = in_app_words(finding["text"])
     return json.dumps({"version": version(dataset, key), "report": words})
 
 
@@ -174,7 +183,7 @@ def comparison(dataset: fo.Dataset, key: str, other: str) -> str:
             "both": both.kept_by_both.tolist(),
             "first": both.only_first.tolist(),
             "second": both.only_second.tolist(),
-            "warnings": list(both.warnings),
+            "warnings": [in_app_words(message) for message in both.warnings],
         }
     )
 

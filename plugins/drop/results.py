@@ -13,6 +13,7 @@ import fiftyone.operators.types as types
 from fiftyone_drop import precheck
 
 from .plain_text import as_it_is
+from .words import in_app_words
 
 Json = dict[str, Any]
 Shown = tuple[dict[str, Any], dict[str, Any]]
@@ -158,20 +159,25 @@ def show_deleted(result: Json) -> Shown:
 def show_failure(nothing: str, message: str) -> Shown:
     """An error for the App; ``nothing`` names the effect that it prevented."""
     outputs = types.Object()
-    outputs.view("error", types.Error(label=nothing, description=as_it_is(message)))
+    outputs.view("error", types.Error(label=nothing, description=as_it_is(in_app_words(message))))
     return _schema(outputs, nothing), {}
 
 
 def _display(row: Mapping[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {"class": row["class"], "size": row["size"]}
+    # Those that are wanted most come first: a small screen cuts off the last columns
+    shown = {"class": row["class"], "quota": row["quota"], "size": row["size"]}
+    shown["density"] = _decimals(row["density"])
+    observed = row.get("recall_observed")
+    if observed is not None:
+        shown["recall"] = _decimals(observed)
     if "recall" in row:
-        shown["recall"] = _decimals(row["recall"])
-    if row.get("recall_observed") is not None:
-        shown["observed"] = _decimals(row["recall_observed"])
+        name = "recall" if observed is None else "smoothed"
+        if _decimals(row["recall"]) != shown.get("recall"):
+            shown[name] = _decimals(row["recall"])
     if "recall_low" in row:
         shown["95 % interval"] = f"{row['recall_low']:.3f} to {row['recall_high']:.3f}"
         shown["measured on"] = row["measured_on"]
-    return shown | {"density": _decimals(row["density"]), "quota": row["quota"]}
+    return shown
 
 
 def _rows(columns: Mapping[str, Sequence[Any]]) -> list[Json]:
@@ -207,7 +213,8 @@ def _page(
     outputs = types.Object()
     outputs.view("summary", types.Notice(label=as_it_is(words), description=as_it_is(more)))
     for i, message in enumerate(warnings):
-        outputs.view(f"warning_{i}", types.Warning(label="Warning", description=as_it_is(message)))
+        words = as_it_is(in_app_words(message))
+        outputs.view(f"warning_{i}", types.Warning(label="Warning", description=words))
     if not rows:
         return _schema(outputs, title), {}
     view = types.TableView(label=label)

@@ -21,6 +21,16 @@ window.__foo__ = { useTriggerPanelEvent: () => (method, params, prompt, done) =>
   window.calls.push([method, params]);
   window.waiting.push(done);
 } };
+const atom = (value) => ({ value });
+window.__fos__ = {
+  activeFields: () => atom([]), colorScheme: atom({}), datasetColorScheme: atom({}),
+  defaultActiveFields: atom([]),
+  dataset: atom({ id: "1", name: "digits" }), view: atom([]),
+};
+window.recoil = {
+  useRecoilValue: ({ value }) => value,
+  useRecoilCallback: () => () => Promise.resolve(),
+};
 window.__fop__ = {
   PluginComponentType: { Component: 3 },
   registerComponent: (registered) => (window.registered = registered),
@@ -364,12 +374,15 @@ def test_what_could_not_be_counted_can_be_counted_again(component, scored):
     assert len(counts(component)) == 2
 
 
-def test_bins_are_reached_by_keyboard_and_what_they_show_is_said(component, scored):
+def test_bins_are_reached_by_arrow_keys_and_what_they_show_is_said(component, scored):
     component.draw(scored, histogram=counted())
     component.answer()
-    last = component.page.get_by_role("button", name="0.5 to 1: 2 kept, 4 pruned")
-    last.focus()
+    bins = component.page.get_by_role("slider", name="Histogram of el2n")
+    bins.focus()
+    component.page.keyboard.press("End")
+    assert bins.get_attribute("aria-valuetext") == "0.5 to 1: 2 kept, 4 pruned"
     component.page.keyboard.press("Enter")
+    assert component.page.locator(".drop-chosen").count() == 1
     asked = component.calls[-1][1]
     assert (asked["score"], asked["score_range"], asked["is_last"]) == ("el2n", [0.5, 1.0], True)
     component.answer()
@@ -396,11 +409,90 @@ def test_both_parts_together_say_how_to_tell_them(component):
     component.draw(page_of(ANIMALS))
     component.page.get_by_role("button", name="Both").click()
     words = component.page.locator('[data-cy="drop-colours"]')
-    expect(words).to_have_text("coloured by drop_kept")
+    expect(words).to_have_text("tagged kept or pruned")
+
+
+def test_half_a_thousandth_is_rounded_as_python_rounds_it(component):
+    recalls = [0.8125, 0.0625, 0.9375, 0.5005]
+    component.draw(page_of(ANIMALS, recalls=recalls))
+    shown = component.page.locator('[data-cy="drop-class"] td:last-child').all_inner_texts()
+    assert sorted(shown) == sorted(f"{recall:.3f}" for recall in recalls)
+
+
+def test_a_recall_is_the_measured_one_and_the_smoothed_one_is_said_to_be(component):
+    observed = [0.47, 0.5, 0.6, 0.7]
+    component.draw(page_of(ANIMALS, recalls=[0.494, 0.5, 0.6, 0.7], observed=observed))
+    component.page.get_by_role("button", name="ant").click()
+    shown = component.page.locator('[data-cy="drop-recall"]')
+    expect(shown).to_have_text("Recall: measured 0.470; the rule used 0.494, smoothed")
+    cell = component.page.locator('[data-cy="drop-class"]').first.locator("td").last
+    expect(cell).to_have_text("0.470")
+
+
+def test_kept_and_size_are_sorted_by_apart(component):
+    sent = page_of(ANIMALS)
+    sent["run"]["counts"][4] = [1, 0, 3, 2]
+    component.draw(sent)
+    for name, first in (("Kept", "bee"), ("size", "ant")):
+        component.page.get_by_role("button", name=name, exact=True).click()
+        assert component.rows()[0] == first
+
+
+def test_every_picture_is_one_tab_stop_with_arrow_keys_inside(component):
+    names = [f"class {k:04d}" for k in range(60)]
+    component.draw(page_of(names))
+    strip = component.page.get_by_role("slider", name="all classes")
+    strip.focus()
+    component.page.keyboard.press("ArrowRight")
+    assert "page 2 of 3" in strip.get_attribute("aria-valuetext")
+    assert component.rows()[0] == "class 0034"
+    stops = component.page.locator('[data-cy="drop-class"] button[tabindex="0"]')
+    stops.focus()
+    component.page.keyboard.press("ArrowDown")
+    component.page.keyboard.press("Enter")
+    assert component.calls[-1][1]["class_name"] == "class 0033"
+    component.choose_tab("Recall")
+    scatter = component.page.get_by_role("slider", name="Recall against")
+    scatter.focus()
+    component.page.keyboard.press("Home")
+    assert scatter.get_attribute("aria-valuetext").startswith("class 0059")
+    component.page.keyboard.press("Enter")
+    assert component.calls[-1][1]["class_name"] == "class 0033"  # one request at a time
+    component.answer()
+    assert component.calls[-1][1]["class_name"] == "class 0059"
+
+
+def test_long_names_are_told_apart_by_their_ends(component):
+    names = [f"a long name of a class that ends in {word}" for word in ("one", "two")]
+    component.draw(page_of(names))
+    for name in names:
+        end = component.page.get_by_title(name).locator("span").last
+        expect(end).to_be_in_viewport(ratio=1)
+    assert sorted(component.rows()) == names
+
+
+def test_what_is_not_as_usual_is_one_line_with_the_way_out(component):
+    states = [
+        {"words": "Somebody is writing", "way": "wait", "run": None},
+        {"words": "The run 'x' was not written to its end", "way": "delete", "run": "x"},
+    ]
+    component.draw(page_of(ANIMALS) | {"states": states, "changes": "12 samples are gone"})
+    for name, asked in (
+        ("Look again", ["refresh", {"key": "drop"}]),
+        ("Delete it…", ["open_form", {"operator": "delete_drop", "key": "x"}]),
+        ("Make it again…", ["open_form", {"operator": "apply_drop", "run": "drop"}]),
+    ):
+        component.page.get_by_role("button", name=name).click()
+        assert component.calls[-1] == asked
+
+
+def test_no_run_can_be_begun_where_there_is_nothing_to_prune(component):
+    component.draw({"runs": [], "key": None, "title": "No labels", "text": "", "can_prune": False})
+    expect(component.page.get_by_role("button", name="New run…")).to_be_disabled()
 
 
 def test_an_empty_page_says_what_to_do_and_opens_the_form(component):
     component.draw({"runs": [], "key": None, "title": "No drop run yet", "text": "Choose New run."})
     expect(component.page.get_by_text("Choose New run.")).to_be_visible()
     component.page.get_by_role("button", name="New run…").click()
-    assert component.calls == [["open_form", {"operator": "apply_drop"}]]
+    assert component.calls == [["open_form", {"operator": "apply_drop", "run": None}]]

@@ -31,6 +31,7 @@ def test_a_run_made_in_the_app_shows_its_result_and_what_it_keeps(app, make_data
     app.expect_count(60)
     form = app.open_form(label_of("apply_drop"))
     expect(form.get_by_text("Keeps 30 of 60 samples")).to_be_visible()
+    expect(form.get_by_role("button", name="Execute")).to_be_enabled()
     picture("apply-drop-form", for_docs=True)
     app.execute(form)
     expect(app.page.get_by_text("Kept 30 of 60 samples")).to_be_visible()

@@ -1,15 +1,20 @@
 """The panel "DRoP", used by hand in the App."""
 
+import os
 import re
 
 import fiftyone as fo
 import numpy as np
 import pytest
+from app_browser import REPOSITORY
 from playwright.sync_api import expect
 
 import fiftyone_drop as fod
 
 PANEL = "drop_panel"
+AXE = REPOSITORY / "plugins" / "drop" / "js" / "node_modules" / "axe-core" / "axe.min.js"
+VIOLATIONS = """axe.run("[data-cy=drop-panel]").then(({ violations }) =>
+  violations.map(({ id, nodes }) => [id, nodes[0].html]))"""
 
 # The text of least contrast to what is behind it, by the definition of WCAG
 LEAST_CONTRAST = """(panel) => {
@@ -141,8 +146,84 @@ def test_both_parts_are_told_apart_at_the_density_of_the_slider(app, panel, prun
     opened.get_by_role("button", name="Both 300").click()
     app.expect_count(300)
     first = fod.drop_view(pruned, "drop", 0.3, part="all").first()
-    expect(app.samples.first.get_by_text(str(first["drop_kept"]))).to_be_visible()
+    word = "kept" if first["drop_kept"] else "pruned"
+    expect(app.samples.first.get_by_text(word)).to_be_visible()
     picture("panel-both", for_docs=True)
+
+
+def test_whatever_ends_the_colours_of_both_parts_brings_back_what_was_before(app, panel, pruned):
+    label = pruned.first().ground_truth.label
+    opened = panel(pruned)
+    before = app.samples.first.inner_text()
+    badge = app.samples.first.get_by_text(re.compile("^(kept|pruned)$"))
+
+    def both(count=300):
+        opened.get_by_role("button", name="Both 300").click()
+        app.expect_count(count)
+        expect(badge).to_be_visible()
+        expect(app.samples.first.get_by_text(label)).to_have_count(0)  # nothing else is coloured
+
+    def nothing_is_left():
+        expect(badge).to_have_count(0)
+        expect(app.samples.first).to_have_text(re.compile(r"\w"))
+
+    both()
+    opened.get_by_role("button", name="Kept 150").click()
+    app.expect_count(150)
+    nothing_is_left()
+    both()
+    app.page.reload()
+    expect(badge).to_be_visible()
+    app.page.locator('[data-cy="panel-tab-drop_panel"] svg').last.click()
+    nothing_is_left()
+    opened = app.open_panel(PANEL)
+    expect(badge).to_be_visible()
+    opened.get_by_role("button", name="Back to all samples").click()
+    app.expect_count(300)
+    nothing_is_left()
+    assert app.samples.first.inner_text() == before
+
+
+def test_back_leads_to_the_view_that_somebody_had_before(app, pruned):
+    pruned.save_view("own", pruned.skip(2))
+    app.open(pruned.name, view="own")
+    app.expect_count(298)
+    opened = app.open_panel(PANEL)
+    for part in ("Pruned 150", "Kept 150"):
+        opened.get_by_role("button", name=part).click()
+        app.expect_count(150)
+    opened.get_by_role("button", name="Back to your view").click()
+    app.expect_count(298)
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+def test_a_new_run_starts_from_the_run_that_is_shown_whatever_the_grid_shows(
+    app, panel, dataset, predict
+):
+    predict(dataset[200:], eval_key="before")
+    dataset[:200].apply_drop(0.4, eval_key="before", progress=False)
+    opened = panel(dataset)
+    opened.get_by_role("button", name="Kept 80").press("Enter")
+    app.expect_count(80)
+    opened.get_by_role("button", name="New run").press("Enter")
+    form = app.form()
+    expect(form.get_by_text("Keeps 100 of 200 samples")).to_be_visible()
+    app.execute(form)
+    expect(app.page.get_by_text("Kept 100 of 200 samples")).to_be_visible()
+    app.page.get_by_role("button", name="Done").click()
+    expect(opened.get_by_label("Drop run")).to_have_value("drop_2")
+    config = fo.load_dataset(dataset.name).get_run_info("drop_2").config
+    assert config.asked["eval_key"] == "before"
+
+
+def test_the_panel_follows_what_is_done_in_the_operator_browser(app, panel, pruned):
+    app.page.set_viewport_size({"width": 2000, "height": 900})
+    opened = panel(pruned)
+    expect(opened.get_by_label("Drop run").locator("option")).to_have_count(1)
+    app.execute(app.open_form("DRoP: prune to a density"))
+    expect(app.page.get_by_text("Kept 150 of 300 samples")).to_be_visible()
+    app.page.get_by_role("button", name="Done").click()
+    expect(opened.get_by_label("Drop run").locator("option")).to_have_count(2)
 
 
 def test_a_click_on_a_bar_of_the_histogram_shows_its_samples(app, panel, dataset, recalls, picture):
@@ -236,8 +317,13 @@ def test_the_panel_is_readable_in_both_themes_on_a_small_screen(app, panel, prun
     app.page.add_init_script(f"localStorage['mui-mode'] = '{theme}'")
     app.page.set_viewport_size({"width": 900, "height": 800})
     opened = panel(pruned)
+    axe = AXE.read_text() if AXE.exists() else None  # `make js` installs it
+    assert axe or "DROP_REQUIRE_CHROMIUM" not in os.environ
     for tab in ("Recall", "Score", "Fairness", "Compare", "Classes"):
         choose_tab(opened, tab)
+        if axe:
+            app.page.evaluate(axe)
+            assert app.page.evaluate(VIOLATIONS) == []
         sizes = part(opened, "panel").evaluate("e => [e.scrollWidth, e.clientWidth]")
         assert sizes[0] <= sizes[1], tab
     least = part(opened, "panel").evaluate(LEAST_CONTRAST)

@@ -8,7 +8,7 @@ import pytest
 PLUGIN = "@fiftyone-drop/drop"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def module_of_plugin():
     """A function that returns a module of the plugin, as FiftyOne has loaded it."""
     import fiftyone.operators as foo

@@ -57,7 +57,7 @@ def test_every_field_of_the_form_is_a_parameter_of_apply_drop(apply_drop_form, f
     for source in apply_drop_form.SOURCES:
         for params in ({"recalls_from": source}, {"recalls_from": source, "select": "hardness"}):
             drawn |= set(form(validated, {"more": True} | params))
-    shown_only = {"view_target", "keeps", "overlap"}
+    shown_only = {"view_target", "keeps", "overlap", "to_settle"}
     for amount in ("size", "max_bytes"):
         drawn |= set(form(validated, {"amount": amount}))
     drawn |= set(form(validated, {"more": True, "suspects_by": "hardness"}))
@@ -191,16 +191,55 @@ def test_the_resulting_size_is_shown_for_the_target_view(form, dataset):
     assert message(whole["keeps"]) == "Keeps 90 of 300 samples"
 
 
-def test_a_selection_is_offered_as_target_but_is_not_the_default(form, dataset):
-    selected = dataset.take(3, seed=1).values("id")
-    target = form(dataset, selected=selected)["view_target"]
-    assert target.default == "DATASET"
-    assert "SELECTED_SAMPLES" in target.type.values
+def test_samples_that_somebody_has_selected_are_the_first_choice(form, dataset):
+    selected = dataset.take(30, seed=1).values("id")
+    properties = form(dataset, selected=selected)
+    assert properties["view_target"].default == "SELECTED_SAMPLES"
+    assert "DATASET" in choices(properties["view_target"])
+    assert message(properties["keeps"]).endswith("of 30 samples")
+
+
+def test_splits_are_offered_with_their_sizes_and_the_right_ones_chosen(form, validated):
+    validated[250:].tag_samples("val")
+    validated[250:].untag_samples("train")
+    properties = form(validated, {"recalls_from": "validation"})
+    words = {c.value: c.label for c in properties["view_target"].view.choices}
+    assert words["tag:train"] == "The split train (250 samples)"
+    assert words["tag:val"] == "The split val (50 samples)"
+    assert properties["view_target"].default == "tag:train"
+    assert message(properties["keeps"]) == "Keeps 125 of 250 samples"
+    assert properties["validation"].default == "tag:val"
+    whole = form(validated, {"view_target": "DATASET"})
+    assert message(whole["keeps"]) == "Keeps 150 of 300 samples"
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+def test_a_part_of_a_run_in_the_grid_leads_to_the_samples_of_the_run(form, validated):
+    view = validated[100:].apply_drop(0.3, eval_key="val_eval")
+    for shown, params in ((view, {}), (validated, {"run": "drop"})):
+        properties = form(shown, params)
+        assert problems(properties) == {}
+        assert properties["view_target"].default == "run:drop"
+        assert properties["eval_key"].default == "val_eval"
+        assert properties["key"].default == "drop_2"
+        assert message(properties["keeps"]) == "Keeps 100 of 200 samples"
+
+
+def test_a_problem_of_a_field_far_below_is_said_at_the_top_too(form, dataset):
+    properties = form(dataset, {"more": True, "min_per_class": 10_000})
+    assert list(properties)[:2] == ["view_target", "to_settle"]
+    assert "Samples to keep of each class, at least" in message(properties["to_settle"])
+    assert set(problems(properties)) == {"density", "min_per_class"}
+
+
+def test_an_emptied_key_and_a_negative_seed_are_not_taken(form, dataset):
+    wrong = problems(form(dataset, {"key": "", "more": True, "seed": -1}))
+    assert set(wrong) == {"key", "seed"}
 
 
 def test_pruning_what_another_run_keeps_is_pointed_out(form, dataset, recalls):
     view = dataset.apply_drop(0.5, recalls=recalls)
-    notice = form(view, {"key": "again"})["part_of_drop"]
+    notice = form(view, {"key": "again", "view_target": "CURRENT_VIEW"})["part_of_drop"]
     assert message(notice) == "The target view is a part of the drop run 'drop', pruned already"
     assert "part_of_drop" not in form(dataset, {"key": "again"})
 
@@ -244,16 +283,17 @@ def test_a_key_that_is_no_field_name_is_shown_at_its_field(form, dataset, key):
 
 def test_a_taken_key_offers_to_replace_the_run(form, dataset, recalls):
     dataset.apply_drop(0.5, recalls=recalls)
-    properties = form(dataset)
+    assert form(dataset)["key"].default == "drop_2"
+    properties = form(dataset, {"key": "drop"})
     assert "there is a drop run 'drop' already" in problems(properties)["key"]
     assert properties["overwrite"].default is False
-    assert problems(form(dataset, {"overwrite": True})) == {}
+    assert problems(form(dataset, {"key": "drop", "overwrite": True})) == {}
     assert problems(form(dataset, {"key": "other"})) == {}
 
 
 def test_a_key_whose_field_belongs_to_something_else_is_shown_at_its_field(form, dataset):
     dataset.add_sample_field("drop_kept", fo.BooleanField)
-    assert "'drop_kept' exists" in problems(form(dataset))["key"]
+    assert "'drop_kept' exists" in problems(form(dataset, {"key": "drop"}))["key"]
 
 
 def test_several_label_fields_ask_for_one(form, dataset):
@@ -291,7 +331,7 @@ def test_a_density_below_the_floors_names_one_that_works(form, dataset):
 def test_a_floor_that_is_no_number_is_shown_at_its_field(form, dataset):
     properties = form(dataset, {"density": 0.5, "min_per_class": -1, "more": True})
     assert "must be a whole number >= 0" in problems(properties)["min_per_class"]
-    assert "min_per_class: must be" in problems(form(dataset, {"min_per_class": 1.5}))["problem"]
+    assert "at least': must be" in problems(form(dataset, {"min_per_class": 1.5}))["problem"]
 
 
 def test_samples_without_a_label_are_counted_until_they_are_left_out(form, dataset):
@@ -408,7 +448,7 @@ def test_bounds_are_shown_at_their_fields_and_passed_on(form, parse, dataset):
     assert parse(dataset, {"more": False} | params | {"more": False}).keys() == {"density"}
     assert "protect" not in parse(dataset, {"protect": []})
     contradiction = problems(form(dataset, {"more": True, "max_per_class": 0}))
-    assert "min_per_class asks for 1" in contradiction["max_per_class"]
+    assert "each class, at least' asks for 1" in contradiction["max_per_class"]
 
 
 def test_suspects_leave_by_a_score_field_and_thresholds(form, parse, dataset):

@@ -134,7 +134,7 @@ FORMS = [
 HIDDEN = {
     "apply_drop": ("recalls", "model", "progress", "samples", "checkpoint_dir", "__class__"),
     "train_query_model": ("checkpoint_dir", "progress", "samples", "transform", "path"),
-    "compute_scores": ("model", "checkpoint", "checkpoint_dir", "transform", "classes", "spread"),
+    "compute_scores": ("model", "checkpoint", "checkpoint_dir", "transform", "spread"),
     "set_density": ("dataset", "overwrite", "progress"),
     "compare_drops": ("dataset", "label_field"),
     "delete_drop": ("dataset", "force"),
@@ -353,10 +353,14 @@ def test_a_form_is_drawn_whatever_is_filled_in(operator, draw, unchanged):
 
 
 @pytest.mark.parametrize("operator", HIDDEN)
-def test_a_parameter_that_no_form_shows_is_refused_by_name(operator, execute, draw, unchanged):
+def test_a_parameter_that_no_form_shows_is_refused_by_name(
+    operator, execute, draw, unchanged, module_of_plugin
+):
+    words = module_of_plugin("words").in_app_words
     fields = next(fields for name, fields, _ in FORMS if name == operator)
     for name, value in itertools.product(HIDDEN[operator], ("cpu", {"$gt": ""})):
-        assert f"{name}: is no field of this form" in execute(operator, fields | {name: value})
+        refused = words(f"{name}: is no field of this form")
+        assert refused in execute(operator, fields | {name: value})
         assert "is no field of this form" in draw(operator, fields | {name: value})
 
 

@@ -239,23 +239,16 @@ def test_setting_a_view_goes_through_no_sample(pruned, scans):
     assert scans(pruned) == before
 
 
-def test_both_parts_together_are_told_apart_until_one_is_shown_alone(pruned):
+def test_both_parts_together_say_which_they_are_in_the_place_of_the_tags(pruned):
     panel = PanelSession(pruned)
-    panel.call("show", key="drop", density=0.5, part="all")
-    assert panel.asked_for("set_active_fields")["fields"] == ["drop_kept"]
-    assert panel.asked_for("set_color_scheme")["fields"][-1]["path"] == "drop_kept"
     shown = panel.call("show", key="drop", density=0.4, part="all").view
-    assert panel.asked_for("set_active_fields")["fields"] == ["drop_kept"]
+    assert shown.count_values("tags") == {"kept": 120, "pruned": 180}
     assert shown.count_values("drop_kept") == {True: 120, False: 180}
-    panel.call("show", key="drop", density=0.4, part="kept")
-    assert panel.asked_for("reset_color_scheme") is not None
-    panel.call("show", key="drop", density=0.4, part="pruned")
-    assert panel.asked_for("reset_color_scheme") is None
-    pruned.reload()
-    assert pruned.app_config.color_scheme is None
+    alone = panel.call("show", key="drop", density=0.4, part="kept").view
+    assert alone.count_values("tags") == {"train": 120}
+    assert pruned.count_values("tags") == {"train": 300}
     pruned.delete_sample_field("drop_kept")
     assert len(panel.call("show", key="drop", density=0.4, part="all").view) == 300
-    assert panel.asked_for("set_color_scheme") is None
 
 
 # -- report, comparison, forms --------------------------------------------------------------------
@@ -293,6 +286,7 @@ def test_a_class_that_only_one_run_has_is_null_to_the_component(pruned):
     ("operator", "params", "follow"),
     [
         ("apply_drop", {}, "open_newest"),
+        ("apply_drop", {"run": "drop"}, "open_newest"),
         ("compute_scores", {}, "refresh"),
         ("set_density", {"key": "drop", "density": 0.3}, "refresh"),
         ("delete_drop", {"key": "drop"}, "refresh"),

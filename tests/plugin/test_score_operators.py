@@ -71,6 +71,22 @@ def test_a_model_that_reads_images_gives_more_scores_than_logits(form, dataset):
     assert "grand" in offered["zoo"]
 
 
+def test_the_classes_of_logits_can_be_said_where_the_dataset_does_not_state_them(
+    form, run_in_app, with_logits
+):
+    classes, with_logits.default_classes = with_logits.default_classes, []
+    with_logits.save()
+    asked = form(with_logits, LOGITS, operator="compute_scores")
+    assert set(problems(asked)) == {"classes"}
+    given = LOGITS | {"classes": ", ".join(classes)}
+    assert problems(form(with_logits, given, operator="compute_scores")) == {}
+    schema, _ = output(run_in_app(with_logits, given, operator="compute_scores"))
+    assert "Scored 60 samples" in texts(schema)
+    with_logits.default_classes = classes
+    fod.compute_scores(with_logits, "ground_truth", prefix="by_", model="predictions")
+    assert with_logits.values("by_el2n") == with_logits.values("el2n")
+
+
 def test_a_score_that_the_model_cannot_give_is_marked(form, with_logits):
     params = LOGITS | {"scores": ["el2n", "grand"]}
     properties = form(with_logits, params, operator="compute_scores")
@@ -101,10 +117,10 @@ def test_a_field_that_holds_something_else_is_replaced_only_if_asked_for(form, w
     assert "overwrite" not in elsewhere
 
 
-def test_a_field_without_logits_is_marked_with_the_way_to_store_them(form, with_logits):
+def test_a_field_without_logits_is_marked(form, with_logits):
     params = LOGITS | {"logits_field": "guess"}
     properties = form(with_logits, params, operator="compute_scores")
-    assert "store_logits=True" in problems(properties)["logits_field"]
+    assert "no logits in 'guess'" in problems(properties)["logits_field"]
 
 
 def test_only_image_classifiers_of_the_zoo_are_offered(form, dataset):

@@ -56,7 +56,9 @@ class ApplyDropForm(TargetForm):
 
     function = "apply_drop"
     kinds: ClassVar[Kinds] = {
-        **dict.fromkeys(("label_field", "key", "eval_key", "recalls_of", "validation"), door.word),
+        **dict.fromkeys(
+            ("run", "label_field", "key", "eval_key", "recalls_of", "validation"), door.word
+        ),
         **dict.fromkeys(("pred_field", "rule", "select", "keep", "order_by"), door.word),
         **dict.fromkeys(("must_keep", "suspects_by"), door.word),
         **dict.fromkeys((*AMOUNTS, "folds", "holdout", "smoothing", "seed"), door.scalar),
@@ -153,7 +155,14 @@ class ApplyDropForm(TargetForm):
         if self.value("group_by") is not None:
             bounds = {"rule": bounds["rule"]}
         with self.checking():
-            kept = precheck.kept(size, sizes, **amount, **bounds)
+            try:
+                kept = precheck.kept(size, sizes, **amount, **bounds)
+            except fod.DropError as error:
+                # Below the floors or above the caps: what sets these may be wrong instead
+                for name in names[1:] if error.argument in AMOUNTS else ():
+                    if name in self.entries:
+                        self.show(error, at=name)
+                raise
             if kept is not None:
                 self.notice("keeps", f"Keeps {kept:,} of {size:,} samples")
 
@@ -164,6 +173,9 @@ class ApplyDropForm(TargetForm):
         runs = precheck.runs_with_recalls(self.samples, self.labels, self.value("group_by"))
         # The cheapest source that the dataset has
         likely = "evaluation" if evaluations else "run" if runs else "closed-form"
+        like = self.entries.get("run")
+        if like in runs and self._evaluation_of(like) not in evaluations:
+            likely = "run"  # its recalls are its own
         source = self.radio(
             "recalls_from",
             {
@@ -201,7 +213,13 @@ class ApplyDropForm(TargetForm):
 
     def evaluation(self, offered: dict[str, str]) -> None:
         """The evaluation run that recalls come from."""
-        eval_key = self.needed("eval_key", offered, label="Evaluation run")
+        likely = self._evaluation_of(self.entries.get("run"))
+        eval_key = self.needed(
+            "eval_key",
+            offered,
+            likely=likely if likely in offered else None,
+            label="Evaluation run",
+        )
         if eval_key is not None:
             with self.checking():
                 precheck.check_evaluation(self.samples, eval_key, self.labels)
@@ -209,7 +227,9 @@ class ApplyDropForm(TargetForm):
 
     def other_run(self, offered: list[str]) -> None:
         """The drop run that recalls come from."""
-        key = self.needed("recalls_of", offered, label="Drop run")
+        like = self.entries.get("run")
+        likely = like if like in offered else None
+        key = self.needed("recalls_of", offered, likely=likely, label="Drop run")
         if key is not None and key not in offered:
             self.mark("recalls_of", NONE_FITS)
         elif key is not None:
@@ -247,12 +267,25 @@ class ApplyDropForm(TargetForm):
     def key(self) -> None:
         """The run key; runs and fields may have its names already."""
         key = self.text(
-            "key", label="Run key", description="Names the run, its fields and its saved views"
+            "key",
+            default=self._free_key(),
+            label="Run key",
+            description="Names the run, its fields and its saved views",
         )
         self.may_replace(
             "Replace the run of that key",
             lambda overwrite: precheck.check_key(self.samples, key, overwrite, self.uses()),
         )
+
+    def _evaluation_of(self, key: str | None) -> str | None:
+        """The evaluation that a run was given."""
+        if key not in precheck.runs(self.ctx.dataset):
+            return None
+        given = fod.load_drop(self.ctx.dataset, key).config.asked.get("eval_key")
+        return None if given is None else str(given)
+
+    def _free_key(self) -> str:
+        return precheck.free_key(self.ctx.dataset, self.default("key"))
 
     def uses(self) -> list[tuple[str, str]]:
         """The fields and evaluations that are chosen, by argument."""
@@ -301,7 +334,7 @@ class ApplyDropForm(TargetForm):
         self.suspects()
         self.switch("skip_unlabeled", "Leave samples without a label out of the run")
         self.switch("allow_empty_classes", "Allow a class to lose all its samples")
-        self.number("seed", label="Seed")
+        self.seed()
 
     def bounds(self) -> None:
         """How few and how many of each class are kept, and what is kept in any case."""

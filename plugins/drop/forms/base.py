@@ -17,9 +17,11 @@ from typing import Any, ClassVar
 import fiftyone.operators.types as types
 
 import fiftyone_drop as fod
+from fiftyone_drop import checks
 
 from .. import door
 from ..plain_text import as_it_is
+from ..words import in_app_words
 
 Choices = Iterable[str] | Mapping[str, str]
 Kinds = Mapping[str, door.Kind]
@@ -37,6 +39,7 @@ class Form:
         function: the public name of the function
         kinds: the kind of value of each field that the form can have
         entries: the values that are filled in, by name, but for those of another kind
+        emptied: the names of the fields whose text somebody has taken out
         inputs: the fields drawn so far
     """
 
@@ -49,9 +52,9 @@ class Form:
         self.entries: dict[str, Any] = {}
         self._refused: list[fod.DropError] = []
         self._problems: list[tuple[str, str, str]] = []
+        self.emptied = {name for name, value in ctx.params.items() if value == ""}
         for name, value in ctx.params.items():
-            blank = value is None or (isinstance(value, str) and not value)
-            if blank or name in FROM_PANELS:
+            if value is None or name in self.emptied or name in FROM_PANELS:
                 continue
             try:
                 self.entries[name] = self.parse(name, value)
@@ -109,8 +112,9 @@ class Form:
             hidden = {name for name in self.entries if name not in shown}
             if not set(shown) & set(self.kinds):
                 raise fod.DropError("dataset", shown["problem"].error_message)
+            lacking = any(self.is_needed(one) for one in hidden)  # hidden because of a problem
             for name, message, _ in drawn._problems:
-                if any(self.is_needed(one) for one in hidden):  # hidden because of the problem
+                if lacking or name in self.emptied:
                     raise fod.DropError(name, message)
             self.entries = {name: v for name, v in self.entries.items() if name not in hidden}
 
@@ -156,6 +160,7 @@ class Form:
 
     def problem(self, words: str) -> None:
         """A message that keeps the form from being executed."""
+        words = in_app_words(words)
         view = types.Error(label=as_it_is(words))
         self.inputs.view("problem", view, invalid=True, error_message=words)
 
@@ -174,7 +179,8 @@ class Form:
     def show(self, error: fod.DropError, at: str | None = None) -> None:
         """Show an error of the package at the field ``at``, or at the field of its argument."""
         message = str(error) if at not in (None, error.argument) else error.message
-        self._problems.append((at or error.argument, message, str(error)))
+        words, alone = in_app_words(message), in_app_words(str(error))
+        self._problems.append((at or error.argument, words, alone))
 
     @contextmanager
     def checking(self, at: str | None = None) -> Iterator[None]:
@@ -185,13 +191,23 @@ class Form:
             self.show(error, at)
 
     def _show_problems(self) -> None:
-        """Put each problem at its field, once all fields are drawn; elsewhere it stands alone."""
+        """Put each problem at its field, once all fields are drawn, and all of them at the top.
+
+        A long form ends below the screen, and its button does nothing as long as a field is wrong.
+        """
+        words = []
         for name, message, alone in self._problems:
             field = self.inputs.properties.get(name)
             if field is None:
                 self.problem(alone)
             else:
                 field.invalid, field.error_message = True, message
+                words.append(f"{field.view.label or name}: {message}")
+        if words:
+            below = self.inputs.properties
+            self.inputs.properties = {}
+            self.warning("to_settle", f"To be settled first. {'. '.join(words)}")
+            self.inputs.properties |= below
 
     def may_replace(self, label: str, check: Callable[[bool], Any]) -> None:
         """Offer to overwrite, if ``check(overwrite)`` fails without it and passes with it."""
@@ -211,13 +227,15 @@ class Form:
         self.inputs.str(name, view=_choices(types.Dropdown(), choices), **kwargs)
         return self.entries.get(name, default)
 
-    def choose_needed(self, name: str, choices: Choices, missing: str, **kwargs: Any) -> str | None:
-        """A choice without a default, unless there is only one; returns the chosen value.
+    def choose_needed(
+        self, name: str, choices: Choices, missing: str, likely: str | None = None, **kwargs: Any
+    ) -> str | None:
+        """A choice without a default, unless one is likely or the only one; returns the value.
 
         Until a value is chosen, ``missing`` is shown at the field.
         """
         names = list(choices)
-        only = names[0] if len(names) == 1 else None
+        only = names[0] if len(names) == 1 else likely
         value = self.choose(name, choices, default=only, **kwargs)
         if value is None:
             self.mark(name, missing)
@@ -251,8 +269,17 @@ class Form:
 
     def text(self, name: str, **kwargs: Any) -> Any:
         """A line of text; returns the text, or the default."""
-        self.inputs.str(name, default=self.default(name), **kwargs)
-        return self.value(name)
+        default = kwargs.setdefault("default", self.default(name))
+        self.inputs.str(name, **kwargs)
+        if default and name in self.emptied:
+            self.mark(name, f"must not be empty, such as '{default}'")
+        return self.entries.get(name, default)
+
+    def seed(self) -> None:
+        """The seed: a whole number, as good as any other that is not negative."""
+        self.number("seed", min=0, label="Seed")
+        with self.checking():
+            checks.whole("seed", self.value("seed"), least=0)
 
     def more(self) -> bool:
         """The switch that shows the rarer fields; returns whether it is on."""

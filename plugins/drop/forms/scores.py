@@ -38,6 +38,7 @@ class ComputeScoresForm(ScoresForm):
         **dict.fromkeys(("folds", "batch_size", "workers", "seed"), door.scalar),
         **dict.fromkeys(("overwrite", "more"), checks.flag),
         "scores": door.words,
+        "classes": door.list_of_words,
         "model_from": door.one_of(SOURCES),
     }
 
@@ -55,7 +56,8 @@ class ComputeScoresForm(ScoresForm):
             arguments["model"] = checks.choice(needed, self.entries[needed], models)
         elif source == "logits":
             # A name that is no field might be that of another model
-            precheck.check_logits_field(self.target_view, self.entries[needed])
+            classes = self.entries.get("classes")
+            precheck.check_logits_field(self.target_view, self.entries[needed], classes)
             arguments["model"] = self.entries[needed]
         return arguments
 
@@ -99,6 +101,7 @@ class ComputeScoresForm(ScoresForm):
             fields = precheck.label_fields(self.samples, besides=self.labels)
             field = self.choose_needed(needed, fields, NEEDED[needed], label="Predictions")
             if field is not None:
+                self.classes(field)
                 self.check_logits(field)
         elif needed == "zoo_model":
             models = foz.list_zoo_models(tags=ZOO_TAGS)
@@ -115,17 +118,31 @@ class ComputeScoresForm(ScoresForm):
                 with self.checking():
                     models_folder.to_read(needed, name)
 
+    def classes(self, field: str) -> None:
+        """The names of the logits, in case the dataset does not state them."""
+        if precheck.states_classes(self.samples, field):
+            return
+        self.inputs.str(
+            "classes",
+            label="Classes of the logits",
+            description="All class names in the order of the model's outputs, commas between them",
+        )
+        if "classes" not in self.entries:
+            self.mark("classes", "the dataset does not state them, so they must be given")
+
     def check_logits(self, field: str) -> None:
         """Mark a field that holds no logits."""
+        if "classes" in self.inputs.properties and "classes" not in self.entries:
+            return
         with self.checking("logits_field"):
-            precheck.check_logits_field(self.samples, field)
+            precheck.check_logits_field(self.samples, field, self.entries.get("classes"))
             if not self.recently(
                 ["logits", field], lambda: precheck.has_logits(self.samples, field)
             ):
                 self.mark(
                     "logits_field",
-                    f"no logits in '{field}'; store them with samples.apply_model(model, "
-                    f"'{field}', store_logits=True)",
+                    f"no logits in '{field}'; they are stored there in Python, when a model is "
+                    "applied",
                 )
 
     def offered(self, source: str) -> tuple[dict[str, Any], str]:
@@ -147,7 +164,7 @@ class ComputeScoresForm(ScoresForm):
         self.number("batch_size", min=1, label="Images at once (optional)")
         self.number("workers", min=1, label="Threads that read images (optional)")
         self.text("device", label="PyTorch device (optional)")
-        self.number("seed", label="Seed")
+        self.seed()
 
 
 def _saved_model(name: str) -> fod.QueryModel:

@@ -7,6 +7,7 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+import fiftyone.operators.types as types
 from fiftyone.operators import ViewTarget
 
 import fiftyone_drop as fod
@@ -43,22 +44,81 @@ class TargetForm(Form):
         Raises:
             fiftyone_drop.DropError: if the request names none that there is
         """
+        chosen = self.ctx.request_params.get("view_target")
+        if chosen is None and self.from_app:
+            chosen = self._likely_target()
+        kind, _, name = str(chosen).partition(":")
         try:
+            if kind == "tag" and name in self._splits():
+                return self.ctx.dataset.match_tags(name)
+            if kind == "run":
+                return precheck.samples_of_run(self.ctx.dataset, name)
+            # FiftyOne looks here for what it is asked for
+            self.ctx.request_params["view_target"] = chosen
             return self.ctx.target_view()
-        except Exception as error:  # FiftyOne takes its stages from the request as they are
-            raise fod.DropError("view_target", f"cannot be used: {str(error)[:200]}") from error
+        except fod.DropError:
+            raise
+        except Exception as error:
+            raise self._no_target(error) from error
+
+    @staticmethod
+    def _no_target(error: Exception) -> fod.DropError:
+        # FiftyOne takes the stages of a view from the request as they are
+        return fod.DropError("view_target", f"cannot be used: {str(error)[:200]}")
+
+    def _splits(self) -> dict[str, int]:
+        """The tags of the dataset that look like splits, and how many samples have each."""
+        dataset = self.ctx.dataset
+        return recently(["splits", dataset.name], lambda: precheck.splits(dataset))
+
+    def _runs(self) -> list[str]:
+        """The runs whose samples can be the target: that of the panel, and those in the grid."""
+        try:
+            shown = self.ctx.view
+        except Exception as error:
+            raise self._no_target(error) from error
+        keys = [*filter(None, [self.entries.get("run")]), *precheck.runs_behind(shown)]
+        return [key for key in dict.fromkeys(keys) if key in fod.list_drops(self.ctx.dataset)]
+
+    def _targets(self) -> dict[str, str]:
+        """What can be the target view, in words."""
+        ctx = self.ctx
+        offered = {ViewTarget.DATASET: "The whole dataset"}
+        if ctx.has_custom_view:
+            offered[ViewTarget.CURRENT_VIEW] = "What the grid shows"
+        if ctx.selected:
+            offered[ViewTarget.SELECTED_SAMPLES] = f"The {len(ctx.selected):,} selected samples"
+        splits = self._splits()
+        offered |= {f"tag:{tag}": f"The split {tag} ({n:,} samples)" for tag, n in splits.items()}
+        return offered | {f"run:{key}": f"The samples of the run {key}" for key in self._runs()}
+
+    def _likely_target(self) -> str:
+        """The target view that is filled in.
+
+        A selection was made for something. What the grid shows of a run is pruned already, and the
+        run's samples are what it was made of.
+        """
+        offered = self._targets()
+        if ViewTarget.SELECTED_SAMPLES in offered:
+            return str(ViewTarget.SELECTED_SAMPLES)
+        runs = self._runs()
+        if runs:
+            return f"run:{runs[0]}"
+        if ViewTarget.CURRENT_VIEW in offered:
+            return str(ViewTarget.CURRENT_VIEW)
+        train = [name for name in offered if name[4:].lower() in precheck.SPLIT_TAGS["train"]]
+        return train[0] if train else str(ViewTarget.DATASET)
 
     def target(self, verb: str) -> bool:
         """The choice of the target view; where it cannot be used, says why and returns False."""
+        offered = self._targets()
+        view = types.RadioGroup(label=verb, orientation="vertical")
+        for value, words in offered.items():
+            view.add_choice(value, label=words)
+        if len(offered) == 1:
+            view = types.HiddenView(read_only=False)
+        self.inputs.enum("view_target", list(offered), default=self._likely_target(), view=view)
         self.samples = self.target_view
-        self.inputs.view_target(
-            self.ctx,
-            action_description=verb,
-            # FiftyOne would start with the selection, which may be one forgotten sample
-            default_target=ViewTarget.CURRENT_VIEW
-            if self.ctx.has_custom_view
-            else ViewTarget.DATASET,
-        )
         try:
             self.size = self.recently("size", lambda: precheck.target_size(self.samples))
         except fod.DropError as error:
@@ -112,8 +172,7 @@ class TargetForm(Form):
         """:func:`recently` for questions about the target view."""
         names = ("dataset_name", "view", "view_name", "filters", "extended", "view_target")
         target = {name: self.ctx.request_params.get(name) for name in names}
-        if target["view_target"] == ViewTarget.SELECTED_SAMPLES:
-            target["selected"] = self.ctx.selected
+        target |= {"selected": self.ctx.selected, "run": self.entries.get("run")}
         return recently([target, what], read)
 
     # -- validation samples --
@@ -123,7 +182,15 @@ class TargetForm(Form):
         views = {f"view:{v}": f"saved view {v}" for v in self.ctx.dataset.list_saved_views()}
         tags = self.recently("tags", lambda: self.ctx.dataset.distinct("tags"))
         offered = views | {f"tag:{tag}": f"samples tagged {tag}" for tag in tags}
-        value = self.choose_needed("validation", offered, NO_VALIDATION, label="Validation samples")
+        names = precheck.SPLIT_TAGS["validation"]
+        likely = [f"tag:{tag}" for tag in tags if tag.lower() in names]
+        value = self.choose_needed(
+            "validation",
+            offered,
+            NO_VALIDATION,
+            likely=likely[0] if likely else None,
+            label="Validation samples",
+        )
         if value is None:
             return None
         try:

@@ -154,5 +154,5 @@ class TrainQueryModelForm(ScoresForm):
         self.number("weight_decay", label="Weight decay")
         self.text("device", label="PyTorch device (optional)")
         self.number("workers", min=1, label="Threads that read images (optional)")
-        self.number("seed", label="Seed")
+        self.seed()
         self.switch("deterministic", "The same bit for bit on a GPU too, by slower algorithms")

@@ -5,19 +5,21 @@ const globals = {
   react: "React",
   "@fiftyone/operators": "__foo__",
   "@fiftyone/plugins": "__fop__",
+  "@fiftyone/state": "__fos__",
+  recoil: "recoil",
 };
 
 export default defineConfig({
   oxc: { jsx: { runtime: "classic" } },
   build: {
     target: "es2020",
-    minify: false, // what is served can be read
+    minify: false, // what is served keeps its names
     lib: {
       entry: "src/index.jsx",
       name: "fiftyoneDrop",
       formats: ["umd"],
       fileName: () => "index.umd.js",
     },
-    rolldownOptions: { external: Object.keys(globals), output: { globals } },
+    rolldownOptions: { external: Object.keys(globals), output: { globals, minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } } } },
   },
 });

@@ -1,7 +1,7 @@
-import React, { useMemo } from "react";
+import React, { useMemo, useRef, useState } from "react";
 import { useClassList } from "./list.jsx";
-import { barsPath, count, fraction, measured, PAGE_SIZE } from "./model.js";
-import { Legend } from "./ui.jsx";
+import { barsPath, count, fraction, measured, PAGE_SIZE, recallWords } from "./model.js";
+import { arrows, Legend, Name } from "./ui.jsx";
 
 const OVERVIEW_HEIGHT = 100; // in the units of its view box
 
@@ -11,6 +11,15 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
   const { rows, order, header } = list;
   const most = Math.max(...run.sizes);
   const mostOfRows = Math.max(...rows.map((k) => run.sizes[k])); // small classes stay readable
+  const [row, setRow] = useState(0); // the one that the tab key reaches
+  const body = useRef(null);
+  const onKeyDown = (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const next = step && body.current.children[row + step];
+    if (!step) return;
+    event.preventDefault();
+    next?.querySelector("button").focus();
+  };
   const bar = (k) => <Bar kept={kept[k]} size={run.sizes[k]} most={mostOfRows} />;
   return (
     <section>
@@ -27,22 +36,22 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
           most={most}
           start={list.start}
           length={rows.length}
-          onClick={(i) => list.setPage(Math.floor(i / PAGE_SIZE))}
+          onPage={list.setPage}
         />
       )}
       {list.pager}
       <table className="drop-table" data-cy="drop-classes">
         <thead>
           <tr>
-            {header("name", "Class", { className: "drop-name" })}
+            {header({ name: "Class" }, { className: "drop-name" })}
             <th className="drop-if-wide" aria-hidden="true" />
-            {header("size", "Kept / size", { className: "drop-number drop-wide" })}
-            {header("density", "Density", { className: "drop-number" })}
-            {run.recalls && header("recall", "Recall", { className: "drop-number" })}
+            {header({ kept: "Kept", size: "size" }, { className: "drop-number drop-wide" })}
+            {header({ density: "Density" }, { className: "drop-number" })}
+            {run.recalls && header({ recall: "Recall" }, { className: "drop-number" })}
           </tr>
         </thead>
-        <tbody>
-          {rows.map((k) => (
+        <tbody ref={body} onKeyDown={onKeyDown}>
+          {rows.map((k, i) => (
             <tr
               key={k}
               className={k === selected ? "drop-selected" : ""}
@@ -50,8 +59,14 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
               data-cy="drop-class"
             >
               <td className="drop-name">
-                <button type="button" title={run.names[k]} aria-pressed={k === selected}>
-                  {run.names[k]}
+                <button
+                  type="button"
+                  title={run.names[k]}
+                  aria-pressed={k === selected}
+                  tabIndex={i === Math.min(row, rows.length - 1) ? 0 : -1}
+                  onFocus={() => setRow(i)}
+                >
+                  <Name>{run.names[k]}</Name>
                 </button>
                 <div className="drop-if-narrow">{bar(k)}</div>
               </td>
@@ -61,7 +76,7 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
               </td>
               <td className="drop-number">{fraction(kept[k] / run.sizes[k])}</td>
               {run.recalls && (
-                <td className="drop-number" title={measured(run, k)}>{fraction(run.recalls[k])}</td>
+                <td className="drop-number" title={recallWords(run, k)}>{fraction(measured(run, k))}</td>
               )}
             </tr>
           ))}
@@ -72,19 +87,21 @@ export function Classes({ run, kept, columns, selected, onSelect }) {
   );
 }
 
-export function Bar({ kept, size, most, title }) {
+export function Bar({ kept, size, most, title, className = "" }) {
   return (
-    <div className="drop-bar" title={title} style={{ width: `${Math.max(1, (100 * size) / most)}%` }}>
+    <div className={`drop-bar ${className}`} title={title} style={{ width: `${Math.max(1, (100 * size) / most)}%` }}>
       <div style={{ width: `${(100 * kept) / size}%` }} />
     </div>
   );
 }
 
-function Overview({ run, kept, order, most, start, length, onClick }) {
+function Overview({ run, kept, order, most, start, length, onPage }) {
   const all = useMemo(
     () => barsPath(order.map((k) => run.sizes[k]), most, OVERVIEW_HEIGHT),
     [run, order, most],
   );
+  const pages = Math.ceil(order.length / PAGE_SIZE);
+  const page = start / PAGE_SIZE;
   const at = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const i = Math.floor(((event.clientX - box.left) / box.width) * order.length);
@@ -95,9 +112,14 @@ function Overview({ run, kept, order, most, start, length, onClick }) {
       className="drop-overview"
       viewBox={`0 0 ${order.length} ${OVERVIEW_HEIGHT}`}
       preserveAspectRatio="none"
-      role="img"
-      aria-label="Kept samples over size, of all classes in the order of the table; click for that page"
-      onClick={(event) => onClick(at(event))}
+      {...arrows({
+        label: "Kept samples over size, of all classes in the order of the table",
+        length: pages,
+        at: page,
+        words: (i) => `page ${i + 1} of ${pages}: ${run.names[order[i * PAGE_SIZE]]} and on`,
+        onMove: onPage,
+      })}
+      onClick={(event) => onPage(Math.floor(at(event) / PAGE_SIZE))}
       data-cy="drop-overview"
     >
       <rect className="drop-page" x={start} width={length} height={OVERVIEW_HEIGHT} />

@@ -2,7 +2,7 @@ import React, { useMemo } from "react";
 import { Bar } from "./Classes.jsx";
 import { useClassList } from "./list.jsx";
 import { count, density, fraction, sum } from "./model.js";
-import { Button, Message, Select } from "./ui.jsx";
+import { Button, Message, Name, Select } from "./ui.jsx";
 
 /** Two runs side by side: class densities, and the samples that only one of them keeps. */
 export function Compare({ run, runs, answer, ask, onShow }) {
@@ -50,25 +50,28 @@ function Difference({ mine, both, onShow }) {
         <Button onClick={() => show("second")}>Only in {both.other}: {count(sum(both.second))}</Button>
         <Button onClick={() => show("both")}>In both: {count(sum(both.both))}</Button>
       </div>
+      <div className="drop-row drop-legend drop-quiet" data-cy="drop-legend">
+        <i className="drop-kept-sample" /> {mine} <i className="drop-other-sample" /> {both.other}
+      </div>
       {search}
       {pager}
       <table className="drop-table" data-cy="drop-comparison">
         <thead>
           <tr>
-            {header("name", "Class", { className: "drop-name" })}
-            {header("changed", "Class densities")}
-            {header("first", mine, { className: "drop-number", title: mine })}
-            {header("second", both.other, { className: "drop-number", title: both.other })}
+            {header({ name: "Class" }, { className: "drop-name" })}
+            {header({ changed: "Class densities" })}
+            {header({ first: mine }, { className: "drop-number", title: mine })}
+            {header({ second: both.other }, { className: "drop-number", title: both.other })}
             <th className="drop-number" title="Samples that only one of the two runs keeps">Only</th>
           </tr>
         </thead>
         <tbody>
           {rows.map((k) => (
             <tr key={k}>
-              <td className="drop-name" title={both.names[k]}>{both.names[k]}</td>
+              <td className="drop-name" title={both.names[k]}><Name>{both.names[k]}</Name></td>
               <td>
                 <Bar kept={first[k] ?? 0} size={1} most={1} title={mine} />
-                <Bar kept={second[k] ?? 0} size={1} most={1} title={both.other} />
+                <Bar kept={second[k] ?? 0} size={1} most={1} title={both.other} className="drop-other" />
               </td>
               <td className="drop-number">{first[k] === null ? "none" : fraction(first[k])}</td>
               <td className="drop-number">{second[k] === null ? "none" : fraction(second[k])}</td>

@@ -1,4 +1,5 @@
 import React, { useMemo, useState } from "react";
+import { useColours, useOwnView, useReloads } from "./app.js";
 import { useEvents, useLatest } from "./events.js";
 import { Run } from "./Run.jsx";
 import { css } from "./style.js";
@@ -14,11 +15,14 @@ export function DropPanel({ data, schema }) {
   const report = useParsed(data?.report);
   const comparison = useParsed(data?.comparison);
   const [isBusy, ask] = useLatest(call, page?.run?.version);
+  const ownView = useOwnView();
+  useColours();
+  useReloads(() => call("refresh", { key: page?.key ?? null }));
   if (!page) return <div className="drop-panel drop-quiet">Loading…</div>;
   const { run } = page;
   const message = failure ?? data.message;
   return (
-    <div className="drop-panel" data-cy="drop-panel">
+    <div className="drop-panel" data-cy="drop-panel" onKeyDown={press}>
       <style>{css}</style>
       <div className="drop-row">
         {page.runs.length > 0 && (
@@ -29,7 +33,12 @@ export function DropPanel({ data, schema }) {
             onChange={(key) => call("open_run", { key })}
           />
         )}
-        <Button onClick={() => call("open_form", { operator: "apply_drop" })}>New run…</Button>
+        <Button
+          disabled={page.can_prune === false}
+          onClick={() => call("open_form", { operator: "apply_drop", run: run?.key ?? null })}
+        >
+          New run…
+        </Button>
         <span className="drop-gap" />
         {page.key && (
           <Button onClick={() => call("open_form", { operator: "delete_drop", key: page.key })}>
@@ -45,7 +54,12 @@ export function DropPanel({ data, schema }) {
         </Button>
       </div>
       {message && <Message level="warning">{message}</Message>}
-      {page.changes && <Message level="warning">{page.changes}</Message>}
+      {page.states?.map((state) => (
+        <State key={state.words} {...state} shown={page.key} call={call} />
+      ))}
+      {page.changes && (
+        <State words={page.changes} way="again" shown={page.key} call={call} />
+      )}
       {run ? (
         <Run
           key={run.version}
@@ -56,6 +70,7 @@ export function DropPanel({ data, schema }) {
           call={call}
           ask={ask}
           isBusy={isBusy}
+          ownView={ownView}
         />
       ) : (
         <div className="drop-empty">
@@ -65,6 +80,28 @@ export function DropPanel({ data, schema }) {
       )}
     </div>
   );
+}
+
+/** One line on something that is not as usual, and the way out of it. */
+function State({ words, way, run: of, shown, call }) {
+  const ways = {
+    wait: ["Look again", () => call("refresh", { key: shown })],
+    delete: ["Delete it…", () => call("open_form", { operator: "delete_drop", key: of })],
+    again: ["Make it again…", () => call("open_form", { operator: "apply_drop", run: shown })],
+  };
+  const [name, go] = ways[way];
+  return (
+    <Message level="warning">
+      {words}. <Button onClick={go}>{name}</Button>
+    </Message>
+  );
+}
+
+/** The App takes the Enter key for itself, which presses buttons everywhere else. */
+function press(event) {
+  if (event.key !== "Enter" || event.target.tagName !== "BUTTON") return;
+  event.preventDefault();
+  event.target.click();
 }
 
 /** Tables come as text, since the App copies a panel's data value by value at each event. */

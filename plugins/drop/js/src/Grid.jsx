@@ -3,7 +3,7 @@ import { count, sum, value } from "./model.js";
 import { Button, Segments, Select } from "./ui.jsx";
 
 /** Which samples the grid shows. No part is pressed before somebody has chosen one. */
-export function Grid({ run, kept, shown, scores, isBusy, onChange }) {
+export function Grid({ run, kept, shown, scores, isBusy, onChange, ownView, onBack }) {
   const { part, score, selected, range } = shown;
   const total = (values) => (selected === null ? sum(values) : values[selected]);
   const all = total(run.sizes);
@@ -49,8 +49,11 @@ export function Grid({ run, kept, shown, scores, isBusy, onChange }) {
       )}
       {part === "all" && (
         <span className="drop-quiet" data-cy="drop-colours">
-          coloured by {run.kept_field}
+          tagged kept or pruned
         </span>
+      )}
+      {ownView.isAway && (
+        <Button disabled={isBusy} onClick={onBack}>{ownView.isAll ? "Back to all samples" : "Back to your view"}</Button>
       )}
       {isBusy && <span className="drop-quiet">Updating…</span>}
     </section>

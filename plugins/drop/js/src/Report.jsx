@@ -4,7 +4,7 @@ import { count, fraction } from "./model.js";
 import { Button, Message, Select } from "./ui.jsx";
 
 /** The fairness of the run in words; with an evaluation of the trained model, before and after. */
-export function Report({ run, evaluations, answer, ask }) {
+export function Report({ run, evaluations, answer, ask, onHardest }) {
   const fits = answer?.version === run.version ? answer.report : null;
   const [wanted, setWanted] = useState(fits?.eval_key ?? null);
   const eval_key = evaluations.includes(wanted) ? wanted : null;
@@ -31,7 +31,7 @@ export function Report({ run, evaluations, answer, ask }) {
           />
         ) : (
           <span className="drop-quiet">
-            evaluate that model with evaluate_classifications, and choose Refresh.
+            evaluate that model with FiftyOne’s operator “Evaluate model”.
           </span>
         )}
       </div>
@@ -43,6 +43,13 @@ export function Report({ run, evaluations, answer, ask }) {
       {fits.accuracy && <Accuracy {...fits.accuracy} />}
       {fits.findings.map(({ level, text }) => (
         <Message key={text} level={level}>{text}</Message>
+      ))}
+      {fits.suspects.map((score) => (
+        <div key={score}>
+          <Button onClick={() => onHardest(score)}>
+            Show the kept samples whose labels may be wrong, worst first by {score}
+          </Button>
+        </div>
       ))}
     </section>
   );
@@ -61,7 +68,7 @@ function Accuracy({ before, after }) {
     <table className="drop-table" data-cy="drop-accuracy">
       <thead>
         <tr>
-          <th>Accuracy</th>
+          <th>Accuracy, as measured</th>
           {columns.map(([name]) => (
             <th key={name} className="drop-number">{name}</th>
           ))}

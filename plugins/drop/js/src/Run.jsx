@@ -4,7 +4,7 @@ import { Compare } from "./Compare.jsx";
 import { Density } from "./Density.jsx";
 import { Grid } from "./Grid.jsx";
 import { leave, leftOf } from "./left.js";
-import { count, density, nearest, sum } from "./model.js";
+import { count, density, measured, nearest, recallWords, sum } from "./model.js";
 import { Report } from "./Report.jsx";
 import { Scatter } from "./Scatter.jsx";
 import { Score } from "./Score.jsx";
@@ -12,8 +12,10 @@ import { TabPanel, Tabs } from "./ui.jsx";
 
 const TABS = { classes: "Classes", recall: "Recall", score: "Score", report: "Fairness", compare: "Compare" };
 
+const NOTHING = { part: null, score: null, selected: null, range: null };
+
 /** One run at the density of the slider. Moving it needs no request: all counts are here already. */
-export function Run({ page, answers, tab, setTab, call, ask, isBusy }) {
+export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) {
   const { run, scores } = page;
   const { key, version } = run;
   const [left] = useState(() => leftOf(version));
@@ -44,12 +46,14 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy }) {
       class_name: now.selected === null ? null : run.classes[now.selected],
     };
     leave({ version, ...wanted, range: now.range });
+    ownView.remember();
     ask("show", { key, version, ...wanted, ...now.range });
   };
   const select = (k) => show({ selected: k === shown.selected ? null : k });
   const showDifference = (other, which) => {
-    setChoice({ part: null, score: null, selected: null, range: null }); // the grid shows none of it
+    setChoice(NOTHING); // the grid shows none of it
     leave(null);
+    ownView.remember();
     ask("show_difference", { key, version, other, which });
   };
 
@@ -76,7 +80,16 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy }) {
         scores={scores}
         isBusy={isBusy}
         onChange={show}
+        ownView={ownView}
+        onBack={() => {
+          setChoice(NOTHING);
+          leave(null);
+          ownView.back();
+        }}
       />
+      {shown.selected !== null && run.recalls && (
+        <div className="drop-quiet" data-cy="drop-recall">Recall: {recallWords(run, shown.selected)}</div>
+      )}
       <Tabs tabs={TABS} current={tab} onChange={setTab} />
       <TabPanel of={tab}>
         {tab === "classes" && (
@@ -91,13 +104,15 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy }) {
             scores={scores}
             answer={answers.histogram}
             density={run.densities[settled]}
+            chosen={shown.score !== null && shown.range ? shown : null}
             call={call}
             ask={ask}
             onRange={(score, range) => show({ score, range, selected: null }, settled)}
           />
         )}
         {tab === "report" && (
-          <Report run={run} evaluations={page.evaluations} answer={answers.report} ask={ask} />
+          <Report run={run} evaluations={page.evaluations} answer={answers.report} ask={ask}
+            onHardest={(score) => show({ part: "kept", score, selected: null }, run.own)} />
         )}
         {tab === "compare" && (
           <Compare
@@ -124,7 +139,8 @@ function tableColumns(run, index) {
   const kept = run.counts[index];
   return {
     name: run.names,
-    recall: run.recalls,
+    recall: run.recalls?.map((_, k) => measured(run, k)),
+    kept,
     density: run.sizes.map((size, k) => kept[k] / size),
     size: run.sizes,
   };

@@ -1,6 +1,7 @@
 import React, { useMemo, useState } from "react";
-import { count, fraction, linear, measured, nearestPoint, ticks, waterLine } from "./model.js";
+import { count, densityAxis, fraction, linear, nearestPoint, recallWords, sorted, ticks, waterLine } from "./model.js";
 import { Axes, useWidth } from "./plot.jsx";
+import { arrows } from "./ui.jsx";
 
 const HEIGHT = 280;
 const NEAR = 12; // px
@@ -18,7 +19,7 @@ export function Scatter({ run, index, selected, onSelect }) {
       <p className="drop-quiet">
         {run.intervals
           ? "Dots: the recall of each class that its quota follows from, and the fraction of the class that is " +
-            "kept. Bars: the observed recall, a tick, with its 95 % interval; smoothing moves dots off the ticks."
+            "kept. Bars: the measured recall, a tick, with its 95 % interval; smoothing moves dots off the ticks."
           : "Recall of each class, as it was given, and the fraction of the class that is kept."}
         {run.levels && " The line is Algorithm 1: min(1, c (1 - recall))."}
       </p>
@@ -35,7 +36,8 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
   }, [run]);
   const frame = { left: 44, right: 12, top: 10, bottom: 36, width, height: HEIGHT };
   const x = linear([low, 1], [frame.left, width - frame.right]);
-  const y = linear([0, 1], [HEIGHT - frame.bottom, frame.top]);
+  const end = densityAxis(Math.max(...kept.map((n, k) => n / run.sizes[k])));
+  const y = linear([0, end], [HEIGHT - frame.bottom, frame.top]);
   const points = run.recalls.map((recall, k) => [x(recall), y(kept[k] / run.sizes[k])]);
   const dot = ([px, py]) => `M${px.toFixed(1)} ${py.toFixed(1)}h0`;
   const whisker = ([from, to], k) => {
@@ -49,13 +51,22 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
     return nearestPoint(points, event.clientX - area.left, event.clientY - area.top, NEAR);
   };
   const marked = hovered ?? selected;
+  const order = useMemo(() => sorted({ name: run.names, recall: run.recalls }, "recall", false), [run]);
+  const words = (k) => `recall ${recallWords(run, k)}; ${count(kept[k])} of ${count(run.sizes[k])} kept`;
   return (
     <div className="drop-plot">
       <svg
         width={width}
         height={HEIGHT}
-        role="img"
-        aria-label="Recall against class density; click a point to see its class"
+        {...arrows({
+          label: "Recall against class density",
+          length: order.length,
+          at: marked === null ? null : order.indexOf(marked),
+          words: (i) => `${run.names[order[i]]}: ${words(order[i])}`,
+          onMove: (i) => setHovered(order[i]),
+          onChoose: (i) => onSelect(order[i]),
+        })}
+        onBlur={() => setHovered(null)}
         onMouseMove={(event) => setHovered(near(event))}
         onMouseLeave={() => setHovered(null)}
         onClick={(event) => near(event) !== null && onSelect(near(event))}
@@ -67,7 +78,7 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
           x={x}
           y={y}
           xTicks={ticks(low, 1)}
-          yTicks={[0, 0.25, 0.5, 0.75, 1]}
+          yTicks={[0, 0.25, 0.5, 0.75, 1].map((part) => part * end)}
           xLabel="recall"
           yLabel="class density"
         />
@@ -80,7 +91,7 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
         {run.levels && (
           <polyline
             className="drop-line"
-            points={waterLine(run.levels[index], low).map(([r, d]) => `${x(r)},${y(d)}`).join(" ")}
+            points={waterLine(run.levels[index], low, end).map(([r, d]) => `${x(r)},${y(d)}`).join(" ")}
           />
         )}
         <path className={isMany ? "drop-dots drop-many" : "drop-dots"} d={points.map(dot).join("")} />
@@ -98,9 +109,7 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
           "Point at a class to read it, click to see its samples."
         ) : (
           <>
-            <b>{run.names[marked]}</b>: recall {fraction(run.recalls[marked])}
-            {run.intervals && ` (${measured(run, marked)})`}
-            , {count(kept[marked])} of {count(run.sizes[marked])} kept
+            <b>{run.names[marked]}</b>: {words(marked)}
           </>
         )}
       </p>

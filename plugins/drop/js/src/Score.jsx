@@ -2,7 +2,7 @@ import React, { useState } from "react";
 import { useAnswer } from "./events.js";
 import { count, density as words, linear, ticks, value } from "./model.js";
 import { Axes, useWidth } from "./plot.jsx";
-import { Button, Legend, Select } from "./ui.jsx";
+import { arrows, Button, Legend, Select } from "./ui.jsx";
 
 const HEIGHT = 240;
 
@@ -15,7 +15,7 @@ export function Score({ scores, call, ...more }) {
   return (
     <div className="drop-empty">
       <strong>No difficulty scores yet</strong>
-      <p>Compute some, or import your own with fod.import_scores, and choose Refresh.</p>
+      <p>Compute some here. Scores from elsewhere are imported in Python, as the docs say.</p>
       <Button onClick={() => call("open_form", { operator: "compute_scores" })}>
         Compute scores…
       </Button>
@@ -23,7 +23,7 @@ export function Score({ scores, call, ...more }) {
   );
 }
 
-function Histogram({ run, scores, score, answer, density, ask, onChoose, onRange }) {
+function Histogram({ run, scores, score, answer, density, chosen, ask, onChoose, onRange }) {
   const counts = answer?.version === run.version && answer.score === score ? answer : null;
   const fits = counts?.density === density;
   const params = { key: run.key, version: run.version, score, density };
@@ -40,19 +40,31 @@ function Histogram({ run, scores, score, answer, density, ask, onChoose, onRange
         <span className="drop-gap" />
         <Legend />
       </div>
-      {counts && <Bins counts={counts} onRange={(range) => fits && onRange(score, range)} />}
+      {counts && <Bins counts={counts} chosen={chosen?.score === score ? chosen.range : null} onRange={(range) => fits && onRange(score, range)} />}
     </section>
   );
 }
 
-function Bins({ counts, onRange }) {
+function Bins({ counts, chosen, onRange }) {
   const [width, box] = useWidth(360);
+  const [at, setAt] = useState(null); // the bin that the arrow keys have reached
   const { edges, kept, pruned } = counts;
   const last = kept.length - 1;
   const most = Math.max(1, ...kept.map((n, i) => n + pruned[i]));
   const frame = { left: 52, right: 12, top: 10, bottom: 36, width, height: HEIGHT };
   const x = linear([edges[0], edges[last + 1]], [frame.left, width - frame.right]);
   const y = linear([0, most], [HEIGHT - frame.bottom, frame.top]);
+  const range = (i) => ({ score_range: [edges[i], edges[i + 1]], is_last: i === last });
+  const about = (i) =>
+    `${value(edges[i])} to ${value(edges[i + 1])}: ${count(kept[i])} kept, ${count(pruned[i])} pruned`;
+  const keys = arrows({
+    label: `Histogram of ${counts.score}`,
+    length: kept.length,
+    at,
+    words: about,
+    onMove: setAt,
+    onChoose: (i) => onRange(range(i)),
+  });
   const bar = (i, from, to) => (
     <rect
       x={x(edges[i]) + 0.5}
@@ -63,7 +75,7 @@ function Bins({ counts, onRange }) {
   );
   return (
     <div ref={box} className="drop-plot">
-      <svg width={width} height={HEIGHT} role="group" aria-label={`Histogram of ${counts.score}`} data-cy="drop-histogram">
+      <svg width={width} height={HEIGHT} {...keys} onBlur={() => setAt(null)} data-cy="drop-histogram">
         <defs>
           <pattern id="drop-hatch" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
             <rect className="drop-hatch-ground" width="4" height="4" />
@@ -80,24 +92,11 @@ function Bins({ counts, onRange }) {
           yLabel="samples"
         />
         {kept.map((n, i) => {
-          const range = { score_range: [edges[i], edges[i + 1]], is_last: i === last };
-          const about = `${value(edges[i])} to ${value(edges[i + 1])}: ${count(n)} kept, ${count(pruned[i])} pruned`;
+          const isChosen = chosen?.score_range[0] === edges[i];
+          const marks = `${isChosen ? " drop-chosen" : ""}${i === at ? " drop-reached" : ""}`;
           return (
-            <g
-              key={i}
-              className="drop-bin"
-              role="button"
-              tabIndex={0}
-              aria-label={about}
-              onClick={() => onRange(range)}
-              onKeyDown={(event) => {
-                if (event.key !== "Enter" && event.key !== " ") return;
-                event.preventDefault(); // the space bar would scroll
-                onRange(range);
-              }}
-              data-cy="drop-bin"
-            >
-              <title>{about}</title>
+            <g key={i} className={`drop-bin${marks}`} onClick={() => onRange(range(i))} data-cy="drop-bin">
+              <title>{about(i)}</title>
               <rect className="drop-bin-area" x={x(edges[i])} width={Math.max(0, x(edges[i + 1]) - x(edges[i]))} y={frame.top} height={HEIGHT - frame.top - frame.bottom} />
               <g className="drop-kept">{bar(i, 0, n)}</g>
               <g className="drop-hatched">{bar(i, n, n + pruned[i])}</g>

@@ -1,25 +1,31 @@
-// The last choices about a run, for when the panel comes back after its tab was hidden or the page
-// was loaded again. They are not in the panel's state: after saving that, the App reads the whole
-// dataset again.
+// What outlives the panel: its tab may be hidden, the page may be loaded again. It is not in the
+// panel's state: after saving that, the App reads the whole dataset again.
 
 const NAME = "fiftyone-drop";
-let left = null; // for browsers without a storage
+const left = {}; // for browsers without a storage
 
-export function leave(choice) {
-  left = choice;
+export function keep(slot, value) {
+  left[slot] = value;
   try {
-    sessionStorage.setItem(NAME, JSON.stringify(choice));
+    sessionStorage.setItem(`${NAME} ${slot}`, JSON.stringify(value));
   } catch {
     // a page without a storage, or a full one
   }
 }
 
-/** The last choices about this version of a run; none about any other version. */
-export function leftOf(version) {
+export function kept(slot) {
   try {
-    left ??= JSON.parse(sessionStorage.getItem(NAME));
+    left[slot] ??= JSON.parse(sessionStorage.getItem(`${NAME} ${slot}`));
   } catch {
     // see above
   }
-  return left?.version === version ? left : {};
+  return left[slot] ?? null;
 }
+
+/** The last choices about this version of a run; none about any other version. */
+export function leftOf(version) {
+  const choice = kept("choice");
+  return choice?.version === version ? choice : {};
+}
+
+export const leave = (choice) => keep("choice", choice);

@@ -23,10 +23,8 @@ export function useClassList(columns, firstSort) {
     order,
     start,
     setPage,
-    header: (by, words, more) => (
-      <SortHeader by={by} sort={sort} onSort={restart(setSort)} {...more}>
-        {words}
-      </SortHeader>
+    header: (columns, more) => (
+      <SortHeader columns={columns} sort={sort} onSort={restart(setSort)} {...more} />
     ),
     search: hasPages && <Search value={text} onChange={restart(setText)} />,
     pager: hasPages && (

@@ -9,7 +9,10 @@ export const count = (n) => n.toLocaleString("en-US");
 /** Three digits. Nearly nothing looks unlike nothing, and nearly all unlike all. */
 export function fraction(x) {
   if (x > 0 && x < 0.0005) return "<0.001";
-  return x < 1 && x >= 0.9995 ? ">0.999" : x.toFixed(3);
+  if (x < 1 && x >= 0.9995) return ">0.999";
+  // Half a thousandth, of which only sixteenths have one, goes to the even side as in Python
+  const half = Number.isInteger(x * 16) && !Number.isInteger(x * 8);
+  return (half ? (2 * Math.round(x * 500)) / 1000 : x).toFixed(3);
 }
 
 /** Steps of a hundredth, but the run's own density may have more digits. */
@@ -86,22 +89,28 @@ export function ticks(low, high) {
   return round;
 }
 
-/**
- * What the recall of a class was measured as, in words; null where recalls were given. Smoothing moves
- * recalls towards each other, so that one need not lie in the interval, which is of the observed one.
- */
-export const measured = (run, k) => {
-  if (!run.intervals) return null;
-  if (run.observed[k] === null) return "no validation sample";
-  const [low, high] = run.intervals[k].map(fraction);
-  return `observed ${fraction(run.observed[k])}, 95 % interval ${low} to ${high}`;
-};
+/** The recall of a class as it was measured, or given. What the rule used may be smoothed. */
+export const measured = (run, k) => run.observed?.[k] ?? run.recalls[k];
 
-/** The corners of min(1, c (1 - recall)) over recalls from `low` to 1. */
-export function waterLine(level, low) {
+/** All that is known of the recall of a class, in words. */
+export function recallWords(run, k) {
+  if (run.observed?.[k] === null) return `no validation sample; the rule used ${fraction(run.recalls[k])}`;
+  const words = [`${run.observed ? "measured" : "given"} ${fraction(measured(run, k))}`];
+  if (run.intervals) words.push(`95 % interval ${run.intervals[k].map(fraction).join(" to ")}`);
+  if (run.observed && run.observed[k] !== run.recalls[k])
+    words.push(`the rule used ${fraction(run.recalls[k])}, smoothed`);
+  return words.join("; ");
+}
+
+/** The end of an axis of densities: the least of a few round ones that has room for all. */
+export const densityAxis = (most) => [0.05, 0.1, 0.25, 0.5, 1].find((end) => most <= end) ?? 1;
+
+/** The corners of min(1, c (1 - recall)) over recalls from `low` to 1, as far as `end` upwards. */
+export function waterLine(level, low, end = 1) {
   const atLow = level * (1 - low);
-  if (atLow <= 1) return [[low, atLow], [1, 0]];
-  return [[low, 1], [1 - 1 / level, 1], [1, 0]];
+  if (atLow <= end) return [[low, atLow], [1, 0]];
+  const corners = [[1 - end / level, end], [1, 0]];
+  return end < 1 ? corners : [[low, 1], ...corners];
 }
 
 /** The index of the point nearest to (x, y), or null beyond the radius. */

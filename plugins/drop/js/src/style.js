@@ -68,10 +68,14 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 .drop-bar { height: 12px; background: ${hatch}; border: 1px solid ${quiet}; min-width: 3px; }
 .drop-bar > div { height: 100%; background: ${kept}; }
 .drop-bar + .drop-bar { margin-top: 2px; }
-.drop-kept-sample, .drop-pruned-sample { display: inline-block; width: 14px; height: 10px; border: 1px solid ${quiet};
+.drop-other > div { background: ${text}; }
+.drop-kept-sample, .drop-pruned-sample, .drop-other-sample { display: inline-block; width: 14px; height: 10px; border: 1px solid ${quiet};
   vertical-align: -1px; background: ${hatch}; }
 .drop-kept-sample { background: ${kept}; }
-.drop-pruned-sample { margin-left: 8px; }
+.drop-other-sample { background: ${text}; }
+.drop-pruned-sample, .drop-other-sample { margin-left: 8px; }
+.drop-long { display: inline-flex; max-width: 100%; vertical-align: bottom; }
+.drop-long > span:first-child { overflow: hidden; text-overflow: ellipsis; }
 
 .drop-overview { width: 100%; height: 90px; display: block; border-bottom: 1px solid ${line}; cursor: pointer; }
 .drop-overview .drop-page { fill: ${raised}; }
@@ -89,10 +93,11 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 .drop-whiskers.drop-marked { stroke: ${text}; stroke-width: 2; opacity: 1; }
 .drop-dots.drop-many { stroke-width: 4; }
 .drop-dots.drop-marked { stroke: ${text}; stroke-width: 10; }
-.drop-bin { cursor: pointer; outline: none; }
-.drop-bin:focus-visible .drop-bin-area { stroke: ${kept}; stroke-width: 2; }
+.drop-bin { cursor: pointer; }
+.drop-reached .drop-bin-area { stroke: ${text}; stroke-width: 2; }
 .drop-bin-area { fill: transparent; }
-.drop-bin:hover .drop-bin-area { fill: ${raised}; }
+.drop-bin:hover .drop-bin-area, .drop-chosen .drop-bin-area { fill: ${raised}; }
+.drop-chosen .drop-bin-area { stroke: ${text}; stroke-dasharray: 3 2; }
 .drop-hatched { fill: url(#drop-hatch); stroke: ${quiet}; stroke-width: 0.75; }
 .drop-hatch-ground { fill: transparent; }
 .drop-hatch-line { fill: ${quiet}; }

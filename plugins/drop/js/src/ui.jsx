@@ -45,7 +45,36 @@ export function Segments({ label, options, value, onChange }) {
   );
 }
 
-const STEPS = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
+const STEPS = {
+  ...{ ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 },
+  ...{ PageUp: 10, PageDown: -10, Home: -Infinity, End: Infinity },
+};
+
+/** What makes a picture of `length` parts one tab stop, with arrow keys inside.
+ *
+ * `at` is the part that is pointed at, or null, and `words` says what is there.
+ */
+export function arrows({ label, length, at, words, onMove, onChoose }) {
+  return {
+    role: "slider",
+    tabIndex: 0,
+    "aria-label": label,
+    "aria-valuemin": 1,
+    "aria-valuemax": length,
+    "aria-valuenow": (at ?? 0) + 1,
+    "aria-valuetext": at === null ? "none yet: use the arrow keys" : words(at),
+    onKeyDown: (event) => {
+      const step = STEPS[event.key];
+      if (step !== undefined) {
+        const next = at === null && step > 0 ? Math.min(0, step) : (at ?? length) + step;
+        onMove(Math.min(Math.max(0, step === Infinity ? length - 1 : next), length - 1));
+      } else if ((event.key === "Enter" || event.key === " ") && at !== null && onChoose) onChoose(at);
+      else return;
+      event.preventDefault(); // the page would scroll
+      event.stopPropagation(); // and the App has keys of its own
+    },
+  };
+}
 
 /** Tabs; the arrow keys choose another one. */
 export function Tabs({ tabs, current, onChange }) {
@@ -117,21 +146,41 @@ export function Pager({ pages, current, total, onChange }) {
   );
 }
 
-/** The header of a column. A click sorts by it, another click turns the order round. */
-export function SortHeader({ by, sort, onSort, children, ...more }) {
-  const isSorted = sort.by === by;
+/** The header of a column, or of a column with several numbers; columns: name -> words.
+ *
+ * A click on words sorts by them, another click turns the order round.
+ */
+export function SortHeader({ columns, sort, onSort, ...more }) {
   const direction = sort.descending ? "descending" : "ascending";
   return (
-    <th aria-sort={isSorted ? direction : "none"} {...more}>
-      <button
-        type="button"
-        onClick={() => onSort({ by, descending: isSorted && !sort.descending })}
-        title={`Sort by ${by}`}
-      >
-        {children}
-        <span aria-hidden="true">{isSorted ? (sort.descending ? " ↓" : " ↑") : ""}</span>
-      </button>
+    <th aria-sort={sort.by in columns ? direction : "none"} {...more}>
+      {Object.entries(columns).map(([by, words], i) => (
+        <React.Fragment key={by}>
+          {i > 0 && " / "}
+          <button
+            type="button"
+            onClick={() => onSort({ by, descending: by === sort.by && !sort.descending })}
+            title={`Sort by ${by}`}
+          >
+            {words}
+            <span aria-hidden="true">{by === sort.by ? (sort.descending ? " ↓" : " ↑") : ""}</span>
+          </button>
+        </React.Fragment>
+      ))}
     </th>
+  );
+}
+
+const TAIL = 12; // letters
+
+/** A class name that is cut in the middle: long names differ at their ends. */
+export function Name({ children: name }) {
+  if (name.length <= 2 * TAIL) return name;
+  return (
+    <span className="drop-long">
+      <span>{name.slice(0, -TAIL)}</span>
+      <span>{name.slice(-TAIL)}</span>
+    </span>
   );
 }
 

@@ -84,9 +84,13 @@ test("the nearest point is found within the radius only", () => {
   assert.equal(model.nearestPoint(points, 30, 30, 6), null);
 });
 
-test("a recall is said with the observed one, whose interval it is", () => {
-  const run = { observed: [0.5, null], intervals: [[0.25, 0.75], [0, 1]] };
-  assert.equal(model.measured(run, 0), "observed 0.500, 95 % interval 0.250 to 0.750");
-  assert.equal(model.measured(run, 1), "no validation sample");
-  assert.equal(model.measured({ observed: null, intervals: null }, 0), null);
+test("a recall is said as it was measured, and the smoothed one beside it", () => {
+  const run = { recalls: [0.52, 0.5, 0.5], observed: [0.5, null, 0.5], intervals: [[0.25, 0.75], [0, 1], [0.25, 0.75]] };
+  assert.equal(
+    model.recallWords(run, 0),
+    "measured 0.500; 95 % interval 0.250 to 0.750; the rule used 0.520, smoothed",
+  );
+  assert.equal(model.recallWords(run, 1), "no validation sample; the rule used 0.500");
+  assert.equal(model.recallWords(run, 2), "measured 0.500; 95 % interval 0.250 to 0.750");
+  assert.equal(model.recallWords({ recalls: [0.5], observed: null, intervals: null }, 0), "given 0.500");
 });
