@@ -9,7 +9,7 @@ DEMO := $(RUN) --home .demo --
 # containers set this
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo python app export readme docs site screenshots js js-check test faults lint check clean
+.PHONY: demo python app export readme docs notebook site screenshots js js-check test faults newcomer lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
@@ -32,6 +32,10 @@ docs: $(VENV)/.ready
 	$(BIN)/python scripts/docs_benchmarks.py
 	$(BIN)/python scripts/docs_map.py
 	$(RUN) --home .artifacts/docs -- $(BIN)/python scripts/docs_reference.py
+
+# docs/tutorial.ipynb of docs/tutorial.md, with real outputs: after `make demo`
+notebook: $(VENV)/.ready
+	$(DEMO) env FIFTYONE_SHOW_PROGRESS_BARS=false $(BIN)/python scripts/docs_notebook.py
 
 # The documentation as a site, in build/site; a warning is an error
 site: $(VENV)/.ready
@@ -59,11 +63,17 @@ faults: $(VENV)/.ready
 		tests/reliability tests/plugin/test_operators_at_once.py; \
 	$(BIN)/python scripts/docs_reliability.py
 
+# A newcomer's way, in a clone of what is committed and an empty home
+newcomer:
+	$(PYTHON) scripts/newcomer.py
+
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
+	$(BIN)/interrogate --quiet fiftyone_drop
 
 check: lint test
 

@@ -13,7 +13,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"fiftyone-drop {release}"
 templates_path: list[str] = []
-exclude_patterns: list[str] = []
+exclude_patterns: list[str] = []  # of pages; notebooks are downloads
 
 myst_heading_anchors = 3  # as code hosts make them
 

@@ -118,6 +118,18 @@ def test_the_reference_pages_are_those_of_the_code():
     assert docs_reference.OPERATORS.read_text() == docs_reference.operators(), "run: make docs"
 
 
+@pytest.mark.slow
+def test_the_notebook_is_the_tutorial_and_runs(shell):
+    import docs_notebook
+    import nbformat
+
+    there = nbformat.read(docs_notebook.NOTEBOOK, 4)
+    made = docs_notebook.executed()
+    assert [c.source for c in there.cells] == [c.source for c in made.cells], "run: make notebook"
+    assert there.cells[-1].outputs[0].output_type == "display_data"
+    assert made.cells[-1].outputs[0].output_type == "display_data"
+
+
 # -- pages with names of their own ----------------------------------------------------------------
 
 

@@ -1,26 +1,62 @@
-"""The wheel holds the package only, and every place names the same version."""
+"""The wheel holds the package and the plugin's files, and every place names the same version."""
 
+import ast
+import re
+import subprocess
+import sys
 import zipfile
 
+import pytest
 import yaml
 from wheels import ROOT, build, tracked
 
 import fiftyone_drop
 
+PLUGIN = ("fiftyone.yml", "LICENSE", "plugins/drop/", "skills/")
+SOURCES = ("plugins/drop/js/src/", "plugins/drop/js/test/")
 
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_wheel_holds_the_package_and_the_files_of_the_plugin_and_nothing_else(wheel):
     """FiftyOne has a top-level package `plugins`: ours in the wheel would overwrite it."""
-    with zipfile.ZipFile(build(tmp_path)) as archive:
+    with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"fiftyone_drop", f"fiftyone_drop-{fiftyone_drop.__version__}.dist-info"}
-    packaged = {name for name in names if name.startswith("fiftyone_drop/")}
-    assert packaged == {name for name in tracked() if name.startswith("fiftyone_drop/")}
+    package = {name for name in tracked() if name.startswith("fiftyone_drop/")}
+    plugin = {
+        f"fiftyone_drop/_plugin/{name}"
+        for name in tracked()
+        if name.startswith(PLUGIN) and not name.startswith(SOURCES)
+    }
+    assert {name for name in names if name.startswith("fiftyone_drop/")} == package | plugin
+
+
+def test_twine_finds_no_fault_with_the_wheel(wheel):
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", wheel], check=True)
 
 
 def test_plugin_and_package_have_one_version():
     plugin = yaml.safe_load((ROOT / "fiftyone.yml").read_text())
     assert plugin["version"] == fiftyone_drop.__version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == fiftyone_drop.__version__
+
+
+def test_the_requirements_of_the_plugin_are_what_it_looks_for():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    names = {re.split("[<>=]", line)[0] for line in lines}
+    entry = ast.parse((ROOT / "plugins" / "drop" / "__init__.py").read_text())
+    (needed,) = (
+        ast.literal_eval(node.value)
+        for node in entry.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "NEEDED"
+    )
+    assert set(needed) == names - {"fiftyone"} | {"fiftyone_drop"}
 
 
 def test_our_folder_of_plugins_is_no_package():

@@ -10,7 +10,11 @@ ROOT = Path(__file__).resolve().parents[1]
 def tracked():
     """The names of the files."""
     listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     return [name for name in listed if (ROOT / name).is_file()]
 

@@ -171,3 +171,13 @@ def export_(dataset: str, export_dir: str, key: str, density: float | None, **mo
         f"{size:,} samples are in {export_dir}",
         {"key": key, "export_dir": export_dir, "samples": size},
     )
+
+
+@_command("install-plugin", "--overwrite", options.overwrite)
+def install_plugin(overwrite: bool | None) -> Answer:
+    """Give the FiftyOne App the operators and the panel that the package carries."""
+    from fiftyone_drop.cli import plugin
+
+    folder = plugin.install(bool(overwrite))
+    words = f"The plugin is in {folder}. `fiftyone plugins delete {plugin.NAME}` removes it"
+    return Answer(words, {"name": plugin.NAME, "folder": str(folder)})

@@ -12,9 +12,16 @@ if find_spec("fiftyone_drop") is None:
     # the end of the path: it holds a folder `plugins`, and so does FiftyOne, whose own comes first.
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+NEEDED = ("fiftyone_drop", "click", "numpy", "pymongo", "scipy", "torch", "torchvision")
+
 
 def register(p):
     """Register the operators and the panel; FiftyOne calls this."""
+    if packages := [name for name in NEEDED if find_spec(name) is None]:
+        from . import missing
+
+        missing.register(p, packages)
+        return
     from .operators import OPERATORS
     from .panel import DropPanel
 
