@@ -434,7 +434,7 @@ def test_the_page_runs(small_dataset, cluster_address, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RAY_ADDRESS", cluster_address)
     model = network()
-    model.transform, model.classes = TRANSFORM, CLASSES
+    model.transform, model.classes = lambda image: TRANSFORM(image), CLASSES
     names = {"dataset": small_dataset, "model": model}
     labels = small_dataset.values("ground_truth.label")
     columns = {"id": small_dataset.values("id"), "label": labels, "el2n": np.arange(len(labels))}
