@@ -125,6 +125,14 @@ def apart():
         ray.shutdown()
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """A database that is away in a test does not come back by itself."""
+    from fiftyone_drop import waiting
+
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """The paths and class names of 300 real digits."""

@@ -8,7 +8,7 @@ from fiftyone_drop.waiting import while_away
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch):
+def clock(impatient, monkeypatch):
     """Time passes only in pauses."""
 
     class Clock:
@@ -24,6 +24,7 @@ def clock(monkeypatch):
     clock = Clock()
     clock.pauses = []
     monkeypatch.setattr(waiting, "time", clock)
+    monkeypatch.setattr(waiting, "PATIENCE", 600.0)
     return clock
 
 

@@ -201,7 +201,7 @@ def test_a_write_that_fails_leaves_old_scores_or_new_ones_or_a_field_that_says_s
     for at in range(WAYS.index(way) + 1, writes + 1, 1 if LONG else 4):
         dataset = prepared()
         faults.reset(at, way)
-        with contextlib.suppress(AutoReconnect, DropError):
+        with contextlib.suppress(AutoReconnect, DropError, ConnectionError):
             make(dataset)
         faults.reset()
         where = f"{call}, {way} write {at} of {writes}"
