@@ -126,6 +126,7 @@ def delete(dataset: str, key: str, yes: bool) -> Answer:
     option("--batch-size", "Images at once.", type=int),
     option("--workers", "Threads that read images.", type=int),
     option("--device", "A PyTorch device."),
+    options.cluster,
     options.flag("--deterministic", "Slower algorithms of CUDA that repeat bit for bit."),
     option("--checkpoint-dir", "Where an interrupted call leaves its checkpoint."),
     option(

@@ -73,6 +73,7 @@ model = option(
     callback=as_one_or_list,
 )
 model_file = option("--model-file", "A query model, as QueryModel.save wrote it.", type=FILE)
+cluster = option("--cluster", "The address of a Ray cluster that computes, or auto.")
 
 target = together(
     dataset,
@@ -130,5 +131,6 @@ drop = together(
     flag("--skip-unlabeled", "Leave samples without a label out of the run."),
     flag("--allow-empty-classes", "A class may lose all its samples."),
     seed,
+    cluster,
     progress,
 )
