@@ -95,7 +95,7 @@ def test_one_batch_in_float32_equals_double_precision_on_the_cpu(few, device):
     with whole_float32():
         found, _, finite = scored(module, few, device, mixed=False)
     assert finite.all()
-    for row, name in zip(found, FORWARD, strict=True):
+    for row, name in zip(found[:-2], FORWARD, strict=True):  # and the outcomes
         np.testing.assert_allclose(row, expected[name], rtol=1e-3, atol=1e-4, err_msg=name)
 
 
@@ -103,7 +103,7 @@ def test_one_batch_in_the_device_s_own_precision_is_close_to_double_precision(fe
     module = network()
     expected = on_cpu(module, few[0], few[1])
     found, _, _ = scored(module, few, device)
-    for row, name in zip(found, FORWARD, strict=True):
+    for row, name in zip(found[:-2], FORWARD, strict=True):  # and the outcomes
         np.testing.assert_allclose(row, expected[name], rtol=2e-2, atol=3e-2, err_msg=name)
         assert len(np.unique(row)) >= 100, f"{name}: half precision makes ties"
 
