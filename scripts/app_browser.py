@@ -170,6 +170,14 @@ class AppPage:
         while self.open_requests and time.monotonic() < deadline:
             self.page.wait_for_timeout(50)
 
+    def rest(self) -> None:
+        """Wait until the page asks nothing more: it reads itself twice when it opens."""
+        asked = -1
+        while asked != len(self.requests):
+            asked = len(self.requests)
+            self.page.wait_for_timeout(1500)
+            self.settle()
+
     def close(self) -> None:
         """Close the page."""
         self.settle()

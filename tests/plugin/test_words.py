@@ -21,6 +21,7 @@ OUT_OF_REACH = {
     *("gradient_norms.py", "resolve.py", "images.py", "query_model.py", "options.py"),
     *(
         "cluster.py",
+        "chunks.py",
         "cli",
         "score_file.py",
         "score_table.py",

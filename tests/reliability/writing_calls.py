@@ -24,7 +24,7 @@ READS = {
     *("Allocation", "ClassOffsets", "ClassTable", "Cluster", "DropComparison", "DropConfig"),
     *("DropError", "DropReport", "DropResults", "DropVerification", "DropWarning", "QueryModel"),
     *("ScoreHistogram", "TrainingOptions", "Whole"),
-    *("ArrayPlan", "plan_arrays", "plan_parquet"),
+    *("ArrayPlan", "TargetView", "plan_arrays", "plan_parquet"),
     *("allocate", "class_offsets", "compare_drops", "drop_view", "kept_counts", "kept_size"),
     *("list_drops", "load_drop", "plan_drop", "register_rule", "register_score", "report"),
     *("save_manifest", "score_histogram", "suggested_epochs", "verify_drop"),
