@@ -172,11 +172,12 @@ class AppPage:
 
     def rest(self) -> None:
         """Wait until the page asks nothing more: it reads itself twice when it opens."""
-        asked = -1
-        while asked != len(self.requests):
+        for _ in range(4):
             asked = len(self.requests)
-            self.page.wait_for_timeout(1500)
+            self.page.wait_for_timeout(1000)
             self.settle()
+            if asked == len(self.requests):
+                return
 
     def close(self) -> None:
         """Close the page."""

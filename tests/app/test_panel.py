@@ -51,7 +51,9 @@ def panel(app):
     def open_panel(dataset):
         app.open(dataset.name)
         app.expect_count(len(dataset))
-        return app.open_panel(PANEL)
+        opened = app.open_panel(PANEL)
+        app.rest()
+        return opened
 
     return open_panel
 
@@ -90,7 +92,6 @@ def test_the_numbers_follow_the_hand_and_the_grid_follows_when_it_lets_go(
     opened = panel(pruned)
     slider = part(opened, "slider")
     expect(part(opened, "kept")).to_have_text("150")
-    app.rest()
     before = len(app.requests)
     seen = []
     for position in range(int(slider.get_attribute("max")) // 2):
@@ -265,7 +266,6 @@ def test_what_only_one_of_two_runs_keeps_is_counted_and_shown(app, panel, pruned
     pruned.apply_drop(0.5, key="even", rule="balanced", progress=False)
     compared = fod.compare_drops(pruned, "even", "drop")
     opened = panel(pruned)
-    app.rest()
     choose_tab(opened, "Compare")
     opened.get_by_label("The run to compare with").select_option("drop")
     for words, counts in (
