@@ -33,7 +33,9 @@ from fiftyone_drop.limits import (
     check_quotas,
     check_weights,
     class_bounds,
+    floors_under,
 )
+from fiftyone_drop.options import KEEP
 from fiftyone_drop.order import (
     drop_order,
     keyed_hash,
@@ -207,13 +209,12 @@ class _Options:
             shares = check_quotas("quotas", quotas)
             the_rule = get_rule(rule)
             floors = check_per_class("min_per_class", min_per_class)
-            otherwise = 1
-            if not the_rule.sets_quotas:
-                floors, otherwise = (floors if isinstance(floors, Mapping) else 0), 0
+            assert floors is not None  # only a cap may be
+            floors, otherwise = floors_under(floors, the_rule.sets_quotas)
             return cls(
                 Amount.parse(density, size, optional=bool(shares)),
                 Limits(
-                    floors or 0,
+                    floors,
                     otherwise,
                     check_per_class("max_per_class", max_per_class, optional=True),
                     check_protect("protect", protect),
@@ -221,7 +222,7 @@ class _Options:
                 ),
                 recalls,
                 the_rule.name,
-                checks.choice("keep", keep, ("hardest", "easiest")) == "hardest",
+                checks.choice("keep", keep, KEEP) == "hardest",
                 check_weights("weights", weights),
                 checks.flag("allow_empty_classes", allow_empty_classes),
                 checks.seed("seed", seed),

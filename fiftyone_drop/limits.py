@@ -51,6 +51,16 @@ class Limits:
     quotas: Mapping[Hashable, Share] | None = None
 
 
+def floors_under(floors: PerClass, sets_quotas: bool) -> tuple[PerClass, int]:
+    """Floors, and that of the classes which a mapping does not name.
+
+    A number for all classes is no floor of a rule that sets no quotas.
+    """
+    if sets_quotas:
+        return floors, 1
+    return (floors if isinstance(floors, Mapping) else 0), 0
+
+
 def check_per_class(argument: str, value: object, *, optional: bool = False) -> PerClass | None:
     """A number of samples for all classes, or a mapping from class to one.
 

@@ -22,6 +22,7 @@ from fiftyone_drop.limits import (
     check_protect,
     check_quotas,
     check_weights,
+    floors_under,
 )
 from fiftyone_drop.recall import Smoothing, check_smoothing
 from fiftyone_drop.rules import BY_HAND, Rule, check_rule, get_rule
@@ -179,10 +180,8 @@ class DropOptions:
 
     @property
     def limits(self) -> Limits:
-        """The floors and caps; a number for all classes is no floor of a rule without quotas."""
-        floors, otherwise = self.min_per_class, 1
-        if not self.the_rule.sets_quotas:
-            floors, otherwise = (floors if isinstance(floors, Mapping) else 0), 0
+        """The floors and caps."""
+        floors, otherwise = floors_under(self.min_per_class, self.the_rule.sets_quotas)
         return Limits(floors, otherwise, self.max_per_class, self.protect, self.quotas)
 
     @property
