@@ -146,7 +146,6 @@ def add_node(address, folder=None, **resources):
 def place():
     """A folder for the cluster of a run of tests, which is ended with the run."""
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        os.environ[OWNER] = str(os.getpid())
         try:
             yield folder
         finally:
