@@ -206,7 +206,7 @@ def prices(args: argparse.Namespace, images: Path) -> Iterator[Part]:
     """Benchmarks, as small as they can be and still tell, one after the other."""
     grand = {"--samples": 2048, "--loop-samples": 64, "--batch": 256, "--repeats": 5}
     dynamics = {"--samples": 16_384, "--batch": 256, "--repeats": 5}
-    scores = {"--samples": 6000, "--batch": 512, "--repeats": 2, "--workers": min(args.cores, 8)}
+    scores = {"--samples": 3000, "--batch": 512, "--repeats": 2, "--workers": min(args.cores, 8)}
     models = ("resnet18", "vgg16_bn")
     if args.cpu:
         grand = {"--samples": 4, "--loop-samples": 2, "--batch": 2, "--repeats": 1, "--size": 16}

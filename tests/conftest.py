@@ -16,6 +16,10 @@ from ray_cluster import LOCAL, OWNER, PLACE, address, alone, place
 from temporary import deleting_datasets
 from with_mongod import own_mongod
 
+# Small models on cores that others use: a second thread waits for the first one more than it helps,
+# and results are the same bit for bit with one. PyTorch reads it when it is first imported
+os.environ["OMP_NUM_THREADS"] = "1"
+
 _session = contextlib.ExitStack()
 _folders = []  # of the Ray cluster of all tests: one or none
 
@@ -70,9 +74,6 @@ def pytest_configure(config):
     for name in [name for name in os.environ if name.startswith("FIFTYONE_")]:
         del os.environ[name]
     os.environ.update(environment)
-    # Small models on cores that others use: a second thread waits for the first one more than it
-    # helps, and results are the same bit for bit with one
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,7 +4,6 @@ import functools
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import warnings
@@ -18,6 +17,7 @@ import pytest
 import torch
 from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
 from fresh import run
+from killed import leave_checkpoint
 from ray_cluster import add_node
 
 import fiftyone_drop as fod
@@ -352,7 +352,7 @@ from digit_models import CLASSES, TRANSFORM, network
 from fiftyone_drop.engine import checkpoint
 
 checkpoint.SHARE = float("inf")
-name, address, folder = sys.argv[1:]
+folder, name, address = sys.argv[1:]
 
 def die(bar):
     if bar.iteration >= 32:
@@ -371,10 +371,8 @@ def test_a_driver_that_was_killed_is_started_again_with_and_without_the_cluster(
     small_dataset, connected, cluster_address, tmp_path
 ):
     expected = score(small_dataset, ["el2n"], "whole_")
-    command = [sys.executable, "-c", KILLED, small_dataset.name, cluster_address, str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    leave_checkpoint(KILLED, tmp_path, small_dataset.name, cluster_address, environment=paths)
     shutil.copytree(tmp_path, tmp_path.with_name("copy"))
     for folder, cluster in ((tmp_path, None), (tmp_path.with_name("copy"), SMALL(chunk=16))):
         begun = []

@@ -72,11 +72,13 @@ class Variant:
         imbalance: the first class has this many times the samples of the last, in between
             geometrically
         noise: the share of training labels that are replaced by another class at random
+        parts: each class is split by colour, from blue to red, into classes of these shares of it
     """
 
     per_class: int | None = None
     imbalance: float = 1
     noise: float = 0
+    parts: tuple[float, ...] = (1.0,)
 
 
 VARIANTS = {
@@ -85,6 +87,7 @@ VARIANTS = {
     "noisy-20": Variant(noise=0.2),
     "long-tailed-10": Variant(imbalance=10),
     "noisy-10": Variant(noise=0.1),
+    "colour-50": Variant(parts=(0.4, 0.25, 0.17, 0.11, 0.07)),
 }
 
 
@@ -145,7 +148,7 @@ def encoded_images(archive: Path, limit: int | None = None) -> Iterator[tuple[st
 
 
 def make(data: Data, variant: Variant) -> Data:
-    """The dataset with its training images chosen, and their labels corrupted."""
+    """The dataset with its training images chosen, classes split, and labels corrupted."""
     order = random_order(data.train.ids, SEED)
     members = members_by_class(data.train.labels[order], len(data.classes))
     size = min(len(m) for m in members) if variant.per_class is None else variant.per_class
@@ -154,8 +157,39 @@ def make(data: Data, variant: Variant) -> Data:
         order[m[: round(size * variant.imbalance**-share)]]
         for m, share in zip(members, shares, strict=True)
     ]
-    train = data.train.take(np.sort(np.concatenate(chosen)))
-    return replace(data, train=replace(train, labels=corrupt(train, variant.noise, len(members))))
+    data = replace(data, train=data.train.take(np.sort(np.concatenate(chosen))))
+    if len(variant.parts) > 1:
+        data = split_by_colour(data, variant.parts)
+    labels = corrupt(data.train, variant.noise, len(data.classes))
+    return replace(data, train=replace(data.train, labels=labels))
+
+
+def split_by_colour(data: Data, shares: tuple[float, ...]) -> Data:
+    """Split each class into several, the bluest images first, by shares of its training images."""
+    k, ends = len(data.classes), np.cumsum(shares)[:-1]
+    redness = colour(data.train)
+    bounds = [
+        np.sort(redness[rows])[(ends * len(rows)).astype(int)]
+        for rows in members_by_class(data.train.labels, k)
+    ]
+
+    def split_up(split: Split) -> Split:
+        parts = [
+            np.searchsorted(bounds[c], value, side="right")
+            for c, value in zip(split.labels, colour(split), strict=True)
+        ]
+        return replace(split, labels=split.labels * len(shares) + np.array(parts))
+
+    return Data(
+        tuple(f"{name} {part + 1}" for name in data.classes for part in range(len(shares))),
+        *(split_up(split) for split in (data.train, data.validation, data.test)),
+    )
+
+
+def colour(split: Split) -> npt.NDArray[np.int64]:
+    """How much redder than blue each image is, all pixels together, (N,) int64."""
+    totals = split.pixels.sum((1, 2), dtype=np.int64)
+    return totals[:, 0] - totals[:, 2]
 
 
 def corrupt(split: Split, share: float, k: int) -> Labels:

@@ -365,6 +365,7 @@ Task = Query | Cell | Published
 def start_worker() -> None:
     """Set a worker process up; it ends with its parent, even if that is killed."""
     torch.set_num_threads(1)
+    torch.backends.cudnn.benchmark = True  # thousands of steps of two sizes
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -3,9 +3,6 @@
 import json
 import os
 import pickle
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +18,7 @@ from interrupting import (
     same,
     stop_after,
 )
+from killed import leave_checkpoint
 
 from fiftyone_drop import DropError, DropWarning
 from fiftyone_drop.engine import checkpoint
@@ -115,7 +113,8 @@ from interrupting import outcome
 from fiftyone_drop.engine import checkpoint
 
 checkpoint.SECONDS, checkpoint.SHARE = 0, float("inf")
-paths, codes, names = json.loads(Path(sys.argv[1]).read_text())
+folder, arguments = sys.argv[1:]
+paths, codes, names = json.loads(Path(arguments).read_text())
 steps = []
 
 def progress(images):
@@ -123,19 +122,14 @@ def progress(images):
     if len(steps) == 7:
         os.kill(os.getpid(), signal.SIGKILL)
 
-outcome((paths, codes, tuple(names)), sys.argv[2], progress=progress)
+outcome((paths, codes, tuple(names)), folder, progress=progress)
 """
     paths, codes, names = few
     arguments = tmp_path / "few.json"
     arguments.write_text(json.dumps([paths, codes.tolist(), names]))
     folder = tmp_path / "checkpoints"
     here = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-    killed = subprocess.run(
-        [sys.executable, "-c", script, str(arguments), str(folder)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(here)},
-        timeout=120,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    leave_checkpoint(script, folder, arguments, environment={"PYTHONPATH": os.pathsep.join(here)})
     steps = []
     assert same(outcome(few, folder, on_batch=lambda indices, _: steps.append(indices)), whole)
     assert len(steps) == 6
