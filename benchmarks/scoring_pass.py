@@ -89,7 +89,7 @@ def ours(paths: list[str], module: nn.Module, args: argparse.Namespace) -> Score
     classes = tuple(sorted({Path(path).parent.name for path in paths}))
     labels = np.array([classes.index(Path(path).parent.name) for path in paths])
     classes += tuple(f"class {k}" for k in range(len(classes), 10))  # the model has ten outputs
-    model = ImageModel(classes, "ResNet-18", module, Transformed(TRANSFORM))
+    model = ImageModel.behind(TRANSFORM, classes, "ResNet-18", module)
     with ExitStack() as until_written:
         request = Request(
             ids=np.array([f"{i:024x}" for i in range(len(paths))], "S24"),

@@ -6,6 +6,7 @@ Every function here either works or raises; the caller cleans up (see
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,13 +88,21 @@ def write_fields(
     samples = dataset._sample_collection
     now = datetime.now(timezone.utc)
 
+    failed = threading.Event()  # other threads know of an error before the caller does
+
     def write(start: int) -> int:
         stop = min(start + BATCH, len(ids))
-        updates = [
-            _update(fields, ids, i, min(i + STATEMENT, stop), now)
-            for i in range(start, stop, STATEMENT)
-        ]
-        samples.bulk_write(updates, ordered=False)
+        if failed.is_set():
+            return 0
+        try:
+            updates = [
+                _update(fields, ids, i, min(i + STATEMENT, stop), now)
+                for i in range(start, stop, STATEMENT)
+            ]
+            samples.bulk_write(updates, ordered=False)
+        except BaseException:
+            failed.set()
+            raise
         return stop - start
 
     with (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +19,7 @@ from fiftyone_drop.engine.batches import Halving
 from fiftyone_drop.engine.cache import new_checkpoint
 from fiftyone_drop.engine.devices import default_workers
 from fiftyone_drop.engine.fingerprints import file_states, fingerprint
-from fiftyone_drop.engine.images import Read, UnreadableImageError
+from fiftyone_drop.engine.images import Read, Transformed, UnreadableImageError
 from fiftyone_drop.engine.reader import ImageReader, positions
 from fiftyone_drop.inference.chunks import start_batch_size
 from fiftyone_drop.inference.failures import (
@@ -30,6 +30,7 @@ from fiftyone_drop.inference.failures import (
 from fiftyone_drop.inference.forward_pass import Scorer, device_of
 from fiftyone_drop.inference.image_pass import ImagePass
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source
+from fiftyone_drop.inference.transforms import BatchTransform, Chain, Transform, split
 
 READ_TWICE = 8  # images by which a checkpoint knows a transform
 KNOWN_IMAGE = (320, 288, 3)  # by which a fingerprint knows one
@@ -49,10 +50,25 @@ class ImageModel(Source):
 
     module: nn.Module
     read: Read
-    prepare: Callable[[Tensor], Tensor] | None = None
+    prepare: BatchTransform | None = None
     device: torch.device | None = None
 
     gives = frozenset({"logits", "features", "model", "embeddings"})
+
+    @classmethod
+    def behind(
+        cls,
+        transform: Transform,
+        classes: tuple[str, ...],
+        words: str,
+        module: nn.Module,
+        device: torch.device | None = None,
+        then: tuple[BatchTransform, ...] = (),
+    ) -> ImageModel:
+        """A model behind a transform of one image, and what then happens to batches."""
+        single, batch = split(transform)
+        then = then if batch is None else (batch, *then)
+        return cls(classes, words, module, Transformed(single), Chain(then) if then else None, device)
 
     @cached_property
     def fingerprint(self) -> str:

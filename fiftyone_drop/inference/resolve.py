@@ -183,13 +183,8 @@ def _module(module: nn.Module, extras: Extras) -> ImageModel:
     words = f"{type(module).__name__} ({sum(p.numel() for p in module.parameters()):,} parameters)"
     classes = extras.need("classes", module, "the names of its outputs, in their order")
     transform = extras.need("transform", module, "from a Pillow image to its input")
-    return ImageModel(
-        checks.class_list("classes", classes),
-        words,
-        module,
-        Transformed(transform),
-        device=extras.device,
-    )
+    classes = checks.class_list("classes", classes)
+    return ImageModel.behind(transform, classes, words, module, extras.device)
 
 
 def query_model(model: QueryModel, extras: Extras = NOTHING) -> ImageModel:
@@ -226,13 +221,8 @@ def _torchvision(name: str, extras: Extras) -> ImageModel:
             f"{error}; build the module yourself and pass it with transform=",
         ) from error
     transform = extras.transform or torchvision.models.get_model_weights(name).DEFAULT.transforms()
-    return ImageModel(
-        classes,
-        f"{name} with the weights {extras.checkpoint.name}",
-        module,
-        Transformed(transform),
-        device=choose_device(extras.device),
-    )
+    words = f"{name} with the weights {extras.checkpoint.name}"
+    return ImageModel.behind(transform, classes, words, module, choose_device(extras.device))
 
 
 def _weights(path: Path) -> dict[str, Any]:
@@ -283,15 +273,9 @@ def _fiftyone_model(model: fom.Model, name: str, extras: Extras) -> ImageModel:
             f"must be given with {name}, which has none (compute_scores takes them; "
             "elsewhere make the model with 'classes' in its config)",
         )
-    half = model.using_half_precision
-    return ImageModel(
-        checks.class_list("classes", classes),
-        name,
-        model._model,
-        Transformed(model.transforms),
-        prepare=torch.Tensor.half if half else None,
-        device=extras.device,
-    )
+    classes = checks.class_list("classes", classes)
+    half = (torch.Tensor.half,) if model.using_half_precision else ()
+    return ImageModel.behind(model.transforms, classes, name, model._model, extras.device, half)
 
 
 def _is_transformer(model: fom.Model) -> bool:
