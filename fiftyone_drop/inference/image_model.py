@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.engine.batches import Halving
@@ -68,7 +68,8 @@ class ImageModel(Source):
         """A model behind a transform of one image, and what then happens to batches."""
         single, batch = split(transform)
         then = then if batch is None else (batch, *then)
-        return cls(classes, words, module, Transformed(single), Chain(then) if then else None, device)
+        prepare = Chain(then) if then else None
+        return cls(classes, words, module, Transformed(single), prepare, device)
 
     @cached_property
     def fingerprint(self) -> str:

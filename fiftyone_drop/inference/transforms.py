@@ -16,9 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms import _presets as presets
-from torchvision.transforms import functional as F
+from torchvision.transforms import functional, v2
 from torchvision.transforms import transforms as v1
-from torchvision.transforms import v2
 
 Transform = Callable[[Any], Any]
 BatchTransform = Callable[[Tensor], Tensor]
@@ -53,6 +52,7 @@ class Chain:
         self.steps = tuple(steps)
 
     def __call__(self, value: Any) -> Any:
+        """The last one's result."""
         for step in self.steps:
             value = step(value)
         return value
@@ -86,7 +86,7 @@ def _split_step(step: Any) -> tuple[list[Transform], BatchTransform] | None:
 def _unscaled(image: Any) -> Tensor:
     """The first half of ``ToTensor``; of what is no image of bytes, all of it."""
     is_bytes = isinstance(image, Image.Image) and image.mode in ("L", "RGB", "RGBA")
-    pixels: Tensor = F.pil_to_tensor(image) if is_bytes else F.to_tensor(image)
+    pixels: Tensor = functional.pil_to_tensor(image) if is_bytes else functional.to_tensor(image)
     return pixels
 
 
@@ -99,15 +99,15 @@ def _scaled(pixels: Tensor) -> Tensor:
 
 def _cropped(preset: presets.ImageClassification, image: Any) -> Tensor:
     """The first half of the preset."""
-    image = F.resize(
+    image = functional.resize(
         image, preset.resize_size, interpolation=preset.interpolation, antialias=preset.antialias
     )
-    pixels: Tensor = F.pil_to_tensor(F.center_crop(image, preset.crop_size))
+    pixels: Tensor = functional.pil_to_tensor(functional.center_crop(image, preset.crop_size))
     return pixels
 
 
 def _normalised(preset: presets.ImageClassification, pixels: Tensor) -> Tensor:
     """The second half of the preset."""
-    values = F.convert_image_dtype(pixels, torch.float)
-    normalised: Tensor = F.normalize(values, mean=preset.mean, std=preset.std)
+    values = functional.convert_image_dtype(pixels, torch.float)
+    normalised: Tensor = functional.normalize(values, mean=preset.mean, std=preset.std)
     return normalised
