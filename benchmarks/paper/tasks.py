@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from data import Data, encoded_images, load, make
-from methods import METHODS, select
+from methods import METHODS, Method, select
 from networks import NETWORKS
 from PIL import Image
 from presets import Preset
@@ -40,10 +40,13 @@ from training import (
 
 from fiftyone_drop import suggested_epochs
 from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
+from fiftyone_drop.rules import corrected
 from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, herding, k_center
 from fiftyone_drop.training.closed_form import LeaveOneOut, PatchFeatures
 
 SCORED_AT_ONCE = 250
+MINIMAX_ROUNDS, MINIMAX_LAST = 6, 3  # short trainings, and those whose weights are averaged
+MINIMAX_LENGTH = 0.2  # of the final training
 PUBLISHED_IMAGES, PUBLISHED_GRADIENTS = 1000, 200
 
 
@@ -225,6 +228,26 @@ def _long_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
     return found
 
 
+def _minimax_weights(work: Work, method: Method, density: float) -> npt.NDArray[np.float64]:
+    """Class weights whose selection leaves the worst class of a short training best off.
+
+    The first training is on a selection without quotas, and its recalls give DRoP's weights. Each
+    training after it is on the selection of the weights so far, and the classes whose recall is
+    below the mean get more, in proportion to what they lack. Of the weights after each correction,
+    the geometric mean of the last ones counts, as recalls of one short training are noisy.
+    """
+    validation, sizes = work.images(work.data.validation), work.data.sizes
+    epochs = max(1, round(suggested_epochs(work.recipe.epochs, density) * MINIMAX_LENGTH))
+    weights, logs = sizes.astype(np.float64), []
+    for turn in range(MINIMAX_ROUNDS):
+        rows = select(work.data, method, density, work.seed, {"weights": weights})
+        training = work.training(work.data.train.take(rows), epochs, 100 + turn, augment=True)
+        found = recalls(training.run(), validation, work.recipe, work.k)
+        weights = corrected(weights, found) if turn else sizes * (1 - found)
+        logs.append(np.log(weights / weights.sum()))
+    return np.exp(np.mean(logs[-MINIMAX_LAST:], axis=0))
+
+
 @dataclass(frozen=True)
 class Cell:
     """One training on what a method keeps, and its accuracy on the test half."""
@@ -253,6 +276,9 @@ class Cell:
         for query in self.needs:
             with np.load(query.path(place)) as arrays:
                 found |= dict(arrays)
+        if method.minimax:
+            with work.seconds.time("minimax"):
+                found["weights"] = _minimax_weights(work, method, self.density)
         with work.seconds.time("select"):
             kept = work.data.train.take(select(work.data, method, self.density, self.seed, found))
         epochs = suggested_epochs(work.recipe.epochs, self.density)

@@ -38,6 +38,7 @@ RIDGES = (0.01, 0.1, 1.0)  # of the number of samples
 CHOSEN_ON = 10_000  # samples
 FEW = 4096  # samples whose leverages may be so near to one that float32 cannot tell
 AT_ONCE = 512
+FEW_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,11 @@ class PatchFeatures:
 
     def __call__(self, images: Tensor) -> Tensor:
         """The features of images (B, 3, S, S) uint8, (B, ``size``) float32."""
+        # What lies between is 100 kB per image: a few of them stay in the cache of a processor
+        some = FEW_IMAGES if self._device.type == "cpu" else max(1, len(images))
+        return torch.cat([self._of(part) for part in images.split(some)])
+
+    def _of(self, images: Tensor) -> Tensor:
         x = images.to(self._device).float()
         mean = avg_pool2d(x.mean(1, keepdim=True), PATCH, STRIDE)
         square = avg_pool2d(x.square().mean(1, keepdim=True), PATCH, STRIDE)
