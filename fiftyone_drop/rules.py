@@ -17,6 +17,7 @@ from fiftyone_drop.errors import DropError
 
 PAPER = "Vysogorets, Ahuja, Kempe: DRoP: Distributionally Robust Data Pruning, ICLR 2025"
 
+ROUNDS = 10  # of corrections
 STEP = 1.5  # of the log of a weight, for a recall that is 1 below the mean
 
 COLUMNS = {
@@ -255,3 +256,27 @@ def corrected(weights: FloatArray, recalls: FloatArray, step: float = STEP) -> F
     lacking = np.nan_to_num(np.maximum(0, np.nanmean(recalls) - recalls))
     grown: FloatArray = weights * np.exp(step * lacking)
     return grown / grown.sum()
+
+
+def minimax(
+    weights: FloatArray, recalls_of: Callable[[FloatArray], FloatArray], rounds: int = ROUNDS
+) -> FloatArray:
+    """Class weights under which the worst recall of a model trained on the quotas is highest.
+
+    Args:
+        weights: (K,) float >= 0, the first ones
+        recalls_of: the recalls (K,) of a model that was trained on the quotas of some weights
+        rounds (10): how often the weights are corrected
+
+    Returns:
+        (K,) float >= 0: of all weights that were tried, those with the highest worst recall; among
+        equals, with the highest mean recall
+    """
+    best, highest = weights, (-1.0, -1.0)
+    for _ in range(rounds + 1):
+        recalls = recalls_of(weights)
+        found = (float(np.nanmin(recalls)), float(np.nanmean(recalls)))
+        if found > highest:
+            best, highest = weights, found
+        weights = corrected(weights, recalls)
+    return best

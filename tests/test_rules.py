@@ -5,7 +5,7 @@ import pytest
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, allocate
-from fiftyone_drop.rules import RULES, Rule, class_weights, corrected
+from fiftyone_drop.rules import RULES, Rule, class_weights, corrected, minimax
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
@@ -180,3 +180,15 @@ def test_a_correction_touches_only_what_is_below_the_mean():
 def test_what_is_not_known_counts_as_the_mean():
     found = corrected(np.ones(3), np.array([0.4, np.nan, 0.6]))
     assert found[1] == found[2] < found[0]
+
+
+def test_of_all_weights_those_with_the_highest_worst_recall_count():
+    tried, recalls = [], iter([[0.5, 0.9], [0.7, 0.8], [0.7, 0.9], [0.6, 0.9]])
+
+    def recalls_of(weights):
+        tried.append(weights)
+        return np.array(next(recalls))
+
+    found = minimax(np.ones(2), recalls_of, rounds=3)
+    assert len(tried) == 4
+    assert found is tried[2]

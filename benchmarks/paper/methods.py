@@ -39,8 +39,9 @@ class Method:
         adjusted_loss: the log of the kept share of each class is added to its logits in the loss
             (Menon et al., ICLR 2021)
         closed_form: recalls are those of ridge regression on random patches, without training
-        minimax: quotas are those under which short trainings on the selection have their worst
-            recalls highest, found in a few rounds
+        minimax: quotas are those under which models fitted on the selection have their worst
+            recall highest, found in a few rounds: short trainings, or ridge regression with
+            ``closed_form``
     """
 
     title: str
@@ -77,6 +78,9 @@ METHODS = {
     **{f"{name}+drop": Method(f"{title} + DRoP", name, "drop") for name, title in TITLES.items()},
     "random+drop-closed": Method("Random + DRoP, closed form", rule="drop", closed_form=True),
     "random+minimax": Method("Random + minimax quotas", rule="minimax", minimax=True),
+    "random+minimax-closed": Method(
+        "Random + minimax quotas, closed form", rule="minimax", minimax=True, closed_form=True
+    ),
     "random+drop-unweighted": Method("Random + DRoP, unweighted", rule="drop-unweighted"),
     "random+proportional": Method("Random, proportional", rule="proportional"),
     "random+balanced": Method("Random, balanced", rule="balanced"),
