@@ -16,8 +16,7 @@
 - difficulty scores: ``compute_scores``, ``import_scores``, ``DynamicsRecorder``, and its
   callbacks in ``fiftyone_drop.integrations``
 - query models: ``train_query_model``
-- after the training: ``class_offsets``, for the logits of the model; ``minimax_weights``, for the
-  next run
+- after the training: ``class_offsets``, for the logits of the model
 - your own rules and scores: ``register_rule``, ``register_score``
 - beyond a database: ``plan_arrays`` and ``plan_parquet``, from arrays and files
 - numbers without samples: ``allocate``, ``kept_size``, ``suggested_epochs``

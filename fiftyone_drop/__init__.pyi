@@ -24,7 +24,6 @@ from fiftyone_drop.logit_offsets import ClassOffsets as ClassOffsets
 from fiftyone_drop.logit_offsets import class_offsets as class_offsets
 from fiftyone_drop.manifest import load_manifest as load_manifest
 from fiftyone_drop.manifest import save_manifest as save_manifest
-from fiftyone_drop.minimax import minimax_weights as minimax_weights
 from fiftyone_drop.plan import DropPlan as DropPlan
 from fiftyone_drop.pruning import apply_drop as apply_drop
 from fiftyone_drop.pruning import plan_drop as plan_drop

@@ -17,9 +17,6 @@ from fiftyone_drop.errors import DropError
 
 PAPER = "Vysogorets, Ahuja, Kempe: DRoP: Distributionally Robust Data Pruning, ICLR 2025"
 
-ROUNDS = 10  # of corrections
-STEP = 1.5  # of the log of a weight, for a recall that is 1 below the mean
-
 COLUMNS = {
     "sizes": "samples of the class in the target view, > 0",
     "recalls": "recall of the class on held-out samples, in [0, 1]",
@@ -233,50 +230,3 @@ def class_weights(rule: Rule, columns: Columns) -> FloatArray | None:
         f"'{rule.name}' must give one finite weight >= 0 for each of the {k} classes, but gave "
         f"{answer!r}",
     )
-
-
-def corrected(weights: FloatArray, recalls: FloatArray, step: float = STEP) -> FloatArray:
-    """Class weights that give more to the classes which a model trained on the quotas does worst.
-
-    Repeated with a model trained on each selection, it goes towards the quotas under which the
-    worst recall is highest.
-
-    Args:
-        weights: (K,) float >= 0, those of the quotas
-        recalls: (K,) float in [0, 1], of a model that was trained on what they keep; NaN where
-            nothing is known, as if it were at the mean
-        step (1.5): how much the log of a weight grows for a recall that is 1 below the mean, > 0
-
-    Returns:
-        (K,) float >= 0 that add up to one
-
-    Source: exponentiated gradient on the classes below the mean, after REDUCR (Bankes et al.,
-    NeurIPS 2024, arXiv 2312.00486).
-    """
-    lacking = np.nan_to_num(np.maximum(0, np.nanmean(recalls) - recalls))
-    grown: FloatArray = weights * np.exp(step * lacking)
-    return grown / grown.sum()
-
-
-def minimax(
-    weights: FloatArray, recalls_of: Callable[[FloatArray], FloatArray], rounds: int = ROUNDS
-) -> FloatArray:
-    """Class weights under which the worst recall of a model trained on the quotas is highest.
-
-    Args:
-        weights: (K,) float >= 0, the first ones
-        recalls_of: the recalls (K,) of a model that was trained on the quotas of some weights
-        rounds (10): how often the weights are corrected
-
-    Returns:
-        (K,) float >= 0: of all weights that were tried, those with the highest worst recall; among
-        equals, with the highest mean recall
-    """
-    best, highest = weights, (-1.0, -1.0)
-    for _ in range(rounds + 1):
-        recalls = recalls_of(weights)
-        found = (float(np.nanmin(recalls)), float(np.nanmean(recalls)))
-        if found > highest:
-            best, highest = weights, found
-        weights = corrected(weights, recalls)
-    return best

@@ -27,7 +27,7 @@ GROUPS = {
     ),
     "Scores": ("compute_scores", "import_scores", "DynamicsRecorder"),
     "Query models": ("train_query_model", "QueryModel", "TrainingOptions"),
-    "After the training": ("class_offsets", "ClassOffsets", "minimax_weights"),
+    "After the training": ("class_offsets", "ClassOffsets"),
     "Your own": ("register_rule", "register_score", "Whole"),
     "Without FiftyOne": (
         *("plan_arrays", "plan_parquet", "ArrayPlan"),

@@ -184,7 +184,6 @@ def calls(small, shared_recalls, manifest, parquet):
             {"dataset": small, "path": manifest, "key": "loaded"},
         ),
         "Cluster": (fod.Cluster, {}),
-        "minimax_weights": (fod.minimax_weights, run | {"eval_key": "ev"}),
         "plan_arrays": (fod.plan_arrays, arrays | {"density": 0.5}),
         "plan_drop": (fod.plan_drop, prune),
         "plan_parquet": (fod.plan_parquet, {"path": parquet, "density": 0.5} | balanced),

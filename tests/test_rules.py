@@ -5,7 +5,7 @@ import pytest
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, allocate
-from fiftyone_drop.rules import RULES, Rule, class_weights, corrected, minimax
+from fiftyone_drop.rules import RULES, Rule, class_weights
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
@@ -139,56 +139,3 @@ def test_a_run_that_a_rule_needs_and_is_not_there_is_about_the_argument_rule(own
     with pytest.raises(DropError, match="'nowhere'") as caught:
         fod.plan_drop(dataset, 0.5, rule="own")
     assert caught.value.argument == "rule"
-
-
-# -- correction by a model that was trained on the quotas -----------------------------------------
-
-SIZES = np.array([400, 300, 300, 200, 200])
-HARD = np.array([0.9, 0.2, 0.5, 0.7, 0.4])
-
-
-def learned(quotas):
-    """The recalls of a model for which more samples help, and hard classes need more of them."""
-    return 1 - HARD * np.exp(-quotas / 100)
-
-
-def test_corrections_go_towards_the_highest_worst_recall():
-    def quotas(weights):
-        return allocate(SIZES, None, 0.4, weights=dict(enumerate(weights))).quotas
-
-    def needed(level):
-        """The samples that all classes need to reach a recall."""
-        return np.clip(-100 * np.log((1 - level) / HARD), 0, SIZES).sum()
-
-    weights = SIZES * (1 - learned(quotas(SIZES)))
-    worst = [learned(quotas(weights)).min()]
-    for _ in range(60):
-        weights = corrected(weights, learned(quotas(weights)))
-        worst.append(learned(quotas(weights)).min())
-    levels = np.linspace(0, 0.999, 1000)
-    best = max(level for level in levels if needed(level) <= 0.4 * SIZES.sum())
-    assert worst[0] < worst[5] < worst[-1]
-    assert best - 0.03 < worst[-1] < best + 0.01
-
-
-def test_a_correction_touches_only_what_is_below_the_mean():
-    found = corrected(np.array([1.0, 1.0, 2.0, 0.0]), np.array([0.5, 0.9, 0.7, 0.7]), step=2.0)
-    assert found.sum() == pytest.approx(1)
-    assert found / found[1] == pytest.approx([np.exp(0.4), 1, 2, 0])
-
-
-def test_what_is_not_known_counts_as_the_mean():
-    found = corrected(np.ones(3), np.array([0.4, np.nan, 0.6]))
-    assert found[1] == found[2] < found[0]
-
-
-def test_of_all_weights_those_with_the_highest_worst_recall_count():
-    tried, recalls = [], iter([[0.5, 0.9], [0.7, 0.8], [0.7, 0.9], [0.6, 0.9]])
-
-    def recalls_of(weights):
-        tried.append(weights)
-        return np.array(next(recalls))
-
-    found = minimax(np.ones(2), recalls_of, rounds=3)
-    assert len(tried) == 4
-    assert found is tried[2]

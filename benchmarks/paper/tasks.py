@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from data import Data, encoded_images, load, make
 from methods import METHODS, Method, select
+from minimax import Refitted, corrected, minimax
 from networks import NETWORKS
 from PIL import Image
 from presets import Preset
@@ -40,9 +41,8 @@ from training import (
 
 from fiftyone_drop import suggested_epochs
 from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
-from fiftyone_drop.rules import corrected, minimax
 from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, herding, k_center
-from fiftyone_drop.training.closed_form import LeaveOneOut, PatchFeatures
+from fiftyone_drop.training.closed_form import PatchFeatures
 
 SCORED_AT_ONCE = 250
 MINIMAX_ROUNDS, MINIMAX_LAST = 6, 3  # short trainings, and those whose weights are averaged
@@ -202,7 +202,7 @@ def _closed_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
     return {"recalls": np.bincount(labels, correct, minlength=work.k) / work.data.sizes}
 
 
-def _in_closed_form(work: Work) -> LeaveOneOut:
+def _in_closed_form(work: Work) -> Refitted:
     pixels = torch.from_numpy(work.data.train.pixels).permute(0, 3, 1, 2).to(work.device)
     with work.seconds.time("features"):
         features_of = PatchFeatures(pixels, work.seed)
@@ -210,7 +210,7 @@ def _in_closed_form(work: Work) -> LeaveOneOut:
         features = torch.cat([features_of(part) for part in parts])
     with work.seconds.time("algebra"):
         labels = torch.from_numpy(work.data.train.labels).to(work.device)
-        return LeaveOneOut(features, labels, work.k)
+        return Refitted(features, labels, work.k)
 
 
 def _long_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:

@@ -239,34 +239,6 @@ class LeaveOneOut:
         outputs: Tensor = (fitted - leverage * self._targets(rows)) / (1 - leverage)
         return outputs
 
-    def recalls(self, kept: Indices) -> npt.NDArray[np.float64]:
-        """The recalls of all classes, had the model seen some samples only.
-
-        Those that it saw are left out once, as ever; the others it has not seen.
-
-        Args:
-            kept: (n,) int, n >= 2, distinct rows
-
-        Returns:
-            (K,) float64 in [0, 1], NaN for classes without samples
-        """
-        part, targets = self._rotated[kept], self._targets(kept)
-        n, centre, shares = len(part), part.mean(0), targets.mean(0)
-        part = part - centre
-        gram = (part.T @ part).double()
-        gram.diagonal().add_(self.ridge * n)
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram)).to(part.dtype)
-        slopes = inverse @ (part.T @ targets)
-        predicted = torch.empty_like(self._labels)
-        for rows in positions(0, len(predicted), AT_ONCE):
-            predicted[rows] = ((self._rotated[rows] - centre) @ slopes + shares).argmax(1)
-        leverage = ((part @ inverse * part).sum(1) + 1 / n).clamp(max=1 - 1e-9).unsqueeze(1)
-        fitted = part @ slopes + shares
-        predicted[kept] = ((fitted - leverage * targets) / (1 - leverage)).argmax(1)
-        right = torch.bincount(self._labels[predicted == self._labels], minlength=self._classes)
-        sizes = torch.bincount(self._labels, minlength=self._classes)
-        return (right.double() / sizes).cpu().numpy()
-
     def scale(self) -> float:
         """What makes logits of the outputs: they are then likeliest, and their softmax means it.
 

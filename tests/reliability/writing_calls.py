@@ -26,8 +26,7 @@ READS = {
     *("ScoreHistogram", "TrainingOptions", "Whole"),
     *("ArrayPlan", "TargetView", "plan_arrays", "plan_parquet"),
     *("allocate", "class_offsets", "compare_drops", "drop_view", "kept_counts", "kept_size"),
-    *("list_drops", "load_drop", "minimax_weights", "plan_drop", "register_rule"),
-    *("register_score", "report"),
+    *("list_drops", "load_drop", "plan_drop", "register_rule", "register_score", "report"),
     *("save_manifest", "score_histogram", "suggested_epochs", "verify_drop"),
 }
 

@@ -57,27 +57,6 @@ def test_leaving_one_out_is_refitting_without_it(n, dimensions, ridge):
     np.testing.assert_allclose(outputs.sum(1), 1, atol=1e-8)
 
 
-@pytest.mark.parametrize("size", [12, 30])
-def test_recalls_after_a_selection_are_those_of_models_that_saw_no_more(size):
-    rng = np.random.default_rng(size)
-    labels = rng.integers(0, 3, 40)
-    features = 0.7 * np.eye(3)[labels] @ rng.normal(size=(3, 6)) + rng.normal(size=(40, 6))
-    standard = (features - features.mean(0)) / features.std(0)
-    kept = np.sort(rng.permutation(40)[:size])
-    model = LeaveOneOut(torch.from_numpy(features), torch.from_numpy(labels), 4, [0.1])
-    predicted = np.empty(40, int)
-    predicted[kept] = by_refitting(standard[kept], labels[kept], 4, 0.1).argmax(1)
-    x = np.hstack([standard[kept], np.ones((size, 1))])
-    penalty = np.diag([0.1 * size] * 6 + [0.0])
-    weights = np.linalg.solve(x.T @ x + penalty, x.T @ np.eye(4)[labels[kept]])
-    others = np.setdiff1d(np.arange(40), kept)
-    predicted[others] = (np.hstack([standard, np.ones((40, 1))]) @ weights).argmax(1)[others]
-    expected = [np.mean(predicted[labels == c] == c) for c in range(3)]
-    found = model.recalls(kept)
-    assert found[:3] == pytest.approx(expected)
-    assert np.isnan(found[3])
-
-
 def test_the_penalty_is_the_one_of_the_smallest_error():
     rng = np.random.default_rng(3)
     features, labels = rng.normal(size=(60, 50)), rng.integers(0, 2, 60)
