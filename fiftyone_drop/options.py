@@ -202,9 +202,8 @@ class DropOptions:
 
     def uses(self) -> list[tuple[str, str]]:
         """Argument and name of each field, evaluation and run that the pruning reads."""
-        names = ("label_field", "select", "pred_field", "eval_key", "embeddings", "order_by")
-        names += ("must_keep",)
-        used = [(name, getattr(self, name)) for name in names]
+        names = ["label_field", "select", "pred_field", "eval_key", "embeddings", "order_by"]
+        used = [(name, getattr(self, name)) for name in (*names, "must_keep")]
         used += [("group_by", name) for name in self.groups]
         used += [(name, field) for name in SUSPECTS for field in getattr(self, name) or ()]
         models = self.model if isinstance(self.model, list | tuple) else [self.model]

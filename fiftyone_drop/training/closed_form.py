@@ -175,8 +175,9 @@ class PatchFeatures:
     def __call__(self, images: Tensor) -> Tensor:
         """The features of images (B, 3, S, S) uint8, (B, ``size``) float32."""
         # What lies between is 100 kB per image: a few of them stay in the cache of a processor
-        some = FEW_IMAGES if self._device.type == "cpu" else max(1, len(images))
-        return torch.cat([self._of(part) for part in images.split(some)])
+        n = max(1, len(images))
+        some = FEW_IMAGES if self._device.type == "cpu" else n
+        return torch.cat([self._of(images[i : i + some]) for i in range(0, n, some)])
 
     def _of(self, images: Tensor) -> Tensor:
         x = images.to(self._device).float()
