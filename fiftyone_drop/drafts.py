@@ -17,6 +17,7 @@ from fiftyone_drop import checks
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.extension import BY_CLASS, IN_WORDS, hashable
+from fiftyone_drop.options import VECTORS
 from fiftyone_drop.pruning import apply_drop
 from fiftyone_drop.runs import DropResults
 
@@ -71,7 +72,7 @@ def draft_arguments(run: DropResults, limits: Limits) -> dict[str, Any]:
         if isinstance(arguments.get(name), list):
             arguments[name] = {hashable(one): number for one, number in arguments[name]}
     unused = (*IN_WORDS, "size", "max_bytes", "density", "protect", "quotas", "key", "overwrite")
-    for name in (*unused, "query", "folds", "holdout", "missing_recall"):
+    for name in (*unused, "query", *VECTORS, "folds", "holdout", "missing_recall"):
         arguments.pop(name, None)
     if table.recalls is not None:
         arguments["recalls"] = run.recalls

@@ -18,7 +18,7 @@ from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.decision import decide
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import check_collection, must_keep_view
-from fiftyone_drop.options import SOURCES, DropOptions
+from fiftyone_drop.options import SOURCES, VECTORS, DropOptions
 from fiftyone_drop.population import Population
 from fiftyone_drop.predictions import read_predictions
 from fiftyone_drop.pruning import apply_drop
@@ -148,7 +148,7 @@ def _extend(
         "extended_by": config.found.get("extended_by", 0) + len(fresh),
         **population.dataset_state,
     }
-    as_before = (*IN_WORDS, "must_keep", "query", "folds")  # no recalls are looked for
+    as_before = (*IN_WORDS, "must_keep", "query", *VECTORS, "folds")  # no recalls are looked for
     asked = options.asked() | {name: config.asked.get(name) for name in as_before}
     written = write_run(
         root,

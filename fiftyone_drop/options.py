@@ -1,7 +1,8 @@
 """The arguments of ``apply_drop``, parsed once into one object of canonical values.
 
 Plan, record and forms share the object, and nothing else of a user's arguments travels further.
-Knows no dataset: :mod:`fiftyone_drop.pruning` checks fields.
+Knows no dataset: :mod:`fiftyone_drop.pruning` checks fields. Every argument is parsed and checked
+against the others here, so that the module is longer than others.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ NO_FIELDS = (RANDOM, BY_ID)
 SUSPECTS = ("drop_below", "drop_above")
 KEEP = ("hardest", "easiest")
 SOURCES = ("eval_key", "recalls", "validation")  # of recalls; without any, a query model
+VECTORS = ("embeddings", "brain_key")  # that the query model in closed form may be fitted on
 CLOSED_FORM, TRAINED = QUERIES = ("closed-form", "trained")
 FOLDS = 5  # of trained query models
 
@@ -106,6 +108,8 @@ class DropOptions:
     pred_field: str | None = field(metadata=_by(checks.text, optional=True))
     model: Any = field(metadata=_by(_as_it_is))
     query: str | None = field(metadata=_by(_query))
+    embeddings: str | None = field(metadata=_by(checks.text, optional=True))
+    brain_key: str | None = field(metadata=_by(checks.text, optional=True))
     folds: int | None = field(metadata=_by(checks.whole, least=2, optional=True))
     holdout: float | None = field(metadata=_by(checks.number, interval="(0, 1)", optional=True))
     rule: str = field(metadata=_by(check_rule))
@@ -179,6 +183,11 @@ class DropOptions:
         return "recalls" in self.the_rule.needs or self.query is None
 
     @property
+    def reads_images(self) -> bool:
+        """Whether a query model is made that sees the images themselves."""
+        return self.needs_recalls and self.query is not None and not self._vectors()
+
+    @property
     def limits(self) -> Limits:
         """The floors and caps."""
         floors, otherwise = floors_under(self.min_per_class, self.the_rule.sets_quotas)
@@ -193,8 +202,8 @@ class DropOptions:
 
     def uses(self) -> list[tuple[str, str]]:
         """Argument and name of each field, evaluation and run that the pruning reads."""
-        names = ("label_field", "select", "pred_field", "eval_key", "order_by", "must_keep")
-        used = [(name, getattr(self, name)) for name in names]
+        names = ["label_field", "select", "pred_field", "eval_key", "embeddings", "order_by"]
+        used = [(name, getattr(self, name)) for name in (*names, "must_keep")]
         used += [("group_by", name) for name in self.groups]
         used += [(name, field) for name in SUSPECTS for field in getattr(self, name) or ()]
         models = self.model if isinstance(self.model, list | tuple) else [self.model]
@@ -229,6 +238,15 @@ class DropOptions:
             raise DropError(
                 "query", f"makes a query model, but recalls are from {sources[0]}=; leave one out"
             )
+        vectors = self._vectors()
+        if sources and vectors:
+            raise DropError(
+                vectors[0],
+                f"is what a query model is fitted on, but recalls are from {sources[0]}=; leave "
+                "one out",
+            )
+        if len(vectors) > 1:
+            raise DropError(vectors[0], f"pass one of {' and '.join(vectors)}, but both were given")
         ways = [name for name in ("pred_field", "model") if getattr(self, name) is not None]
         if self.validation is None:
             for name in ways:
@@ -241,6 +259,9 @@ class DropOptions:
     def _sources(self) -> list[str]:
         return [name for name in SOURCES if getattr(self, name) is not None]
 
+    def _vectors(self) -> list[str]:
+        return [name for name in VECTORS if getattr(self, name) is not None]
+
     def _with_query(self) -> DropOptions:
         """The same with the query model that they ask for.
 
@@ -248,6 +269,11 @@ class DropOptions:
             DropError: if they ask for two
         """
         divided = [name for name in ("folds", "holdout") if getattr(self, name) is not None]
+        if vectors := self._vectors():
+            for name in (*divided, *(["query"] if self.query == TRAINED else [])):
+                raise DropError(
+                    name, f"trains on images, but {vectors[0]}= has embeddings; leave one out"
+                )
         if not divided and self.query != TRAINED:
             return replace(self, query=CLOSED_FORM)
         if self.query == CLOSED_FORM:

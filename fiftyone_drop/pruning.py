@@ -45,6 +45,8 @@ def apply_drop(
     pred_field: str | None = None,
     model: Any = None,
     query: str | None = None,
+    embeddings: str | None = None,
+    brain_key: str | None = None,
     folds: int | None = None,
     holdout: float | None = None,
     rule: str = "drop",
@@ -118,6 +120,11 @@ def apply_drop(
         query ("closed-form"): the query model where recalls have no other source:
             ``"closed-form"``, or ``"trained"`` by cross-validation. With ``folds`` or ``holdout``,
             the default is ``"trained"``
+        embeddings (None): a field with a vector for each sample, of a model that knows such images:
+            the query model in closed form is fitted on these instead of patches of the images,
+            which are not read then
+        brain_key (None): the same with the embeddings of a similarity index
+            (``fiftyone.brain.compute_similarity``)
         folds (5): the number of query models that cross-validation trains
         holdout (None): a fraction in (0, 1): train one query model instead, and measure recall on
             this fraction of the samples, held out

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import io
 import itertools
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -66,6 +68,25 @@ def _next_columns(
     finally:
         if collecting:
             gc.enable()
+
+
+def vector_of(value: Any, most: int) -> Any:
+    """An array as MongoDB stores it, packed by FiftyOne in bytes, or as a list.
+
+    Args:
+        value: the value of a field
+        most: bytes that packed ones may take, at most
+
+    Raises:
+        Exception: of any kind, from zlib, NumPy and Python's parser, which reads NumPy's header
+    """
+    if not isinstance(value, bytes):
+        return value
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(value, most)
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError(f"it is damaged, or holds more than {most:,} bytes")
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
 
 
 def reading_bar(samples: foc.SampleCollection, progress: Any) -> fou.ProgressBar:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.closed_form_query import predict_left_out
 from fiftyone_drop.cross_validation import cross_predict
+from fiftyone_drop.embeddings import Embeddings
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import check_evaluation, read_evaluation
 from fiftyone_drop.fields import check_validation, label_path
@@ -91,6 +92,7 @@ def check_source(samples: foc.SampleCollection, options: DropOptions) -> None:
     label_field, validation = options.label_field or "", options.validation
     if options.eval_key is not None:
         check_evaluation(samples, options.eval_key, label_field)
+    Embeddings.of(samples, options.embeddings, options.brain_key)
     if validation is None:
         return
     check_validation(samples, validation)
@@ -129,7 +131,7 @@ def find_recalls(
     if options.query == TRAINED:
         measured = _by_query_models(options, population, progress, cluster)
     elif options.query == CLOSED_FORM:
-        measured = _in_closed_form(options, population, warn, progress)
+        measured = _in_closed_form(options, samples, population, warn, progress)
     elif options.eval_key is not None:
         measured = _by_evaluation(options, samples, population, warn)
     elif options.pred_field is not None:
@@ -160,9 +162,14 @@ def _by_query_models(
 
 
 def _in_closed_form(
-    options: DropOptions, population: Population, warn: Warner, progress: Any
+    options: DropOptions,
+    samples: foc.SampleCollection,
+    population: Population,
+    warn: Warner,
+    progress: Any,
 ) -> _Measurement:
-    predictions = predict_left_out(population, options.seed, progress)
+    embeddings = Embeddings.of(samples, options.embeddings, options.brain_key)
+    predictions = predict_left_out(population, options.seed, progress, embeddings)
     codes = population.codes[predictions.rows]
     truth = population.select(predictions.rows).label_of
     if chance_p_value(truth, predictions.labels) > NOISE_LEVEL:

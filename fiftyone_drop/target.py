@@ -108,7 +108,7 @@ def read_target(
         options.label_field,
         group_by=options.group_by,
         values_of=numbers,
-        filepaths=options.needs_recalls and options.query is not None,
+        filepaths=options.reads_images,
         order_by=None if options.order_by == BY_ID else options.order_by,
         only=only,
         skip_unlabeled=options.skip_unlabeled,

@@ -57,6 +57,15 @@ def reference(samples, module):
     }
 
 
+def embed(paths):
+    """What an untrained network with many filters makes of images, (N, 256) float32."""
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    images = torch.stack([TRANSFORM(Image.open(path).convert("RGB")) for path in paths])
+    with torch.no_grad():
+        return body(images).numpy()
+
+
 def fiftyone_model(module, classes=CLASSES):
     import fiftyone.utils.torch as fout  # not at the top: a conftest imports this module
 

@@ -210,6 +210,8 @@ GOOD = {
     "pred_field": None,  # goes with validation= only
     "group_by": "parity",
     "query": None,  # goes without another source of recalls only
+    "embeddings": None,  # like query
+    "brain_key": None,
     "folds": 3,
     "holdout": 0.25,
     "cpus": 1,

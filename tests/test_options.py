@@ -81,6 +81,12 @@ def test_recalls_become_floats_by_class():
         ({"query": "closed-form", "folds": 3}, "folds", "goes with query='trained' only"),
         ({"query": "closed-form", "holdout": 0.2}, "holdout", "goes with query='trained' only"),
         ({"query": "trained", "eval_key": "ev"}, "query", "recalls are from eval_key="),
+        ({"embeddings": "e", "eval_key": "ev"}, "embeddings", "recalls are from eval_key="),
+        ({"brain_key": "b", "recalls": {}}, "brain_key", "recalls are from recalls="),
+        ({"embeddings": "e", "brain_key": "b"}, "embeddings", "embeddings and brain_key"),
+        ({"embeddings": "e", "folds": 3}, "folds", "embeddings= has embeddings"),
+        ({"brain_key": "b", "holdout": 0.2}, "holdout", "trains on images"),
+        ({"brain_key": "b", "query": "trained"}, "query", "trains on images"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused(arguments, argument, words):
@@ -94,6 +100,8 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, argument, word
     ("arguments", "query", "needs_recalls"),
     [
         ({}, "closed-form", True),
+        ({"embeddings": "e"}, "closed-form", True),
+        ({"query": "closed-form", "brain_key": "b"}, "closed-form", True),
         ({"query": "trained"}, "trained", True),
         ({"folds": 3}, "trained", True),
         ({"holdout": 0.2}, "trained", True),
@@ -108,6 +116,21 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, argument, word
 def test_there_is_a_query_model_for_want_of_another_source(arguments, query, needs_recalls):
     options = parse(**arguments)
     assert (options.query, options.needs_recalls) == (query, needs_recalls)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reads"),
+    [
+        ({}, True),
+        ({"query": "trained"}, True),
+        ({"embeddings": "e"}, False),
+        ({"brain_key": "b"}, False),
+        ({"recalls": {}}, False),
+        ({"rule": "balanced"}, False),
+    ],
+)
+def test_images_are_read_for_a_query_model_without_embeddings(arguments, reads):
+    assert parse(**arguments).reads_images == reads
 
 
 def test_five_query_models_are_trained_unless_another_number_is_asked_for():

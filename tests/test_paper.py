@@ -167,6 +167,18 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
+@BARELY_LEARNED
+@pytest.mark.slow
+def test_minimax_quotas_keep_as_many_by_training_and_in_closed_form(archive, tmp_path):
+    methods = ("random+minimax", "random+minimax-closed")
+    run.main(arguments(archive, tmp_path, "--seeds", "0", "--methods", *methods, per_class=8))
+    cells = {r["method"]: r for r in records(tmp_path) if "method" in r}
+    assert set(cells) == set(methods)
+    assert [sum(cell["quotas"]) for cell in cells.values()] == [12, 12]
+    assert all("minimax" in cell["seconds"] for cell in cells.values())
+    assert not any("query" in r["task"] for r in records(tmp_path))
+
+
 @pytest.mark.slow
 def test_the_report_says_what_was_measured(archive, tmp_path):
     more = ("--seeds", "0", "1", "--methods", "full", "random", "random+drop")

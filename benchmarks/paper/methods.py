@@ -33,12 +33,15 @@ class Method:
     Attributes:
         title: what tables and plots call it
         score: the name of a score; None is at random
-        rule: a rule of the package, or "nucs" or "rcap"
+        rule: a rule of the package, or "nucs", "rcap" or "minimax"
         weighted_loss: CDB-W: the loss of a class is weighted by 1 - its validation recall after
             the epoch before (Sinha et al., IJCV 2022, as the authors' code has it)
         adjusted_loss: the log of the kept share of each class is added to its logits in the loss
             (Menon et al., ICLR 2021)
         closed_form: recalls are those of ridge regression on random patches, without training
+        minimax: quotas are those under which models fitted on the selection have their worst
+            recall highest, found in a few rounds: short trainings, or ridge regression with
+            ``closed_form``
     """
 
     title: str
@@ -47,10 +50,13 @@ class Method:
     weighted_loss: bool = False
     adjusted_loss: bool = False
     closed_form: bool = False
+    minimax: bool = False
 
     @property
     def queries(self) -> tuple[str, ...]:
         """The kinds of query that it needs."""
+        if self.minimax:
+            return ()
         if self.closed_form:
             return ("closed",)
         short = self.rule not in ("none", "proportional", "balanced") or self.score in SHORT
@@ -71,6 +77,10 @@ METHODS = {
     **{name: Method(title, name) for name, title in TITLES.items()},
     **{f"{name}+drop": Method(f"{title} + DRoP", name, "drop") for name, title in TITLES.items()},
     "random+drop-closed": Method("Random + DRoP, closed form", rule="drop", closed_form=True),
+    "random+minimax": Method("Random + minimax quotas", rule="minimax", minimax=True),
+    "random+minimax-closed": Method(
+        "Random + minimax quotas, closed form", rule="minimax", minimax=True, closed_form=True
+    ),
     "random+drop-unweighted": Method("Random + DRoP, unweighted", rule="drop-unweighted"),
     "random+proportional": Method("Random, proportional", rule="proportional"),
     "random+balanced": Method("Random, balanced", rule="balanced"),
@@ -103,7 +113,8 @@ def select(
         method: how
         density: how many
         seed: of what is at random
-        found: "recalls" (K,), and the scores (N,) by name, as far as the method needs them
+        found: "recalls" (K,), and the scores (N,) by name, as far as the method needs them; or the
+            class "weights" (K,) themselves
     """
     scores = None if method.score is None else found[method.score]
     first = method.score is None or get_score(method.score).kept_first == "high"
@@ -114,6 +125,8 @@ def select(
 
 def weights_of(data: Data, method: Method, found: Found) -> npt.NDArray[np.float64] | None:
     """The class weights of a method, (K,) float; None if it has no quotas."""
+    if "weights" in found:
+        return found["weights"]
     if method.rule == "nucs":
         # Zhang et al., 2025, arXiv 2504.13234: quotas follow size times mean difficulty, the
         # extremes of which are cut off; difficulty is EL2N here

@@ -432,7 +432,8 @@ def offsets_table(results: Results) -> str:
     return table((*head, "tuned, minus full data tuned"), rows)
 
 
-WAYS = (DROP, CLOSED, "herding+drop", RANDOM, FULL)  # that are tried with a part of the offsets
+# That are tried with a part of the offsets
+WAYS = (DROP, CLOSED, "random+minimax-closed", "herding+drop", RANDOM, FULL)
 
 
 def shares_table(results: Results) -> str:

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from data import Data, encoded_images, load, make
-from methods import METHODS, select
+from methods import METHODS, Method, select
+from minimax import Refitted, corrected, minimax
 from networks import NETWORKS
 from PIL import Image
 from presets import Preset
@@ -41,9 +42,12 @@ from training import (
 from fiftyone_drop import suggested_epochs
 from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
 from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, herding, k_center
-from fiftyone_drop.training.closed_form import LeaveOneOut, PatchFeatures
+from fiftyone_drop.training.closed_form import PatchFeatures
 
 SCORED_AT_ONCE = 250
+MINIMAX_ROUNDS, MINIMAX_LAST = 6, 3  # short trainings, and those whose weights are averaged
+MINIMAX_LENGTH = 0.2  # of the final training
+LEAST = 1e-3  # error of a class that is always right, so that its weight can grow
 PUBLISHED_IMAGES, PUBLISHED_GRADIENTS = 1000, 200
 
 
@@ -190,17 +194,23 @@ def _short_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _closed_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
-    labels = work.data.train.labels
+    model = _in_closed_form(work)
+    with work.seconds.time("algebra"):
+        labels = work.data.train.labels
+        predicted = model.outputs(np.arange(len(labels))).argmax(1).cpu().numpy()
+    correct = predicted == labels
+    return {"recalls": np.bincount(labels, correct, minlength=work.k) / work.data.sizes}
+
+
+def _in_closed_form(work: Work) -> Refitted:
     pixels = torch.from_numpy(work.data.train.pixels).permute(0, 3, 1, 2).to(work.device)
     with work.seconds.time("features"):
         features_of = PatchFeatures(pixels, work.seed)
         parts = pixels.split(PREDICTED_AT_ONCE)
         features = torch.cat([features_of(part) for part in parts])
     with work.seconds.time("algebra"):
-        model = LeaveOneOut(features, torch.from_numpy(labels).to(work.device), work.k)
-        predicted = model.outputs(np.arange(len(labels))).argmax(1).cpu().numpy()
-    correct = predicted == labels
-    return {"recalls": np.bincount(labels, correct, minlength=work.k) / work.data.sizes}
+        labels = torch.from_numpy(work.data.train.labels).to(work.device)
+        return Refitted(features, labels, work.k)
 
 
 def _long_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
@@ -223,6 +233,37 @@ def _long_query(work: Work) -> dict[str, npt.NDArray[np.float64]]:
         table = torch.from_numpy(embeddings).to(work.device)
         found["k_center"] = k_center(table, picks=len(train) // 2)
     return found
+
+
+def _minimax_by_training(work: Work, method: Method, density: float) -> npt.NDArray[np.float64]:
+    """Class weights whose selection leaves the worst class of a short training best off.
+
+    The first training is on a selection without quotas, and its recalls give DRoP's weights. Each
+    training after it is on the selection of the weights so far, and the classes whose recall is
+    below the mean get more, in proportion to what they lack. Of the weights after each correction,
+    the geometric mean of the last ones counts, as recalls of one short training are noisy.
+    """
+    validation, sizes = work.images(work.data.validation), work.data.sizes
+    epochs = max(1, round(suggested_epochs(work.recipe.epochs, density) * MINIMAX_LENGTH))
+    weights, logs = sizes.astype(np.float64), []
+    for turn in range(MINIMAX_ROUNDS):
+        rows = select(work.data, method, density, work.seed, {"weights": weights})
+        training = work.training(work.data.train.take(rows), epochs, 100 + turn, augment=True)
+        found = recalls(training.run(), validation, work.recipe, work.k)
+        weights = corrected(weights, found) if turn else sizes * np.maximum(1 - found, LEAST)
+        logs.append(np.log(weights / weights.sum()))
+    return np.exp(np.mean(logs[-MINIMAX_LAST:], axis=0))
+
+
+def _minimax_in_closed_form(work: Work, method: Method, density: float) -> npt.NDArray[np.float64]:
+    """The same with ridge regression on the selection, which trains and validates nothing."""
+    model, sizes = _in_closed_form(work), work.data.sizes
+
+    def recalls_of(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return model.recalls(select(work.data, method, density, work.seed, {"weights": weights}))
+
+    every = model.recalls(np.arange(sizes.sum()))
+    return minimax(sizes * np.maximum(1 - every, LEAST), recalls_of)
 
 
 @dataclass(frozen=True)
@@ -253,6 +294,10 @@ class Cell:
         for query in self.needs:
             with np.load(query.path(place)) as arrays:
                 found |= dict(arrays)
+        if method.minimax:
+            with work.seconds.time("minimax"):
+                weigh = _minimax_in_closed_form if method.closed_form else _minimax_by_training
+                found["weights"] = weigh(work, method, self.density)
         with work.seconds.time("select"):
             kept = work.data.train.take(select(work.data, method, self.density, self.seed, found))
         epochs = suggested_epochs(work.recipe.epochs, self.density)

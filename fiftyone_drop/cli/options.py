@@ -98,6 +98,8 @@ drop = together(
     model,
     model_file,
     option("--query", "The query model: closed-form or trained."),
+    option("--embeddings", "The field of vectors that the closed form is fitted on."),
+    option("--brain-key", "The similarity index whose embeddings it is fitted on."),
     option("--folds", "Query models that cross-validation trains.", type=int),
     option("--holdout", "A fraction to measure recall on, held out.", type=float),
     option("--rule", "How class weights follow from sizes and recalls.", "drop"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +18,7 @@ from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import is_classification, single_field, stated_classes
 from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, outcomes_of, wanted
-from fiftyone_drop.reader import stream
+from fiftyone_drop.reader import stream, vector_of
 from fiftyone_drop.scoring import forward_scores
 
 _SOME = 2**20  # bytes of packed logits, at least: a model may have more outputs than classes
@@ -133,10 +131,8 @@ class StoredLogits(Source):
             DropError: they are something else
         """
         try:
-            if isinstance(value, bytes):
-                value = _unpacked(value, _SOME + _NUMBER * len(self.classes))
+            value = vector_of(value, _SOME + _NUMBER * len(self.classes))
             return np.asarray(value, dtype=np.float32)
-        # From zlib, NumPy and Python's parser, which reads NumPy's header: it may be anything
         except Exception as error:
             raise DropError(
                 "model",
@@ -192,12 +188,3 @@ def stored_logits(
         )
     words = f"the logits stored in '{name}'"
     return StoredLogits(checks.class_list("classes", classes), words, samples, name)
-
-
-def _unpacked(value: bytes, most: int) -> Any:
-    """An array as FiftyOne packs it; no more than ``most`` bytes are unpacked."""
-    unpacker = zlib.decompressobj()
-    content = unpacker.decompress(value, most)
-    if not unpacker.eof or unpacker.unused_data:
-        raise ValueError("it is damaged, or holds far more numbers than there are classes")
-    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)

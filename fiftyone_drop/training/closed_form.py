@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ RIDGES = (0.01, 0.1, 1.0)  # of the number of samples
 CHOSEN_ON = 10_000  # samples
 FEW = 4096  # samples whose leverages may be so near to one that float32 cannot tell
 AT_ONCE = 512
+FEW_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,7 @@ class LeftOut:
             features[rows] = features_of(images)
             if progress is not None:
                 progress(len(rows))
-        model = LeaveOneOut(features.double() if n <= FEW else features, codes, len(classes))
-        scale = model.scale()
-        for rows in positions(0, n, AT_ONCE):
-            on_logits(rows, (model.outputs(rows) * scale).float().cpu().numpy())
+        _leave_out(features, codes, len(classes), on_logits)
 
     def _features(self, seed: int) -> PatchFeatures:
         # Not the first ones: files of a class often stand together
@@ -114,6 +113,34 @@ class LeftOut:
     def _read(self, indices: Indices) -> Iterator[tuple[Indices, Tensor]]:
         images = Images(self.paths, self.size, workers=default_workers(), cached=False)
         return images.batches(indices[i : i + AT_ONCE] for i in range(0, len(indices), AT_ONCE))
+
+
+def leave_out(
+    features: npt.NDArray[np.float32],
+    labels: npt.NDArray[Any],
+    classes: int,
+    *,
+    on_logits: OnLogits,
+) -> None:
+    """Predict every sample by its features, with a model that was fitted on all the others.
+
+    Args:
+        features: (N, D) float32, N >= 2, all finite
+        labels: (N,) integers in [0, K)
+        classes: K
+        on_logits: see :meth:`LeftOut.predict`
+    """
+    device = choose_device(None)
+    codes = torch.from_numpy(labels.astype(np.int64)).to(device)
+    _leave_out(torch.from_numpy(features).to(device), codes, classes, on_logits)
+
+
+def _leave_out(features: Tensor, labels: Tensor, classes: int, on_logits: OnLogits) -> None:
+    n = len(features)
+    model = LeaveOneOut(features.double() if n <= FEW else features, labels, classes)
+    scale = model.scale()
+    for rows in positions(0, n, AT_ONCE):
+        on_logits(rows, (model.outputs(rows) * scale).float().cpu().numpy())
 
 
 class PatchFeatures:
@@ -147,6 +174,12 @@ class PatchFeatures:
 
     def __call__(self, images: Tensor) -> Tensor:
         """The features of images (B, 3, S, S) uint8, (B, ``size``) float32."""
+        # What lies between is 100 kB per image: a few of them stay in the cache of a processor
+        n = max(1, len(images))
+        some = FEW_IMAGES if self._device.type == "cpu" else n
+        return torch.cat([self._of(images[i : i + some]) for i in range(0, n, some)])
+
+    def _of(self, images: Tensor) -> Tensor:
         x = images.to(self._device).float()
         mean = avg_pool2d(x.mean(1, keepdim=True), PATCH, STRIDE)
         square = avg_pool2d(x.square().mean(1, keepdim=True), PATCH, STRIDE)
