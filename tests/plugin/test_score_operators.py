@@ -6,6 +6,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
+from fresh import run
 from reading import choices, message, names, output, problems, texts
 
 import fiftyone_drop as fod
@@ -51,6 +52,28 @@ TRAINED = {"label_field": "ground_truth", "epochs": 1, "key": "quick"}
 
 
 # -- the form of compute_scores -------------------------------------------------------------------
+
+
+def test_the_form_opens_within_a_second_and_without_pytorch(with_logits):
+    """On a server that has just been started: PyTorch alone takes many seconds to import."""
+    out = run(f"""
+        import asyncio, sys, time
+        from fiftyone.operators.executor import resolve_type
+        from fiftyone.operators.registry import OperatorRegistry
+        registry = OperatorRegistry()  # the page has asked for the operators already
+        for source in ("training", "logits", "zoo", "file"):
+            params = {{"model_from": source, "logits_field": "predictions", "more": True}}
+            request = {{"dataset_name": "{with_logits.name}", "params": params, "view": []}}
+            began = time.process_time()
+            drawn = asyncio.run(
+                resolve_type(registry, "{PLUGIN}/compute_scores", request | {{"target": "inputs"}})
+            )
+            assert "scores" in drawn.type.properties
+            assert "torch" not in sys.modules, source
+            assert time.process_time() - began < 1
+        print("drawn")
+    """)
+    assert out.splitlines()[-1] == "drawn"
 
 
 def test_each_score_is_offered_or_its_absence_explained(form, dataset):
