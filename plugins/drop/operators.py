@@ -7,13 +7,17 @@ import re
 import time
 
 import fiftyone.core.utils as fou
+import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 import fiftyone_drop as fod
-from fiftyone_drop import precheck
+from fiftyone_drop import exporting, precheck
+from fiftyone_drop.python_call import python_call
 
-from . import models_folder, results
+from . import following, models_folder, results
 from .forms.apply_drop import ApplyDropForm
+from .forms.exporting import ExportRunForm
+from .forms.running import RunningForm
 from .forms.runs import CompareDropsForm, DeleteDropForm, SetDensityForm
 from .forms.scores import ComputeScoresForm
 from .forms.training import TrainQueryModelForm
@@ -187,8 +191,75 @@ class DeleteDrop(DropOperator):
         yield form.ctx.ops.reload_dataset()
 
 
+class ExportRun(DropOperator):
+    """Exports, tags and saves what a run keeps, and shows the Python call that made the run."""
+
+    config = operator_config(
+        name="export_run",
+        label="DRoP: take away what a run keeps",
+        description="Copy the kept images to a folder, save the run as a manifest, tag its samples",
+        icon="download",
+    )
+
+    def form(self, ctx):
+        return ExportRunForm(ctx)
+
+    def run(self, form, progress):
+        dataset, key = form.ctx.dataset, form.entries.get("key")
+        run = fod.load_drop(dataset, key)
+        kept, (folder, manifest) = fod.drop_view(dataset, key), form.paths()
+        if folder is not None:
+            exporting.export(kept, str(folder), form.format, run.config.label_field, progress)
+        if manifest is not None:
+            manifest.parent.mkdir(parents=True, exist_ok=True)
+            fod.save_manifest(dataset, key, manifest)
+        if tag := form.entries.get("tag"):
+            kept.tag_samples(tag)
+        return results.of_export(form.entries, len(kept), folder, manifest) | {
+            "call": python_call(dataset, key)
+        }
+
+    def show(self, result):
+        return results.show_export(result)
+
+
+class Running(foo.Operator):
+    """Follows an operator that runs in this server, shows its result, or cancels it."""
+
+    config = operator_config(
+        name="running",
+        label="DRoP: see what is running",
+        description="At work: how far each operator of DRoP is, its result, and a way to stop it",
+        icon="pending",
+        risk_level=types.RiskLevel.LOW,
+        allow_delegated_execution=False,
+    )
+
+    def resolve_input(self, ctx):
+        if ctx.request_params.get("target") != "inputs":
+            return None
+        return RunningForm(ctx).draw(self.config.label)
+
+    def execute(self, ctx):
+        form = RunningForm(ctx)
+        try:
+            form.accept_values()
+            yield from following.ACTIONS[form.action](ctx, form.job)
+        except fod.DropError as error:
+            yield ctx.ops.show_output(*results.show_failure("Nothing to see", str(error)))
+
+
 # The App's browser lists operators in this order where their descriptions begin alike
-OPERATORS = (ApplyDrop, TrainQueryModel, ComputeScores, SetDensity, CompareDrops, DeleteDrop)
+OPERATORS = (
+    ApplyDrop,
+    TrainQueryModel,
+    ComputeScores,
+    SetDensity,
+    CompareDrops,
+    DeleteDrop,
+    ExportRun,
+    Running,
+)
 
 
 def _show_saved_view(ctx, name):

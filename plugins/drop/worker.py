@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 import fiftyone as fo
 
 SECONDS_BETWEEN_REPORTS = 0.25
+# What a bar takes of the time that is left, by the first word of what it is about
+SHARES = {"Reading": 0.05, "Writing": 1.0}
+SHARE = 0.9
 
 Result = TypeVar("Result")
 Report = Callable[[float, str], Any]  # takes a fraction in [0, 1] and a label
@@ -56,10 +59,10 @@ def stream(work: Callable[[Callable[[Any], None]], Result]) -> Generator[Any, No
 
 @contextlib.contextmanager
 def progress_in_words(report: Report) -> Iterator[Callable[[Any], None]]:
-    """A ``progress=`` callback that reports each progress bar of the package with a label.
+    """A ``progress=`` callback that reports the progress bars of the package as one, with labels.
 
-    Just before a bar starts, the package logs what it is about to train, and roughly how long that
-    takes. The last such message of this thread becomes the label of the bar.
+    Just before a bar starts, the package logs what it is about to do. The last such message of this
+    thread becomes the label of the bar; one about the bar itself, how long it will take, is added.
     """
     reporter = _Reporter(report)
     logger = logging.getLogger("fiftyone.drop")
@@ -71,25 +74,41 @@ def progress_in_words(report: Report) -> Iterator[Callable[[Any], None]]:
 
 
 class _Reporter(logging.Handler):
+    """Puts the bars of a call together into one, which never goes back.
+
+    How many bars there will be nobody knows. Each takes its share of what is left: reading is
+    quick, and what computes takes nearly all of the time.
+    """
+
     def __init__(self, report: Report):
         super().__init__(logging.INFO)
         self._report = report
         self._thread = threading.get_ident()
         self._announced: str | None = None
+        self._hint = ""
         self._bar: Any = None
-        self._stage = 0
         self._title = ""
+        self._start = self._end = self._reached = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self._announced = record.getMessage()
-            self._report(0.0, self._announced)
+        if record.thread != self._thread:
+            return
+        words = record.getMessage()
+        if ": " in words and self._title.startswith(words.partition(":")[0]):
+            self._hint = words.partition(": ")[2]  # about the bar that runs: how long it will take
+            return
+        self._announced = words
+        self._report(self._reached, words)
 
     def on_bar(self, bar: Any) -> None:
         if bar is not self._bar:
-            # Each stage has a bar of its own, so that the bar begins again: the number says why
-            self._bar, self._stage = bar, self._stage + 1
-            self._title = f"Stage {self._stage}: {self._announced or 'working'}"
+            self._bar, self._hint = bar, ""
+            self._title = self._announced or "Reading samples"
             self._announced = None
+            share = SHARES.get(self._title.partition(" ")[0], SHARE)
+            self._start = self._reached
+            self._end = self._start + share * (1 - self._start)
+        done = float(bar.progress or 0.0)
+        self._reached = max(self._reached, self._start + done * (self._end - self._start))
         label = f"{self._title} ({bar.iteration:,} of {bar.total:,})"
-        self._report(float(bar.progress or 0.0), label)
+        self._report(self._reached, f"{label}: {self._hint}" if self._hint else label)

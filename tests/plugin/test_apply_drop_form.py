@@ -276,6 +276,15 @@ def test_an_emptied_key_and_a_negative_seed_are_not_taken(form, dataset):
     assert set(wrong) == {"key", "seed"}
 
 
+@pytest.mark.parametrize("forged", [{"key": ""}, {"seed": -1}])
+def test_a_forged_key_or_seed_is_refused_with_the_field(run_in_app, dataset, forged):
+    params = {"density": 0.5, "more": True, "rule": "proportional"} | forged
+    schema, _ = output(run_in_app(dataset, params))
+    assert "Nothing was pruned" in texts(schema)
+    assert next(iter(forged)) in texts(schema)
+    assert fod.list_drops(dataset) == []
+
+
 def test_pruning_what_another_run_keeps_is_pointed_out(form, dataset, recalls):
     view = dataset.apply_drop(0.5, recalls=recalls)
     notice = form(view, {"key": "again", "view_target": "CURRENT_VIEW"})["part_of_drop"]

@@ -110,6 +110,24 @@ def test_the_classes_of_logits_can_be_said_where_the_dataset_does_not_state_them
     assert with_logits.values("by_el2n") == with_logits.values("el2n")
 
 
+def test_the_classes_of_a_zoo_model_that_names_none_can_be_said(
+    form, dataset, run_in_app, monkeypatch
+):
+    params = {"label_field": "ground_truth", "model_from": "zoo"}
+    params |= {"zoo_model": "resnet18-imagenet-torch", "classes": "one, two"}
+    assert problems(form(dataset, params, operator="compute_scores")) == {}
+    given = {}
+
+    def compute_scores(samples, label_field, scores=("el2n",), *, model, classes, progress=None):
+        given.update(model=model, classes=classes)
+        raise fod.DropError("classes", "must be given with it; pass classes=[...]")
+
+    monkeypatch.setattr(fod, "compute_scores", compute_scores)
+    schema, _ = output(run_in_app(dataset, params, operator="compute_scores"))
+    assert given == {"model": "resnet18-imagenet-torch", "classes": ["one", "two"]}
+    assert "choose 'Classes of the model'" in texts(schema)
+
+
 def test_a_score_that_the_model_cannot_give_is_marked(form, with_logits):
     params = LOGITS | {"scores": ["el2n", "grand"]}
     properties = form(with_logits, params, operator="compute_scores")
