@@ -96,7 +96,7 @@ def _one_line(text: str) -> str:
 
 def _target(dataset: fo.Dataset, key: str) -> str:
     """The target view: the dataset, its samples of some tags, or what the run remembers."""
-    stages = dataset.load_run_view(key)._stages
+    stages = getattr(dataset.load_run_view(key), "_stages", ())  # a dataset has none
     if not stages:
         return "dataset"
     first = stages[0]

@@ -16,6 +16,9 @@ def again(dataset, key):
     return done["view"].values("id"), script
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -32,7 +35,6 @@ def test_the_call_keeps_the_same_samples(dataset, arguments):
     assert found == kept
 
 
-@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
 def test_an_evaluation_is_named(dataset, predict):
     predict(dataset[:100], eval_key="val_eval")
     kept = dataset[100:].apply_drop(0.4, key="mine", eval_key="val_eval").values("id")

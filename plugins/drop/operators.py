@@ -11,12 +11,13 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 import fiftyone_drop as fod
-from fiftyone_drop import exporting, precheck
+from fiftyone_drop import checks, exporting, precheck
 from fiftyone_drop.python_call import python_call
 
-from . import following, models_folder, results
+from . import door, following, models_folder, results, workspace
 from .forms.apply_drop import ApplyDropForm
 from .forms.exporting import ExportRunForm
+from .forms.panels import OpenPanelsForm
 from .forms.running import RunningForm
 from .forms.runs import CompareDropsForm, DeleteDropForm, SetDensityForm
 from .forms.scores import ComputeScoresForm
@@ -223,6 +224,51 @@ class ExportRun(DropOperator):
         return results.show_export(result)
 
 
+class OpenPanels(foo.Operator):
+    """Opens FiftyOne's own panels on a run, and saves them as a workspace."""
+
+    config = operator_config(
+        name="open_panels",
+        label="DRoP: open FiftyOne's panels on a run",
+        description="Before you decide: embeddings by what is kept, model evaluation, histograms",
+        icon="dashboard",
+        risk_level=types.RiskLevel.LOW,
+        allow_delegated_execution=False,
+    )
+
+    def resolve_input(self, ctx):
+        if ctx.request_params.get("target") != "inputs":
+            return None
+        return OpenPanelsForm(ctx).draw(self.config.label)
+
+    def execute(self, ctx):
+        form = OpenPanelsForm(ctx)
+        try:
+            form.accept_values()
+            run = fod.load_drop(ctx.dataset, door.param(ctx, "key"))
+            brain_key, eval_key = form.chosen("brain_key"), form.chosen("eval_key")
+            for name, key, known in (
+                ("brain_key", brain_key, workspace.visualizations(ctx.dataset)),
+                ("eval_key", eval_key, ctx.dataset.list_evaluations()),
+            ):
+                if key is not None:
+                    checks.choice(name, key, known)
+            space, embeddings = workspace.build(ctx.dataset, run, eval_key, brain_key)
+            if name := form.entries.get("workspace"):
+                workspace.check_name(ctx.dataset, name)
+                ctx.dataset.save_workspace(
+                    name, space, description=workspace.DESCRIPTION, overwrite=True
+                )
+        except fod.DropError as error:
+            yield ctx.ops.show_output(*results.show_failure("No panel was opened", str(error)))
+            return
+        yield ctx.ops.set_spaces(spaces=space)
+        if embeddings is not None:  # it forgets what it shows when it opens, and takes it then
+            time.sleep(SECONDS_TO_RELOAD)
+            shows = {"openKey": brain_key, "colorField": run.config.kept_field}
+            yield ctx.ops.patch_panel_data(shows, panel_id=embeddings)
+
+
 class Running(foo.Operator):
     """Follows an operator that runs in this server, shows its result, or cancels it."""
 
@@ -258,6 +304,7 @@ OPERATORS = (
     CompareDrops,
     DeleteDrop,
     ExportRun,
+    OpenPanels,
     Running,
 )
 

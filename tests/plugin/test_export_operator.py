@@ -1,4 +1,4 @@
-"""What a run keeps is taken away: into one folder of the server, with a manifest, a tag, the call."""
+"""What a run keeps is taken away: into one folder, with a manifest, a tag and the call."""
 
 import fiftyone as fo
 import pytest

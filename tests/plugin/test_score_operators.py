@@ -1,5 +1,6 @@
 """The operators ``compute_scores`` and ``train_query_model``: forms, results, the App."""
 
+import functools
 import re
 
 import fiftyone as fo
@@ -118,7 +119,8 @@ def test_the_classes_of_a_zoo_model_that_names_none_can_be_said(
     assert problems(form(dataset, params, operator="compute_scores")) == {}
     given = {}
 
-    def compute_scores(samples, label_field, scores=("el2n",), *, model, classes, progress=None):
+    @functools.wraps(fod.compute_scores)
+    def compute_scores(samples, model, classes, **_):
         given.update(model=model, classes=classes)
         raise fod.DropError("classes", "must be given with it; pass classes=[...]")
 

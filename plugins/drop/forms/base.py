@@ -28,8 +28,8 @@ Kinds = Mapping[str, door.Kind]
 
 # The arguments that say how much is kept, one of which is passed
 AMOUNTS = {"density": "A fraction", "size": "Samples", "max_bytes": "Bytes of image files"}
-# What FiftyOne adds where a panel or a button has asked; nothing reads it
-FROM_PANELS = ("panel_id", "panel_state", "path")
+# What FiftyOne adds where a panel has opened the form; nothing reads it
+FROM_PANELS = ("panel_id", "panel_state")
 
 
 class Form:
@@ -38,6 +38,7 @@ class Form:
     Attributes:
         function: the public name of the function; empty where the App alone has the operator
         kinds: the kind of value of each field that the form can have
+        ignored: what FiftyOne sends besides
         entries: the values that are filled in, by name, but for those of another kind
         emptied: the names of the fields whose text somebody has taken out
         inputs: the fields drawn so far
@@ -45,6 +46,7 @@ class Form:
 
     function = ""
     kinds: ClassVar[Kinds] = {}
+    ignored: ClassVar[tuple[str, ...]] = FROM_PANELS
 
     def __init__(self, ctx: Any):
         self.ctx = ctx
@@ -54,7 +56,7 @@ class Form:
         self._problems: list[tuple[str, str, str]] = []
         self.emptied = {name for name, value in ctx.params.items() if value == ""}
         for name, value in ctx.params.items():
-            if value is None or name in self.emptied or name in FROM_PANELS:
+            if value is None or name in self.emptied or name in self.ignored:
                 continue
             try:
                 self.entries[name] = self.parse(name, value)

@@ -10,7 +10,7 @@ import fiftyone_drop as fod
 
 from .. import door, jobs
 from ..following import ACTIONS
-from .base import Form, Kinds
+from .base import FROM_PANELS, Form, Kinds
 
 NOTHING_RUNS = "No operator of DRoP is at work on this dataset"
 QUEUES = (
@@ -24,6 +24,7 @@ class RunningForm(Form):
     """The form of the operator ``running``."""
 
     kinds: ClassVar[Kinds] = {"job": door.word, "action": door.one_of(ACTIONS)}
+    ignored = (*FROM_PANELS, "path")  # of the button that was pressed
 
     @property
     def job(self) -> jobs.Job:
