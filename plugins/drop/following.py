@@ -17,9 +17,14 @@ SECONDS_WITHOUT_BUTTONS = 2.0
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
+def has_buttons(job: jobs.Job) -> bool:
+    """Whether an operator has taken long enough for somebody to want them."""
+    return job.seconds >= SECONDS_WITHOUT_BUTTONS
+
+
 def progress(ctx: Any, job: jobs.Job) -> Any:
     """The invocation that shows how far an operator is."""
-    if job.seconds < SECONDS_WITHOUT_BUTTONS:
+    if not has_buttons(job):
         return ctx.ops.set_progress(progress=job.fraction, label=job.words, variant="linear")
     outputs = types.Object()
     outputs.float("progress", view=types.ProgressView(label=job.words, variant="linear"))

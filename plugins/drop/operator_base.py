@@ -84,10 +84,10 @@ class DropOperator(foo.Operator):
     def _stream(self, form, ctx):
         job = jobs.start(form.dataset_name, self.config.label)
 
-        def work(send):
+        def work(tell):
             def report(*args):
                 job.report(*args)
-                send(None)
+                tell()
 
             result = None
             try:
@@ -104,12 +104,11 @@ class DropOperator(foo.Operator):
             job.end(shown, result)
 
         yield following.progress(ctx, job)
-        for _ in worker.stream(work):
-            if not job.in_background:
+        for told in worker.stream(work):
+            if job.in_background:  # the App lets nobody do anything else until this ends
+                return
+            if told or following.has_buttons(job):
                 yield following.progress(ctx, job)
-        if job.in_background:  # the grid stays as it is, whatever the user looks at meanwhile
-            yield ctx.ops.reload_dataset()
-            return
         yield ctx.ops.show_output(*job.shown)
         if job.result is not None:
             yield from self.afterwards(form, job.result)

@@ -25,6 +25,7 @@ from .forms.training import TrainQueryModelForm
 from .operator_base import DropOperator, operator_config
 
 SECONDS_TO_RELOAD = 1.5
+LOOKS_AT_A_PANEL = 3
 
 
 class ApplyDrop(DropOperator):
@@ -264,9 +265,9 @@ class OpenPanels(foo.Operator):
             return
         yield ctx.ops.set_spaces(spaces=space)
         if embeddings is not None:  # it forgets what it shows when it opens, and takes it then
-            time.sleep(SECONDS_TO_RELOAD)
-            shows = {"openKey": brain_key, "colorField": run.config.kept_field}
-            yield ctx.ops.patch_panel_data(shows, panel_id=embeddings)
+            for _ in range(LOOKS_AT_A_PANEL):  # on a busy machine it opens late
+                time.sleep(SECONDS_TO_RELOAD)
+                yield workspace.show_embeddings(ctx, embeddings, brain_key, run)
 
 
 class Running(foo.Operator):

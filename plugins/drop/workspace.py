@@ -46,14 +46,16 @@ def build(
         eval_key: the evaluation that FiftyOne's panel opens with; None for no such panel
         brain_key: the visualization; None for no such panel
     """
-    ours = fo.Panel(type="drop_panel", state={"key": run.key})
+    ours = fo.Panel(type="drop_panel", state={"state": {"key": run.key}})
     histogram = fo.Panel(type="Histograms", state={"path": run.config.kept_field})
     embeddings = fo.Panel(type="Embeddings")
     panels = [ours, histogram, *([embeddings] if brain_key else [])]
     if eval_key:
         id_ = str(dataset._doc.evaluations[eval_key].id)
         view = {"page": "evaluation", "key": eval_key, "id": id_, "init": True}
-        panels.append(fo.Panel(type="model_evaluation_panel_builtin", state={"view": view}))
+        panels.append(
+            fo.Panel(type="model_evaluation_panel_builtin", state={"state": {"view": view}})
+        )
     samples = fo.Panel(type="Samples", pinned=True)
     # What was asked for is in front
     shown = embeddings if brain_key else panels[-1] if eval_key else ours
@@ -65,3 +67,13 @@ def build(
         orientation="horizontal",
     )
     return space, embeddings.component_id if brain_key else None
+
+
+def show_embeddings(ctx: Any, panel_id: str, brain_key: str, run: Any) -> Any:
+    """The invocation that shows a visualization in an open embeddings panel, by what is kept.
+
+    What it shows is the panel's own, which no workspace holds; FiftyOne merges values into that.
+    """
+    shows = {"openKey": brain_key, "colorField": run.config.kept_field}
+    params = {"panel_id": panel_id, "data": shows, "full_merge": True}
+    return ctx.trigger("patch_panel_data", params=params)

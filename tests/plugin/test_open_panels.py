@@ -40,8 +40,8 @@ def test_embeddings_are_coloured_by_what_is_kept(form, run_in_app, seen):
     assert form(seen, operator="open_panels")["brain_key"].default == "viz"
     params = {"key": "drop", "brain_key": "viz", "eval_key": "val_eval", "workspace": "DRoP"}
     invocations = run_in_app(seen, params, operator="open_panels")
-    assert names(invocations) == ["set_spaces", "patch_panel_data"]
-    (_, opened), (_, shows) = invocations
+    assert names(invocations) == ["set_spaces", *["patch_panel_data"] * 3]
+    (_, opened), *_, (_, shows) = invocations
     grid, right = opened["spaces"]["children"]
     panels = {panel["type"]: panel for panel in right["children"]}
     assert grid["children"][0]["type"] == "Samples"
@@ -49,7 +49,7 @@ def test_embeddings_are_coloured_by_what_is_kept(form, run_in_app, seen):
         *("drop_panel", "Histograms", "Embeddings", "model_evaluation_panel_builtin"),
     }
     assert panels["Histograms"]["state"] == {"path": "drop_kept"}
-    assert panels["model_evaluation_panel_builtin"]["state"]["view"]["key"] == "val_eval"
+    assert panels["model_evaluation_panel_builtin"]["state"]["state"]["view"]["key"] == "val_eval"
     assert shows["data"] == {"openKey": "viz", "colorField": "drop_kept"}
     assert shows["panel_id"] == panels["Embeddings"]["component_id"]
     seen.reload()
