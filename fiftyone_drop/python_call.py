@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import fiftyone as fo
@@ -18,7 +17,8 @@ _LEFT_OUT = ("size", "max_bytes", "key", "overwrite", "progress", "cluster", "de
 # Where recalls come from, which a record keeps in words alone where they are views or models
 _RECALLS = ("recalls", "eval_key", "validation", "pred_field", "model", "query", "folds", "holdout")
 _OF_MEASURING = ("smoothing", "missing_recall")
-_MAPPINGS = ("quotas", "weights", "drop_below", "drop_above")
+# A record holds mappings as pairs
+_MAPPINGS = ("quotas", "weights", "drop_below", "drop_above", "min_per_class", "max_per_class")
 
 
 def python_call(dataset: fo.Dataset, key: str) -> str:
@@ -67,7 +67,7 @@ def _arguments(config: DropConfig) -> dict[str, Any]:
         if name in _LEFT_OUT or name not in config.asked:
             continue
         value = config.asked[name]
-        if name in _MAPPINGS and value is not None and not isinstance(value, Mapping):
+        if name in _MAPPINGS and isinstance(value, list):
             value = {_hashable(of): number for of, number in value}
         if value != parameter.default and not _is_default(value, parameter.default):
             arguments[name] = value

@@ -25,7 +25,7 @@ from .forms.training import TrainQueryModelForm
 from .operator_base import DropOperator, operator_config
 
 SECONDS_TO_RELOAD = 1.5
-LOOKS_AT_A_PANEL = 3
+LOOKS_AT_A_PANEL = 2
 
 
 class ApplyDrop(DropOperator):

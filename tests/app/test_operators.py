@@ -17,6 +17,16 @@ def label_of(name):
     return foo.get_operator(f"@fiftyone-drop/drop/{name}").config.label
 
 
+def train_for_long(app):
+    """Start a training of many minutes; the first form of one loads PyTorch, which may take one."""
+    label = label_of("train_query_model")
+    app.search_operators(label).get_by_text(label, exact=True).click()
+    form = app.page.locator('[data-cy="operators-prompt-modal"]')
+    expect(form.get_by_role("button", name="Execute")).to_be_visible(timeout=300_000)
+    form.locator('input[type="number"]').nth(1).fill("2000")  # epochs
+    app.execute(form)
+
+
 def test_whoever_types_drop_finds_every_operator(app, dataset, picture):
     app.open(dataset.name)
     listed = app.search_operators("drop")
@@ -83,9 +93,7 @@ def test_a_long_operator_is_found_again_after_its_page_was_closed_and_cancelled(
     dataset = make_dataset(limit=300)
     fields = list(dataset.get_field_schema())
     app.open(dataset.name)
-    form = app.open_form(label_of("train_query_model"))
-    form.locator('input[type="number"]').nth(1).fill("2000")  # epochs
-    app.execute(form)
+    train_for_long(app)
     at_work = app.page.locator('[data-cy="operators-prompt-view-modal"]')
     expect(at_work.get_by_text("Training 1 query model").first).to_be_visible()
     expect(at_work.get_by_role("button", name="Cancel")).to_be_visible()
@@ -107,9 +115,7 @@ def test_a_long_operator_is_found_again_after_its_page_was_closed_and_cancelled(
 
 def test_an_operator_at_work_can_be_left_to_itself(app, make_dataset):
     app.open(make_dataset(limit=300).name)
-    form = app.open_form(label_of("train_query_model"))
-    form.locator('input[type="number"]').nth(1).fill("2000")  # epochs
-    app.execute(form)
+    train_for_long(app)
     app.page.get_by_role("button", name="Go on in the background").click()
     expect(app.page.get_by_text("'DRoP: train a query model' goes on")).to_be_visible()
     app.page.get_by_role("button", name="Done").click()
@@ -132,11 +138,16 @@ def test_fiftyones_own_panels_open_on_a_run(app, pruned, predict, picture):
     app.execute(app.open_form(label_of("open_panels")))
     panel = app.page.locator('[data-cy="panel-content-Embeddings"]')
     expect(panel.get_by_text("drop_kept").first).to_be_visible()
+    expect(app.page.get_by_text("Executing...")).to_be_hidden()
+    app.settle()
+    app.page.wait_for_timeout(2000)  # the points are drawn
     picture("panels-of-fiftyone", for_docs=True)
     app.page.locator('[data-cy="panel-tab-histograms"]').click()
     expect(app.page.locator("#histogram-drop_kept")).to_be_visible()
     app.page.get_by_text("Model Evaluation").first.click()
-    expect(app.page.get_by_text("val_eval").first).to_be_visible()
+    content = app.page.locator('[data-cy="panel-content-model_evaluation_panel_builtin"]')
+    expect(content.get_by_text("val_eval").first).to_be_visible()
+    app.settle()
     picture("panels-evaluation")
     pruned.reload()
     assert pruned.list_workspaces() == ["DRoP"]

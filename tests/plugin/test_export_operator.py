@@ -43,8 +43,11 @@ def test_images_manifest_tag_and_call_are_one_step(run_in_app, pruned, exports):
     assert "fod.apply_drop(" in data["call"]
     copy = fo.Dataset()
     try:
-        copy.add_samples([fo.Sample(filepath=path) for path in pruned.values("filepath")])
-        fod.load_manifest(copy, exports / "mine" / "digits.parquet", match_by="filepath")
+        copy.add_samples(
+            fo.Sample(filepath=path, ground_truth=fo.Classification(label=label))
+            for path, label in zip(*pruned.values(["filepath", "ground_truth.label"]), strict=True)
+        )
+        fod.load_manifest(copy, exports / "mine" / "digits.parquet", match="filepath")
         assert len(fod.drop_view(copy, "drop")) == 150
     finally:
         copy.delete()

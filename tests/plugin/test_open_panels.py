@@ -40,7 +40,7 @@ def test_embeddings_are_coloured_by_what_is_kept(form, run_in_app, seen):
     assert form(seen, operator="open_panels")["brain_key"].default == "viz"
     params = {"key": "drop", "brain_key": "viz", "eval_key": "val_eval", "workspace": "DRoP"}
     invocations = run_in_app(seen, params, operator="open_panels")
-    assert names(invocations) == ["set_spaces", *["patch_panel_data"] * 3]
+    assert names(invocations) == ["set_spaces", *["patch_panel_data"] * 2]
     (_, opened), *_, (_, shows) = invocations
     grid, right = opened["spaces"]["children"]
     panels = {panel["type"]: panel for panel in right["children"]}
