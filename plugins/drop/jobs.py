@@ -50,14 +50,19 @@ class Job:
     _stopped: bool = False
     _end: float = 0.0
 
-    def report(self, fraction: float, words: str) -> None:
+    def report(self, fraction: float, words: str, *, can_stop: bool = True) -> None:
         """Say how far the work is; the work calls this, often.
+
+        Args:
+            fraction: how much is done, in [0, 1]
+            words: what is being done
+            can_stop (True): whether nothing has been written yet
 
         Raises:
             StoppedError: once, if somebody has cancelled it; what then cleans up may report too
         """
         self.fraction, self.words = max(self.fraction, fraction), words
-        if self._stop.is_set() and not self._stopped:
+        if can_stop and self._stop.is_set() and not self._stopped:
             self._stopped = True
             raise StoppedError
 

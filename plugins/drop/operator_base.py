@@ -36,9 +36,11 @@ class DropOperator(foo.Operator):
 
     Attributes:
         nothing: the meaning of an error, in words
+        kept_by_a_cancelled_one: what is not lost, in words
     """
 
     nothing = "Nothing was written"
+    kept_by_a_cancelled_one = ""
 
     def form(self, ctx):
         """The form, with the values that are filled in."""
@@ -86,7 +88,7 @@ class DropOperator(foo.Operator):
 
         def work(tell):
             def report(*args):
-                job.report(*args)
+                job.report(*args, can_stop=not form.has_written)
                 tell()
 
             result = None
@@ -94,7 +96,7 @@ class DropOperator(foo.Operator):
                 done = self._report(form, report)
                 result, shown = done, self.show(done)
             except jobs.StoppedError:
-                shown = results.show_stopped(self.nothing)
+                shown = results.show_stopped(self.nothing, self.kept_by_a_cancelled_one)
             except fod.DropError as error:
                 shown = results.show_failure(self.nothing, str(error))
             except Exception as error:

@@ -25,6 +25,7 @@ from .forms.training import TrainQueryModelForm
 from .operator_base import DropOperator, operator_config
 
 SECONDS_TO_RELOAD = 1.5
+CHECKPOINT = "What was trained or scored is in a checkpoint: the same call goes on from there"
 LOOKS_AT_A_PANEL = 2
 
 
@@ -38,6 +39,7 @@ class ApplyDrop(DropOperator):
         icon="filter_alt",
     )
     nothing = "Nothing was pruned"
+    kept_by_a_cancelled_one = CHECKPOINT
 
     def form(self, ctx):
         return ApplyDropForm(ctx)
@@ -63,6 +65,7 @@ class TrainQueryModel(DropOperator):
         description="A short training that measures the recall of each class",
         icon="model_training",
     )
+    kept_by_a_cancelled_one = CHECKPOINT
 
     def form(self, ctx):
         return TrainQueryModelForm(ctx)
@@ -70,6 +73,7 @@ class TrainQueryModel(DropOperator):
     def run(self, form, progress):
         samples = form.target_view
         model = fod.train_query_model(samples, **form.arguments(), progress=progress)
+        form.has_written = True  # its predictions, which are of no use without the rest
         fields = fod.import_scores(
             samples, model, prefix=form.prefix, overwrite=form.value("overwrite")
         )
@@ -90,6 +94,7 @@ class ComputeScores(DropOperator):
         description="Compute how difficult each sample is, as fields to sort and prune by",
         icon="leaderboard",
     )
+    kept_by_a_cancelled_one = CHECKPOINT
 
     def form(self, ctx):
         return ComputeScoresForm(ctx)

@@ -189,10 +189,9 @@ def show_export(result: Json) -> Shown:
     return _schema(outputs, "Taken away"), {"call": text}
 
 
-def show_stopped(nothing: str) -> Shown:
-    """The end of an operator that somebody has cancelled."""
-    words = "What was trained or scored is in a checkpoint: the same call goes on from there"
-    return _page("Cancelled", f"Cancelled. {nothing}", words)
+def show_stopped(nothing: str, kept: str) -> Shown:
+    """The end of an operator that somebody has cancelled, and what is not lost."""
+    return _page("Cancelled", f"Cancelled. {nothing}", kept)
 
 
 def show_in_background(label: str) -> Shown:

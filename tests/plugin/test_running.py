@@ -119,6 +119,24 @@ def test_one_that_is_cancelled_while_it_writes_leaves_nothing_either(
     assert "Kept 150 of 300 samples" in texts(shown)
 
 
+def test_a_training_that_has_written_its_predictions_writes_its_scores_too(
+    jobs, run_in_app, dataset, monkeypatch
+):
+    import_scores = fod.import_scores
+
+    @functools.wraps(import_scores)
+    def too_late(*args, **kwargs):
+        jobs.on(dataset.name)[0].cancel()
+        return import_scores(*args, **kwargs)
+
+    monkeypatch.setattr(fod, "import_scores", too_late)
+    params = {"label_field": "ground_truth", "epochs": 1, "key": "quick", "scores": ["el2n"]}
+    shown, _ = output(run_in_app(dataset, params, operator="train_query_model"))
+    assert "Trained on 240 samples" in texts(shown)
+    dataset.reload()
+    assert dataset.has_field("quick_el2n")
+
+
 def test_what_goes_on_in_the_background_leaves_the_grid_alone(at_work, jobs, run_in_app, dataset):
     stream, go_on = at_work()
     (job,) = jobs.on(dataset.name)

@@ -42,6 +42,7 @@ class Form:
         entries: the values that are filled in, by name, but for those of another kind
         emptied: the names of the fields whose text somebody has taken out
         inputs: the fields drawn so far
+        has_written: whether the operator has begun to write, so that it is not to be stopped
     """
 
     function = ""
@@ -51,6 +52,7 @@ class Form:
     def __init__(self, ctx: Any):
         self.ctx = ctx
         self.inputs = types.Object()
+        self.has_written = False
         self.entries: dict[str, Any] = {}
         self._refused: list[fod.DropError] = []
         self._problems: list[tuple[str, str, str]] = []
