@@ -24,7 +24,7 @@ def seen(pruned):
 
 @pytest.fixture(autouse=True)
 def at_once(module_of_plugin, monkeypatch):
-    monkeypatch.setattr(module_of_plugin("operators"), "SECONDS_TO_RELOAD", 0)
+    monkeypatch.setattr(module_of_plugin("operators_of_the_app"), "SECONDS_TO_OPEN", 0)
 
 
 def test_the_form_offers_what_there_is(form, pruned):
