@@ -103,10 +103,10 @@ def test_one_that_is_cancelled_while_it_writes_leaves_nothing_either(
     fields = list(dataset.get_field_schema())
     report = jobs.Job.report
 
-    def cancels(self, fraction, words):
+    def cancels(self, fraction, words, *, can_stop):
         if words.startswith("Writing"):
             self.cancel()
-        report(self, fraction, words)
+        report(self, fraction, words, can_stop=can_stop)
 
     monkeypatch.setattr(jobs.Job, "report", cancels)
     shown, _ = output(run_in_app(dataset, PROPORTIONAL))
