@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fiftyone_drop.errors import DropWarning
-from fiftyone_drop.scoring import GradientNorms
+from fiftyone_drop.scoring.grand.gradient_norms import GradientNorms
 
 LOOP = {"resnet18": 8.0, "vgg16": 2.5, "vgg16_bn": 2.5}
 """How many times as long as ours the published loop is claimed to take, at least."""

@@ -153,6 +153,35 @@ def stated_classes(samples: foc.SampleCollection, field: str) -> tuple[str, ...]
     return checks.class_list("classes", classes) if classes else None
 
 
+def logit_classes(
+    samples: foc.SampleCollection, field: str, classes: Sequence[str] | None
+) -> tuple[str, ...]:
+    """The names of the logits that a Classification field holds, in their order.
+
+    Args:
+        samples: the collection
+        field: the field
+        classes: the names; None for those that the dataset has for the field
+
+    Raises:
+        DropError: if the field holds something else, or there are no names
+    """
+    if not is_classification(single_field(samples, field)):
+        raise DropError(
+            "model",
+            f"the field '{field}' must hold Classifications with logits, but holds none; make it "
+            f"with samples.apply_model(..., label_field='{field}', store_logits=True)",
+        )
+    classes = classes or stated_classes(samples, field)
+    if classes is None:
+        raise DropError(
+            "classes",
+            "must be given with stored logits, in their order, unless the dataset knows them: "
+            f"dataset.classes['{field}'] = [...]; dataset.save()",
+        )
+    return checks.class_list("classes", classes)
+
+
 def class_label_fields(samples: foc.SampleCollection) -> list[str]:
     """The fields that may hold class labels: Classifications first, then strings."""
     return _classification_fields(samples) + _string_fields(samples)

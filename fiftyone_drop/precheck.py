@@ -33,6 +33,7 @@ from fiftyone_drop.fields import (
     class_label_fields,
     default_label_field,
     label_path,
+    logit_classes,
     number_fields,
     score_fields,
     stated_classes,
@@ -79,11 +80,13 @@ __all__ = [
     "kept",
     "kept_by_run",
     "label_fields",
+    "measured_inside",
     "must_keep_names",
     "newest_run",
     "number_fields",
     "outputs",
     "overlap",
+    "predictions",
     "rules",
     "run_version",
     "runs",
@@ -95,6 +98,7 @@ __all__ = [
     "splits",
     "states",
     "states_classes",
+    "tags",
     "target_size",
     "training_cost",
     "training_outputs",
@@ -124,6 +128,22 @@ def group_fields(samples: foc.SampleCollection, label_field: str | None) -> list
     schema = samples.get_field_schema(ftype=(fo.BooleanField, fo.IntField))
     names = [*label_fields(samples), *schema]
     return [name for name in names if name != label_field]
+
+
+def predictions(samples: foc.SampleCollection, besides: str | None) -> list[str]:
+    """The Classification fields but one in which a model has left confidences or logits.
+
+    Queries the samples.
+    """
+    fields = samples.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=_LABEL)
+    return [
+        name
+        for name in fields
+        if name != besides
+        and any(
+            len(samples.exists(f"{name}.{trace}").limit(1)) for trace in ("confidence", "logits")
+        )
+    ]
 
 
 def must_keep_names(samples: foc.SampleCollection) -> list[str]:
@@ -161,6 +181,16 @@ def overlap(samples: foc.SampleCollection, others: foc.SampleCollection) -> tupl
     """
     target, ids = read_ids(samples), read_ids(others)
     return int(np.isin(ids, target).sum()), len(ids)
+
+
+def tags(samples: foc.SampleCollection) -> dict[str, int]:
+    """The sample tags, each with its number of samples. Queries the samples."""
+    return dict(sorted(count_tags(samples).items()))
+
+
+def measured_inside(samples: foc.SampleCollection, eval_key: str) -> bool:
+    """Whether an evaluation has measured some of the samples. Queries the samples."""
+    return len(samples.exists(eval_key).limit(1)) > 0
 
 
 def splits(samples: foc.SampleCollection) -> dict[str, int]:
@@ -445,7 +475,7 @@ def free_key(dataset: fo.Dataset, key: str) -> str:
 
 
 def scores_of(source: Literal["training", "logits", "images"]) -> dict[str, Score]:
-    """The scores that a model can give, by name. Imports PyTorch.
+    """The scores that a model can give, by name.
 
     Args:
         source: ``"training"`` for the scores that ``train_query_model`` records, ``"logits"`` for
@@ -461,7 +491,7 @@ def scores_of(source: Literal["training", "logits", "images"]) -> dict[str, Scor
 
 
 def check_score_fields(dataset: fo.Dataset, fields: Mapping[str, str], overwrite: bool) -> None:
-    """Check that scores may be written into fields. Imports PyTorch.
+    """Check that scores may be written into fields.
 
     Args:
         dataset: the dataset
@@ -480,7 +510,7 @@ def check_score_fields(dataset: fo.Dataset, fields: Mapping[str, str], overwrite
 def check_logits_field(
     samples: foc.SampleCollection, field: str, classes: Sequence[str] | None = None
 ) -> None:
-    """Check that a field can hold logits, and that their classes are known. Imports PyTorch.
+    """Check that a field can hold logits, and that their classes are known.
 
     Args:
         samples: a collection
@@ -490,9 +520,7 @@ def check_logits_field(
     Raises:
         DropError: if not
     """
-    from fiftyone_drop.inference.stored_logits import stored_logits
-
-    stored_logits(field, samples, classes)
+    logit_classes(samples, field, classes)
 
 
 def states_classes(samples: foc.SampleCollection, field: str) -> bool:
@@ -546,6 +574,7 @@ def check_training_key(dataset: fo.Dataset, key: str, overwrite: bool) -> None:
 
 
 _DEFAULTS = {name: p.default for name, p in inspect.signature(apply_drop).parameters.items()}
+_LABEL = fo.Classification
 # Scores that need more than the predictions of a model
 _NEED_IMAGES = ("features", "model", "embeddings")
 _FILES_READ = 16  # to learn the size of the images

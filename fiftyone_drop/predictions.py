@@ -15,6 +15,7 @@ import fiftyone.core.utils as fou
 import numpy as np
 from numpy.typing import NDArray
 
+from fiftyone_drop._log import logger
 from fiftyone_drop._types import Codes, Ids, IntArray
 from fiftyone_drop.reader import stream
 from fiftyone_drop.store import FieldValues
@@ -117,6 +118,7 @@ def predict_samples(
     codes = ClassNames(sources[0].classes).positions(labels).astype(np.int32)
     collected = Collector(codes, sources[0].classes)
     total = len(sources) * len(ids)
+    logger.info("Predicting %s images", f"{len(ids):,}")
     with fou.ProgressBar(total=total, iters_str="images", progress=progress) as bar:
         for rows, logits in predict(sources, ids, filepaths, bar.update):
             collected.add(rows, logits)

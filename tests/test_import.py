@@ -54,7 +54,7 @@ ABSENT = {
     "fiftyone_drop.order": ("torch", "fiftyone", "scipy"),
     "fiftyone_drop.recall": ("torch", "fiftyone"),
     "fiftyone_drop.class_table": ("torch", "fiftyone"),
-    "fiftyone_drop.scoring": ("fiftyone",),
+    "fiftyone_drop.scoring": ("torch", "fiftyone"),
     "fiftyone_drop.training": ("fiftyone",),
 }
 

@@ -41,7 +41,8 @@ from training import (
 
 from fiftyone_drop import suggested_epochs
 from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
-from fiftyone_drop.scoring import DynamicsRecorder, GradientNorms, forward_scores, herding, k_center
+from fiftyone_drop.scoring import DynamicsRecorder, forward_scores, herding, k_center
+from fiftyone_drop.scoring.grand.gradient_norms import GradientNorms
 from fiftyone_drop.training.closed_form import PatchFeatures
 
 SCORED_AT_ONCE = 250

@@ -11,9 +11,9 @@ import fiftyone_drop as fod
 from fiftyone_drop.cli import options
 from fiftyone_drop.cli.collections import drop_arguments, given, load_dataset, model_of, view_of
 from fiftyone_drop.cli.command import Answer, DropCommand
-from fiftyone_drop.cli.exporting import DATASET_TYPES, DIRECTORY_TREE, export
 from fiftyone_drop.cli.options import option
 from fiftyone_drop.cli.values import as_switches
+from fiftyone_drop.exporting import DATASET_TYPES, DIRECTORY_TREE, export
 
 
 @click.group(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
+from fiftyone_drop._torch import torch
 from fiftyone_drop.engine.files import is_remote
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 1024  # files of which one hash is made
 THREADS = 32  # that ask for the states of files
@@ -56,7 +60,8 @@ def _states(paths: Sequence[str]) -> bytes:
 
 def _feed(digest: hashlib.blake2b, value: object) -> None:
     """Every part goes in with its type and length, so that no two inputs look the same."""
-    if isinstance(value, nn.Module):
+    loaded = "torch" in sys.modules  # or else nobody has a module, or a tensor
+    if loaded and isinstance(value, torch.nn.Module):
         value = ["module", repr(value), value.state_dict()]
     if isinstance(value, Mapping):
         value = [[key, value[key]] for key in sorted(value)]
@@ -66,7 +71,7 @@ def _feed(digest: hashlib.blake2b, value: object) -> None:
             _feed(digest, part)
         return
     data: bytes | memoryview
-    if isinstance(value, Tensor):
+    if loaded and isinstance(value, torch.Tensor):
         head, data = f"array {value.dtype} {tuple(value.shape)}", _bytes_of(value)
     elif isinstance(value, np.ndarray):
         head, data = f"array {value.dtype.str} {value.shape}", value.tobytes()

@@ -21,12 +21,12 @@ from fiftyone_drop.errors import DropError
 from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.source import Floats, Switches, outcomes_of, wanted
 from fiftyone_drop.scoring import (
-    GradientNorms,
     forward_scores,
     get_score,
     per_sample_gradient_norms,
 )
 from fiftyone_drop.scoring.forward import finite_rows
+from fiftyone_drop.scoring.grand.gradient_norms import GradientNorms
 
 if TYPE_CHECKING:
     from fiftyone_drop.inference.image_model import ImageModel

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fiftyone_drop import checks
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.fields import is_classification, single_field, stated_classes
+from fiftyone_drop.fields import logit_classes
 from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, outcomes_of, wanted
 from fiftyone_drop.reader import stream, vector_of
@@ -173,18 +172,5 @@ def stored_logits(
     Raises:
         DropError: if the field holds something else, or there are no classes
     """
-    if not is_classification(single_field(samples, name)):
-        raise DropError(
-            "model",
-            f"the field '{name}' must hold Classifications with logits, but holds none; make it "
-            f"with samples.apply_model(..., label_field='{name}', store_logits=True)",
-        )
-    classes = classes or stated_classes(samples, name)
-    if classes is None:
-        raise DropError(
-            "classes",
-            "must be given with stored logits, in their order, unless the dataset knows them: "
-            f"dataset.classes['{name}'] = [...]; dataset.save()",
-        )
     words = f"the logits stored in '{name}'"
-    return StoredLogits(checks.class_list("classes", classes), words, samples, name)
+    return StoredLogits(logit_classes(samples, name, classes), words, samples, name)

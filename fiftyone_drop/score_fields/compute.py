@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.collections as foc
 import numpy as np
 
-from fiftyone_drop.cluster import Cluster, opened
-from fiftyone_drop.engine.cache import cache_folder
 from fiftyone_drop.errors import Warner
 from fiftyone_drop.fields import check_collection
-from fiftyone_drop.inference.resolve import Extras, label_codes, resolve
-from fiftyone_drop.inference.source import Source, wanted
 from fiftyone_drop.score_fields.fields import (
     ScoreValues,
     check_field_free,
@@ -26,10 +22,14 @@ from fiftyone_drop.score_fields.fields import (
     read_labelled,
     write,
 )
-from fiftyone_drop.score_fields.options import ScoreOptions
-from fiftyone_drop.score_fields.sources import Computed, by_models, by_query_models
 from fiftyone_drop.scoring import get_score
 from fiftyone_drop.waiting import while_away
+
+if TYPE_CHECKING:
+    from fiftyone_drop.cluster import Cluster
+    from fiftyone_drop.inference.source import Source
+    from fiftyone_drop.score_fields.options import ScoreOptions
+    from fiftyone_drop.score_fields.sources import Computed
 
 
 def compute_scores(
@@ -127,6 +127,14 @@ def compute_scores(
         DropWarning: if samples have no scores, or the predictions of a model and the labels cannot
             belong together, as with ``classes`` in another order than the outputs
     """
+    # These import PyTorch, which the signature of this function, as a form wants it, does not need
+    from fiftyone_drop.cluster import opened
+    from fiftyone_drop.engine.cache import cache_folder
+    from fiftyone_drop.inference.resolve import Extras, label_codes, resolve
+    from fiftyone_drop.inference.source import wanted
+    from fiftyone_drop.score_fields.options import ScoreOptions
+    from fiftyone_drop.score_fields.sources import by_models, by_query_models
+
     check_collection(samples)
     dataset = samples._root_dataset
     options = ScoreOptions(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import fiftyone.core.utils as fou
 import numpy as np
 
+from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.cross_validation import cross_predict
 from fiftyone_drop.engine.devices import default_workers
@@ -116,6 +117,7 @@ def by_models(
     paths = _paths(population)
 
     def bar(total: int) -> fou.ProgressBar:
+        logger.info("Scoring %s images", f"{len(paths):,}")
         return fou.ProgressBar(total=total, iters_str="images", progress=options.progress)
 
     kinds: dict[type[Source], list[int]] = {}

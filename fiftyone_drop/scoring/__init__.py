@@ -1,6 +1,7 @@
 """Difficulty scores in PyTorch and NumPy: arrays in, arrays out, no FiftyOne.
 
-Importing this package registers every score in ``SCORES``.
+Importing this package registers every score in ``SCORES``. PyTorch is loaded when a score is
+computed, so that the App can draw a form of the registry at once.
 
 - ``registry.py`` knows all scores, and registers a user's own; ``switches.py`` parses their
   conventions.
@@ -15,7 +16,7 @@ from fiftyone_drop.scoring.baseline import random
 from fiftyone_drop.scoring.dynamics import DYNAMICS, DynamicsRecorder
 from fiftyone_drop.scoring.forward import forward_scores
 from fiftyone_drop.scoring.geometry import class_mean_distance, k_center, k_center_order
-from fiftyone_drop.scoring.grand import GradientNorms, per_sample_gradient_norms
+from fiftyone_drop.scoring.grand import per_sample_gradient_norms
 from fiftyone_drop.scoring.herd import herding
 from fiftyone_drop.scoring.registry import SCORES, Score, deal_switches, get_score, register_score
 from fiftyone_drop.scoring.subspaces import zcore
@@ -27,7 +28,6 @@ __all__ = [
     "SCORES",
     "Accumulator",
     "DynamicsRecorder",
-    "GradientNorms",
     "Score",
     "Whole",
     "class_mean_distance",

@@ -16,22 +16,24 @@ State is a dict of NumPy arrays, so that saving and loading it is the same for a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from fiftyone_drop import checks
+from fiftyone_drop._torch import torch
 from fiftyone_drop.scoring.forward import el2n
 from fiftyone_drop.scoring.registry import register_score
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = npt.NDArray[Any]
 Scores = npt.NDArray[np.float64]
 Samples = npt.NDArray[np.int64]
-ColumnFunction = Callable[[Tensor, Tensor], Tensor]
-Column = str | ColumnFunction
+ColumnFunction: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+Column: TypeAlias = "str | ColumnFunction"
 
 FORWARD: tuple[str, ...] = ("training", "clean")
 """Which logits: those of the training step itself, or of an extra forward pass."""

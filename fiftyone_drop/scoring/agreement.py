@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from fiftyone_drop._torch import torch
 from fiftyone_drop.errors import listing
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Integers = npt.NDArray[np.int64]
 

@@ -26,14 +26,13 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from fiftyone_drop import checks
+from fiftyone_drop._torch import torch
 from fiftyone_drop.engine.files import write_atomically
 from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError, DropWarning, listing
@@ -43,10 +42,13 @@ from fiftyone_drop.scoring.agreement import confidences, misfit, predicted_class
 from fiftyone_drop.scoring.presentations import OpenEpoch, Presentations, gather, joined, process
 from fiftyone_drop.scoring.registry import deal_switches, get_score
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 DYNAMICS = ("forgetting", "first_learned", "aum", "dynamic_uncertainty", "dual", "el2n_mean")
 """The scores recorded unless told otherwise: all but TDDS, which holds N x K numbers."""
 
-Indices = Tensor | npt.NDArray[np.integer[Any]] | Sequence[int]
+Indices: TypeAlias = "Tensor | npt.NDArray[np.integer[Any]] | Sequence[int]"
 
 
 def _finite(logits: Tensor, labels: Tensor) -> Tensor:
@@ -363,7 +365,7 @@ class DynamicsRecorder:
         return f"{self._classes[code]!r} ({code})" if known and self._classes else f"class {code}"
 
     def _check_logits(self, argument: str, logits: object, rows: npt.NDArray[np.int64]) -> Tensor:
-        if not isinstance(logits, Tensor):
+        if not isinstance(logits, torch.Tensor):
             raise DropError(argument, f"must be a tensor, but got a {type(logits).__name__}")
         most = int(self.labels[rows].max(initial=0))
         if logits.ndim != 2 or len(logits) != len(rows) or logits.shape[1] <= max(most, 1):
@@ -375,7 +377,7 @@ class DynamicsRecorder:
         return logits
 
     def _check_targets(self, targets: object, rows: npt.NDArray[np.int64]) -> None:
-        values = targets.cpu().numpy() if isinstance(targets, Tensor) else targets
+        values = targets.cpu().numpy() if isinstance(targets, torch.Tensor) else targets
         array = np.asarray(
             values
             if isinstance(values, np.ndarray)
@@ -418,7 +420,7 @@ def _check_scores(scores: object) -> list[str]:
 
 
 def _check_labels(n: int, labels: Tensor | npt.ArrayLike) -> npt.NDArray[np.int64]:
-    array = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    array = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
     if array.shape != (n,) or array.dtype.kind not in "iu" or array.min() < 0:
         raise DropError(
             "labels",
@@ -429,7 +431,7 @@ def _check_labels(n: int, labels: Tensor | npt.ArrayLike) -> npt.NDArray[np.int6
 
 
 def _check_indices(indices: Indices, n: int) -> npt.NDArray[np.int64]:
-    rows = np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices)
+    rows = np.asarray(indices.cpu() if isinstance(indices, torch.Tensor) else indices)
     if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
         raise DropError(
             "indices",

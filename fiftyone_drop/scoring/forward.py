@@ -9,16 +9,17 @@ of +-1e30 are as good as any. The model should be in evaluation mode, its inputs
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from fiftyone_drop._torch import torch
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.scoring.registry import get_score, register_score
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORWARD = ("logits", "features")
 """The needs that one forward pass covers."""
@@ -105,7 +106,7 @@ def loss(logits: Tensor, labels: Tensor) -> Tensor:
     Returns:
         (B,) float >= 0, higher = harder
     """
-    return cross_entropy(widen(logits), labels, reduction="none")
+    return torch.nn.functional.cross_entropy(widen(logits), labels, reduction="none")
 
 
 @register_score(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from fiftyone_drop import checks
+from fiftyone_drop._torch import torch
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.scoring.registry import register_score
 from fiftyone_drop.scoring.switches import Whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROWS = 1024
 """Embeddings converted at a time: extra memory is independent of N."""
@@ -25,7 +27,7 @@ _SERIAL = 2**15
 """PyTorch hands operations on more elements to several threads. For so little work that costs more
 than it gains, and far more on a busy machine."""
 
-Embeddings = Tensor | npt.NDArray[Any]
+Embeddings: TypeAlias = "Tensor | npt.NDArray[Any]"
 
 
 @register_score(
@@ -200,7 +202,7 @@ def class_index(
     Raises:
         DropError: if there is not one label per sample
     """
-    numbers = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    numbers = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
     if numbers.shape != (n,):
         raise DropError(
             "labels", f"must have the shape ({n},), one per embedding, but got {numbers.shape}"
@@ -211,7 +213,7 @@ def class_index(
 
 def as_tensor(embeddings: Embeddings) -> Tensor:
     """A float32 tensor, of the same memory where the input is float32 already."""
-    if isinstance(embeddings, Tensor):
+    if isinstance(embeddings, torch.Tensor):
         table = embeddings.detach().float().contiguous()
     else:
         array = np.ascontiguousarray(embeddings, np.float32)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from fiftyone_drop._torch import torch
 from fiftyone_drop.scoring.geometry import Embeddings, as_tensor, class_index
 from fiftyone_drop.scoring.registry import register_score
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROWS = 1024
 """Embeddings converted at a time."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.distributed as dist
-from torch import Tensor
 
+from fiftyone_drop._torch import torch
 from fiftyone_drop.errors import DropError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WAITING = 2**22
 """Most floats that wait on the device (16 MiB)."""
@@ -84,6 +85,7 @@ class OpenEpoch:
 
 def process() -> tuple[int, int]:
     """The number of this process in ``torch.distributed``, and how many there are."""
+    dist = torch.distributed
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
@@ -102,7 +104,7 @@ def gather(parts: Sequence[Presentations], recording: str, epoch: int) -> list[P
     """
     _, count = process()
     everywhere: list[Any] = [None] * count
-    dist.all_gather_object(everywhere, (recording, epoch, joined(parts)))
+    torch.distributed.all_gather_object(everywhere, (recording, epoch, joined(parts)))
     for other, (theirs, their_epoch, _) in enumerate(everywhere):
         if theirs != everywhere[0][0]:
             raise DropError(

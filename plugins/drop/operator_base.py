@@ -9,7 +9,7 @@ import fiftyone.operators.types as types
 
 import fiftyone_drop as fod
 
-from . import results, worker
+from . import following, jobs, results, worker
 
 logger = logging.getLogger(__name__)
 
@@ -22,11 +22,10 @@ def operator_config(risk_level=types.RiskLevel.MEDIUM, **about):
     """
     return property(
         lambda operator: foo.OperatorConfig(
-            **about,
+            **{"allow_delegated_execution": True} | about,
             dynamic=True,
             execute_as_generator=True,
             allow_immediate_execution=True,
-            allow_delegated_execution=True,
             risk_level=risk_level,
         )
     )
@@ -37,9 +36,11 @@ class DropOperator(foo.Operator):
 
     Attributes:
         nothing: the meaning of an error, in words
+        kept_by_a_cancelled_one: what is not lost, in words
     """
 
     nothing = "Nothing was written"
+    kept_by_a_cancelled_one = ""
 
     def form(self, ctx):
         """The form, with the values that are filled in."""
@@ -83,22 +84,36 @@ class DropOperator(foo.Operator):
             return self.run(form, progress)
 
     def _stream(self, form, ctx):
-        def work(send):
-            return self._report(form, lambda *args: send(_progress(ctx, *args)))
+        job = jobs.start(form.dataset_name, self.config.label)
 
-        yield _progress(ctx, 0.0, "Preparing")
-        try:
-            result = yield from worker.stream(work)
-        except fod.DropError as error:
-            yield ctx.ops.show_output(*results.show_failure(self.nothing, str(error)))
-            return
-        except Exception as error:
-            logger.exception("%s failed", self.name)
-            words = f"{type(error).__name__}: {error}"
-            yield ctx.ops.show_output(*results.show_failure(self.nothing, words))
-            return
-        yield ctx.ops.show_output(*self.show(result))
-        yield from self.afterwards(form, result)
+        def work(tell):
+            def report(*args):
+                job.report(*args, can_stop=not form.has_written)
+                tell()
+
+            result = None
+            try:
+                done = self._report(form, report)
+                result, shown = done, self.show(done)
+            except jobs.StoppedError:
+                shown = results.show_stopped(self.nothing, self.kept_by_a_cancelled_one)
+            except fod.DropError as error:
+                shown = results.show_failure(self.nothing, str(error))
+            except Exception as error:
+                logger.exception("%s failed", self.name)
+                words = f"{type(error).__name__}: {error}"
+                shown = results.show_failure(self.nothing, words)
+            job.end(shown, result)
+
+        yield following.progress(ctx, job)
+        for told in worker.stream(work):
+            if job.in_background:  # the App lets nobody do anything else until this ends
+                return
+            if told or following.has_buttons(job):
+                yield following.progress(ctx, job)
+        yield ctx.ops.show_output(*job.shown)
+        if job.result is not None:
+            yield from self.afterwards(form, job.result)
 
     def __call__(self, sample_collection, *args, delegate=False, **arguments):
         """Run the operator from Python, for example to delegate it.
@@ -124,7 +139,3 @@ class DropOperator(foo.Operator):
             params=params,
             request_delegation=delegate,
         )
-
-
-def _progress(ctx, fraction, label):
-    return ctx.ops.set_progress(progress=fraction, label=label, variant="linear")

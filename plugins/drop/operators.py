@@ -18,8 +18,10 @@ from .forms.runs import CompareDropsForm, DeleteDropForm, SetDensityForm
 from .forms.scores import ComputeScoresForm
 from .forms.training import TrainQueryModelForm
 from .operator_base import DropOperator, operator_config
+from .operators_of_the_app import ExportRun, OpenPanels, Running
 
 SECONDS_TO_RELOAD = 1.5
+CHECKPOINT = "What was trained or scored is in a checkpoint: the same call goes on from there"
 
 
 class ApplyDrop(DropOperator):
@@ -32,6 +34,7 @@ class ApplyDrop(DropOperator):
         icon="filter_alt",
     )
     nothing = "Nothing was pruned"
+    kept_by_a_cancelled_one = CHECKPOINT
 
     def form(self, ctx):
         return ApplyDropForm(ctx)
@@ -57,6 +60,7 @@ class TrainQueryModel(DropOperator):
         description="A short training that measures the recall of each class",
         icon="model_training",
     )
+    kept_by_a_cancelled_one = CHECKPOINT
 
     def form(self, ctx):
         return TrainQueryModelForm(ctx)
@@ -64,6 +68,7 @@ class TrainQueryModel(DropOperator):
     def run(self, form, progress):
         samples = form.target_view
         model = fod.train_query_model(samples, **form.arguments(), progress=progress)
+        form.has_written = True  # its predictions, which are of no use without the rest
         fields = fod.import_scores(
             samples, model, prefix=form.prefix, overwrite=form.value("overwrite")
         )
@@ -84,6 +89,7 @@ class ComputeScores(DropOperator):
         description="Compute how difficult each sample is, as fields to sort and prune by",
         icon="leaderboard",
     )
+    kept_by_a_cancelled_one = CHECKPOINT
 
     def form(self, ctx):
         return ComputeScoresForm(ctx)
@@ -188,7 +194,17 @@ class DeleteDrop(DropOperator):
 
 
 # The App's browser lists operators in this order where their descriptions begin alike
-OPERATORS = (ApplyDrop, TrainQueryModel, ComputeScores, SetDensity, CompareDrops, DeleteDrop)
+OPERATORS = (
+    ApplyDrop,
+    TrainQueryModel,
+    ComputeScores,
+    SetDensity,
+    CompareDrops,
+    DeleteDrop,
+    ExportRun,
+    OpenPanels,
+    Running,
+)
 
 
 def _show_saved_view(ctx, name):

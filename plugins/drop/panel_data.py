@@ -16,6 +16,7 @@ import numpy as np
 import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
+from . import jobs
 from .words import in_app_words
 
 STEPS = 100  # of the density slider
@@ -44,6 +45,9 @@ def page(dataset: fo.Dataset, key: str | None) -> str:
     if key not in keys:
         key = precheck.newest_run(dataset)
     unusual = [
+        {"words": f"At work: {job.in_words}", "way": "wait", "run": None}
+        for job in jobs.at_work(dataset.name)
+    ] + [
         {"words": in_app_words(words), "way": way, "run": of}
         for words, way, of in precheck.states(dataset, key)
     ]

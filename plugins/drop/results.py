@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -73,6 +75,18 @@ def of_comparison(comparison: Any) -> Json:
 def of_deleted(key: str, outputs: precheck.Outputs) -> Json:
     """A deleted run, and what was deleted with it."""
     return {"key": key} | outputs._asdict()
+
+
+def of_export(entries: Json, kept: int, folder: Path | None, manifest: Path | None) -> Json:
+    """What was taken away of a run; the names are those in the folder of exports."""
+    name = entries.get("export_dir")
+    return {
+        "key": entries["key"],
+        "samples": kept,
+        "folder": None if folder is None else name,
+        "manifest": None if manifest is None else f"{name}.parquet",
+        "tag": entries.get("tag"),
+    }
 
 
 # -- for the App ----------------------------------------------------------------------------------
@@ -154,6 +168,36 @@ def show_deleted(result: Json) -> Shown:
     """:func:`of_deleted` for the App."""
     gone = ", ".join([*result["fields"], *result["views"]])
     return _page("Deleted", f"The drop run {result['key']} is deleted", f"Deleted with it: {gone}")
+
+
+def show_export(result: Json) -> Shown:
+    """:func:`of_export` for the App, with the call to copy."""
+    done = []
+    if result["folder"]:
+        done.append(f"The images are in the folder {result['folder']} of the folder of exports")
+    if result["manifest"]:
+        done.append(f"The run is saved there as {result['manifest']}")
+    if result["tag"]:
+        done.append(f"The samples have the tag {result['tag']}")
+    outputs = types.Object()
+    words = f"Took {result['samples']:,} samples of the run {result['key']}"
+    notice = types.Notice(label=as_it_is(words), description=as_it_is(". ".join(done)))
+    outputs.view("summary", notice)
+    fence = "`" * (3 + max(map(len, re.findall("`+", result["call"])), default=0))
+    text = f"In Python, the run is made by:\n\n{fence}python\n{result['call']}\n{fence}"
+    outputs.str("call", default=text, view=types.MarkdownView())
+    return _schema(outputs, "Taken away"), {"call": text}
+
+
+def show_stopped(nothing: str, kept: str) -> Shown:
+    """The end of an operator that somebody has cancelled, and what is not lost."""
+    return _page("Cancelled", f"Cancelled. {nothing}", kept)
+
+
+def show_in_background(label: str) -> Shown:
+    """What is left of an operator that goes on where nobody sees it."""
+    more = "The operator 'DRoP: see what is running' shows how far it is, its result, and stops it"
+    return _page("In the background", f"'{label}' goes on", more)
 
 
 def show_failure(nothing: str, message: str) -> Shown:

@@ -13,13 +13,15 @@ LABELS = {
     "allow_empty_classes": "Allow a class to lose all its samples",
     "batch_size": "Images per step",
     "class_name": "class",
-    "classes": "Classes of the logits",
+    "classes": "Classes of the model",
     "closed_form": "A query model in closed form",
+    "dataset_type": "Format",
     "density": "Density",
     "device": "PyTorch device",
     "drop_above": "Leave out above",
     "drop_below": "Leave out below",
     "epochs": "Epochs",
+    "export_dir": "Folder",
     "eval_key": "Evaluation run",
     "folds": "Folds",
     "group_by": "Group by",
@@ -72,6 +74,12 @@ SENTENCES = {
     ),
     r"\. Store what the view shows in a field of its own and pass that field: .*$": (
         ". Store what the view shows in a field of its own, and choose that field"
+    ),
+    r"rename them with map_labels, or pass dataset_type='FiftyOneImageClassificationDataset'": (
+        "rename them, or choose the format 'A folder of images, and a JSON file of their labels'"
+    ),
+    r"pass another one, or dataset_type='FiftyOneDataset'": (
+        "choose the format 'Everything, to be imported into another FiftyOne'"
     ),
     r"architecture='auto'": "another architecture",
     r"checkpoint_dir": "folder of checkpoints",

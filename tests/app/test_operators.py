@@ -17,6 +17,16 @@ def label_of(name):
     return foo.get_operator(f"@fiftyone-drop/drop/{name}").config.label
 
 
+def train_for_long(app):
+    """Start a training of many minutes; the first form of one loads PyTorch, which may take one."""
+    label = label_of("train_query_model")
+    app.search_operators(label).get_by_text(label, exact=True).click()
+    form = app.page.locator('[data-cy="operators-prompt-modal"]')
+    expect(form.get_by_role("button", name="Execute")).to_be_visible(timeout=300_000)
+    form.locator('input[type="number"]').nth(1).fill("2000")  # epochs
+    app.execute(form)
+
+
 def test_whoever_types_drop_finds_every_operator(app, dataset, picture):
     app.open(dataset.name)
     listed = app.search_operators("drop")
@@ -75,3 +85,69 @@ def test_a_run_deleted_in_the_app_takes_its_fields_and_views_along(app, pruned):
     assert record["runs"] == {}
     assert not {field["name"] for field in record["sample_fields"]} & {"drop_keep_at", "drop_kept"}
     assert not record.get("saved_views")  # MongoDB keeps no empty list
+
+
+def test_a_long_operator_is_found_again_after_its_page_was_closed_and_cancelled(
+    app, make_dataset, picture
+):
+    dataset = make_dataset(limit=300)
+    fields = list(dataset.get_field_schema())
+    app.open(dataset.name)
+    train_for_long(app)
+    at_work = app.page.locator('[data-cy="operators-prompt-view-modal"]')
+    expect(at_work.get_by_text("Training 1 query model").first).to_be_visible()
+    expect(at_work.get_by_role("button", name="Cancel")).to_be_visible()
+    picture("operator-at-work", for_docs=True)
+    app.open(dataset.name)  # the page is gone, and a new one comes
+    form = app.open_form(label_of("running"))
+    expect(form.get_by_text("DRoP: train a query model").first).to_be_visible()
+    picture("operators-running", for_docs=True)
+    app.execute(form)
+    expect(at_work.get_by_text("Training 1 query model").first).to_be_visible()
+    at_work.get_by_role("button", name="Cancel").click()
+    expect(app.page.get_by_text("Cancelled. Nothing was written")).to_be_visible()
+    picture("operator-cancelled")
+    app.page.get_by_role("button", name="Done").click()
+    dataset.reload()
+    assert list(dataset.get_field_schema()) == fields
+    assert dataset.list_evaluations() == []
+
+
+def test_an_operator_at_work_can_be_left_to_itself(app, make_dataset):
+    app.open(make_dataset(limit=300).name)
+    train_for_long(app)
+    app.page.get_by_role("button", name="Go on in the background").click()
+    expect(app.page.get_by_text("'DRoP: train a query model' goes on")).to_be_visible()
+    app.page.get_by_role("button", name="Done").click()
+    app.page.wait_for_timeout(2000)
+    expect(app.page.locator('[data-cy="operators-prompt-view-modal"]')).to_be_hidden()
+    form = app.open_form(label_of("running"))
+    form.get_by_text("Cancel it").click()
+    app.execute(form)
+    expect(app.page.get_by_text("Cancelled. Nothing was written")).to_be_visible()
+
+
+def test_fiftyones_own_panels_open_on_a_run(app, pruned, predict, picture):
+    import fiftyone.brain as fob
+    import numpy as np
+
+    predict(pruned, eval_key="val_eval")
+    points = np.random.default_rng(51).normal(size=(len(pruned), 2))
+    fob.compute_visualization(pruned, method="manual", points=points, brain_key="viz")
+    app.open(pruned.name)
+    app.execute(app.open_form(label_of("open_panels")))
+    panel = app.page.locator('[data-cy="panel-content-Embeddings"]')
+    expect(panel.get_by_text("drop_kept").first).to_be_visible()
+    expect(app.page.get_by_text("Executing...")).to_be_hidden()
+    app.settle()
+    app.page.wait_for_timeout(2000)  # the points are drawn
+    picture("panels-of-fiftyone", for_docs=True)
+    app.page.locator('[data-cy="panel-tab-histograms"]').click()
+    expect(app.page.locator("#histogram-drop_kept")).to_be_visible()
+    app.page.get_by_text("Model Evaluation").first.click()
+    content = app.page.locator('[data-cy="panel-content-model_evaluation_panel_builtin"]')
+    expect(content.get_by_text("val_eval").first).to_be_visible()
+    app.settle()
+    picture("panels-evaluation")
+    pruned.reload()
+    assert pruned.list_workspaces() == ["DRoP"]

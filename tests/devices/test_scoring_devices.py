@@ -20,7 +20,6 @@ from fiftyone_drop.inference.source import PassOptions, Request
 from fiftyone_drop.scoring import (
     SCORES,
     DynamicsRecorder,
-    GradientNorms,
     class_mean_distance,
     forward_scores,
     herding,
@@ -28,6 +27,7 @@ from fiftyone_drop.scoring import (
     k_center_order,
     zcore,
 )
+from fiftyone_drop.scoring.grand.gradient_norms import GradientNorms
 from fiftyone_drop.scoring.registry import deal_switches
 
 pytestmark = pytest.mark.filterwarnings(

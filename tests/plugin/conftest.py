@@ -66,10 +66,13 @@ def form(request_of):
 
 
 @pytest.fixture
-def run_in_app(request_of):
+def run_in_app(request_of, module_of_plugin, monkeypatch):
     """A function that executes the operator as the App does; the invocations it streams."""
     from fiftyone.operators.executor import execute_or_delegate_operator
     from fiftyone.operators.server import create_response_generator
+
+    # However long it takes on a busy machine: what is shown after that has a test of its own
+    monkeypatch.setattr(module_of_plugin("following"), "SECONDS_WITHOUT_BUTTONS", 3600)
 
     def run(samples, params, **more):
         import json

@@ -8,7 +8,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import pymongo.collection
 import pytest
-from reading import choices, message, problems
+from reading import choices, message, output, problems, texts
 
 import fiftyone_drop as fod
 
@@ -209,8 +209,47 @@ def test_splits_are_offered_with_their_sizes_and_the_right_ones_chosen(form, val
     assert properties["view_target"].default == "tag:train"
     assert message(properties["keeps"]) == "Keeps 125 of 250 samples"
     assert properties["validation"].default == "tag:val"
+    offered = {c.value: c.label for c in properties["validation"].view.choices}
+    assert list(offered)[:2] == ["tag:train", "tag:val"]
+    assert offered["tag:val"] == "The split val (50 samples)"
+    assert offered["tag:held-out"] == "The 100 samples tagged held-out"
     whole = form(validated, {"view_target": "DATASET"})
     assert message(whole["keeps"]) == "Keeps 150 of 300 samples"
+    assert form(validated, {"view_target": "tag:val"})["view_target"].default == "tag:train"
+
+
+def test_recall_is_measured_on_the_split_that_was_set_apart(form, recent, dataset, predict):
+    dataset[250:].tag_samples("val")
+    dataset[250:].untag_samples("train")
+    assert form(dataset)["recalls_from"].default == "closed-form"  # nobody has predicted it
+    recent._recent.clear()
+    predict(dataset, eval_key="on_all")
+    dataset.set_values("predictions.confidence", [0.5] * 300)
+    properties = form(dataset)
+    assert problems(properties) == {}
+    assert properties["recalls_from"].default == "validation"  # the evaluation saw the target
+    assert (properties["validation"].default, properties["pred_field"].default) == (
+        "tag:val",
+        "predictions",
+    )
+    recent._recent.clear()
+    predict(dataset[250:], eval_key="on_val")
+    properties = form(dataset)
+    assert properties["recalls_from"].default == "evaluation"
+    assert properties["eval_key"].default == "on_val"
+    assert "overlap" not in properties
+    training = form(dataset, operator="train_query_model")
+    assert training["recall_on"].default == "validation"
+    assert training["validation"].default == "tag:val"
+
+
+def test_the_messages_of_a_run_on_all_splits_name_what_to_choose(run_in_app, dataset):
+    dataset[250:].tag_samples("val")
+    dataset[250:].untag_samples("train")
+    params = {"density": 0.5, "more": True, "rule": "proportional", "view_target": "DATASET"}
+    schema, _ = output(run_in_app(dataset, params))
+    assert "choose The split train in the form" in texts(schema)
+    assert "match_tags" not in texts(schema)
 
 
 @pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
@@ -235,6 +274,15 @@ def test_a_problem_of_a_field_far_below_is_said_at_the_top_too(form, dataset):
 def test_an_emptied_key_and_a_negative_seed_are_not_taken(form, dataset):
     wrong = problems(form(dataset, {"key": "", "more": True, "seed": -1}))
     assert set(wrong) == {"key", "seed"}
+
+
+@pytest.mark.parametrize("forged", [{"key": ""}, {"seed": -1}])
+def test_a_forged_key_or_seed_is_refused_with_the_field(run_in_app, dataset, forged):
+    params = {"density": 0.5, "more": True, "rule": "proportional"} | forged
+    schema, _ = output(run_in_app(dataset, params))
+    assert "Nothing was pruned" in texts(schema)
+    assert next(iter(forged)) in texts(schema)
+    assert fod.list_drops(dataset) == []
 
 
 def test_pruning_what_another_run_keeps_is_pointed_out(form, dataset, recalls):

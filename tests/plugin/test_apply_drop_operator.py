@@ -109,7 +109,7 @@ def test_the_app_sees_progress_then_the_class_table_and_the_kept_view(run_in_app
     assert (start["progress"], start["label"]) == (0, "Preparing")
     assert (written["progress"], written["label"]) == (
         1,
-        "Stage 1: Writing drop_keep_at, drop_kept (300 of 300)",
+        "Writing drop_keep_at, drop_kept (300 of 300)",
     )
     assert "Kept 150 of 300 samples" in texts(output["outputs"])
     assert sum(row["quota"] for row in output["results"]["table"]) == 150
@@ -147,7 +147,7 @@ def test_what_the_package_announces_becomes_the_label(dataset, run_in_app, monke
     labels = [params["label"] for name, params in invocations if name == "set_progress"]
     assert labels[1:] == [
         "Training 5 query models, about a minute",
-        "Stage 1: Training 5 query models, about a minute (10 of 10)",
+        "Training 5 query models, about a minute (10 of 10)",
         "Writing drop_keep_at, drop_kept",
     ]
 
@@ -234,7 +234,7 @@ def test_a_delegated_run_records_its_progress_and_result(dataset, recalls, servi
     operation = service.get(queued.result["id"])
     assert operation.run_state == "completed", operation.result.error
     assert operation.status.progress == 1
-    assert operation.status.label == "Stage 1: Writing later_keep_at, later_kept (300 of 300)"
+    assert operation.status.label == "Writing later_keep_at, later_kept (300 of 300)"
     assert operation.result.result["kept"] == 150
     view = dataset.apply_drop(0.5, recalls=recalls, key="now")
     dataset.reload()

@@ -1,11 +1,13 @@
 """The operators ``compute_scores`` and ``train_query_model``: forms, results, the App."""
 
+import functools
 import re
 
 import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
+from fresh import run
 from reading import choices, message, names, output, problems, texts
 
 import fiftyone_drop as fod
@@ -53,6 +55,28 @@ TRAINED = {"label_field": "ground_truth", "epochs": 1, "key": "quick"}
 # -- the form of compute_scores -------------------------------------------------------------------
 
 
+def test_the_form_opens_within_a_second_and_without_pytorch(with_logits):
+    """On a server that has just been started: PyTorch alone takes many seconds to import."""
+    out = run(f"""
+        import asyncio, sys, time
+        from fiftyone.operators.executor import resolve_type
+        from fiftyone.operators.registry import OperatorRegistry
+        registry = OperatorRegistry()  # the page has asked for the operators already
+        for source in ("training", "logits", "zoo", "file"):
+            params = {{"model_from": source, "logits_field": "predictions", "more": True}}
+            request = {{"dataset_name": "{with_logits.name}", "params": params, "view": []}}
+            began = time.process_time()
+            drawn = asyncio.run(
+                resolve_type(registry, "{PLUGIN}/compute_scores", request | {{"target": "inputs"}})
+            )
+            assert "scores" in drawn.type.properties
+            assert "torch" not in sys.modules, source
+            assert time.process_time() - began < 1
+        print("drawn")
+    """)
+    assert out.splitlines()[-1] == "drawn"
+
+
 def test_each_score_is_offered_or_its_absence_explained(form, dataset):
     for source in ("training", "logits", "zoo", "file"):
         field = form(dataset, {"model_from": source}, operator="compute_scores")["scores"]
@@ -85,6 +109,25 @@ def test_the_classes_of_logits_can_be_said_where_the_dataset_does_not_state_them
     with_logits.default_classes = classes
     fod.compute_scores(with_logits, "ground_truth", prefix="by_", model="predictions")
     assert with_logits.values("by_el2n") == with_logits.values("el2n")
+
+
+def test_the_classes_of_a_zoo_model_that_names_none_can_be_said(
+    form, dataset, run_in_app, monkeypatch
+):
+    params = {"label_field": "ground_truth", "model_from": "zoo"}
+    params |= {"zoo_model": "resnet18-imagenet-torch", "classes": "one, two"}
+    assert problems(form(dataset, params, operator="compute_scores")) == {}
+    given = {}
+
+    @functools.wraps(fod.compute_scores)
+    def compute_scores(samples, model, classes, **_):
+        given.update(model=model, classes=classes)
+        raise fod.DropError("classes", "must be given with it; pass classes=[...]")
+
+    monkeypatch.setattr(fod, "compute_scores", compute_scores)
+    schema, _ = output(run_in_app(dataset, params, operator="compute_scores"))
+    assert given == {"model": "resnet18-imagenet-torch", "classes": ["one", "two"]}
+    assert "choose 'Classes of the model'" in texts(schema)
 
 
 def test_a_score_that_the_model_cannot_give_is_marked(form, with_logits):

@@ -28,7 +28,6 @@ from fiftyone_drop.scoring.forward import widen
 from fiftyone_drop.scoring.grand.coverage import Plan, find_coverage, forward_hooks
 from fiftyone_drop.scoring.grand.layer_formulas import Norm, squared_norm
 from fiftyone_drop.scoring.grand.untrained import looks_untrained
-from fiftyone_drop.scoring.registry import register_score
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits (B, K), labels (B,)) -> (B,) losses."""
@@ -120,33 +119,6 @@ class GradientNorms:
         # The fused attention kernels have no batching rule: vmap would fall back to a slow loop
         with sdpa_kernel(SDPBackend.MATH):
             return torch.cat([_vectorised(sample_square, inputs[c], labels[c]) for c in chunks])
-
-
-@register_score(
-    "grand",
-    hard="high",
-    needs="model",
-    description="Norm of the loss gradient in all parameters.",
-    source="Paul et al., NeurIPS 2021, arXiv 2107.07075; data_diet/scores.py:get_grad_norm_fn",
-)
-def per_sample_gradient_norms(module: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
-    """GraNd of one batch: ``|| d loss_i / d parameters ||_2`` for each sample.
-
-    For many batches of one model build a :class:`GradientNorms` once: this function probes the
-    model at every call.
-
-    Args:
-        module: maps inputs (B, ...) to logits (B, K)
-        inputs: (B, ...), not augmented
-        labels: (B,) integer class indices
-
-    Returns:
-        (B,) float >= 0, higher = harder. Average it over several query models
-
-    Raises:
-        DropError: see :class:`GradientNorms`
-    """
-    return GradientNorms(module)(inputs, labels)
 
 
 def _check_module(module: nn.Module) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
 import fiftyone as fo
@@ -171,8 +171,13 @@ class ApplyDropForm(TargetForm):
         fields = precheck.evaluations(self.samples, self.labels)
         evaluations = {key: f"{key} ({field})" for key, field in fields.items()}
         runs = precheck.runs_with_recalls(self.samples, self.labels, self.value("group_by"))
-        # The cheapest source that the dataset has
+        predicted = self.predicted_on_split()
+        evaluation = self.likely_evaluation(evaluations)
+        # The cheapest source that the dataset has. A split that was set apart is better than what
+        # was measured on the samples that are pruned
         likely = "evaluation" if evaluations else "run" if runs else "closed-form"
+        if predicted and evaluation is None:
+            likely = "validation"
         like = self.entries.get("run")
         if like in runs and self._evaluation_of(like) not in evaluations:
             likely = "run"  # its recalls are its own
@@ -181,7 +186,7 @@ class ApplyDropForm(TargetForm):
             {
                 "evaluation": "An evaluation run",
                 "run": "Another drop run",
-                "validation": "Predictions on a validation view",
+                "validation": "Predictions on validation samples",
                 "closed-form": "A query model in closed form: no training",
                 "training": "Query models, trained now",
             },
@@ -191,11 +196,11 @@ class ApplyDropForm(TargetForm):
             "was not trained on",
         )
         if source == "evaluation":
-            self.evaluation(evaluations)
+            self.evaluation(evaluations, evaluation)
         elif source == "run":
             self.other_run(runs)
         elif source == "validation":
-            self.predictions()
+            self.predictions(predicted)
         elif source == "training":
             self.number(
                 "folds",
@@ -211,15 +216,33 @@ class ApplyDropForm(TargetForm):
                 description="A fraction: one query model instead, and recall on these samples",
             )
 
-    def evaluation(self, offered: dict[str, str]) -> None:
-        """The evaluation run that recalls come from."""
-        likely = self._evaluation_of(self.entries.get("run"))
-        eval_key = self.needed(
-            "eval_key",
-            offered,
-            likely=likely if likely in offered else None,
-            label="Evaluation run",
+    def predicted_on_split(self) -> list[str]:
+        """The fields with predictions of a model on the split that was set apart for measuring."""
+        split, dataset = self.validation_split(), self.ctx.dataset
+        if split is None:
+            return []
+        return self.recently(
+            ["predicted", split, self.labels],
+            lambda: precheck.predictions(dataset.match_tags(split), self.labels),
         )
+
+    def likely_evaluation(self, offered: Iterable[str]) -> str | None:
+        """That of the run that is shown, or one that the samples of the target had no part in."""
+        of_run = self._evaluation_of(self.entries.get("run"))
+        if of_run in offered:
+            return of_run
+        if self.validation_split() is None:
+            return None
+        return self.recently(
+            ["apart", sorted(offered)],
+            lambda: next(
+                (key for key in offered if not precheck.measured_inside(self.samples, key)), None
+            ),
+        )
+
+    def evaluation(self, offered: dict[str, str], likely: str | None) -> None:
+        """The evaluation run that recalls come from."""
+        eval_key = self.needed("eval_key", offered, likely=likely, label="Evaluation run")
         if eval_key is not None:
             with self.checking():
                 precheck.check_evaluation(self.samples, eval_key, self.labels)
@@ -238,11 +261,12 @@ class ApplyDropForm(TargetForm):
             )
             self.check_complete(recalls, "recalls_of")
 
-    def predictions(self) -> None:
+    def predictions(self, likely: Sequence[str]) -> None:
         """The samples that recall is measured on, and the predictions there."""
         validation = self.validation()
         fields = precheck.label_fields(self.samples, besides=self.labels)
-        self.needed("pred_field", fields, label="Predictions")
+        only = likely[0] if len(likely) == 1 else None
+        self.needed("pred_field", fields, likely=only, label="Predictions")
         if validation is not None:
             with self.checking():
                 self.measured_on(validation, "validation")

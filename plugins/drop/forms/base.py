@@ -36,25 +36,29 @@ class Form:
     """A form over the parameters of one function of the package.
 
     Attributes:
-        function: the public name of the function
+        function: the public name of the function; empty where the App alone has the operator
         kinds: the kind of value of each field that the form can have
+        ignored: what FiftyOne sends besides
         entries: the values that are filled in, by name, but for those of another kind
         emptied: the names of the fields whose text somebody has taken out
         inputs: the fields drawn so far
+        has_written: whether the operator has begun to write, so that it is not to be stopped
     """
 
     function = ""
     kinds: ClassVar[Kinds] = {}
+    ignored: ClassVar[tuple[str, ...]] = FROM_PANELS
 
     def __init__(self, ctx: Any):
         self.ctx = ctx
         self.inputs = types.Object()
+        self.has_written = False
         self.entries: dict[str, Any] = {}
         self._refused: list[fod.DropError] = []
         self._problems: list[tuple[str, str, str]] = []
         self.emptied = {name for name, value in ctx.params.items() if value == ""}
         for name, value in ctx.params.items():
-            if value is None or name in self.emptied or name in FROM_PANELS:
+            if value is None or name in self.emptied or name in self.ignored:
                 continue
             try:
                 self.entries[name] = self.parse(name, value)
@@ -65,6 +69,14 @@ class Form:
     def from_app(self) -> bool:
         """Whether a browser sends the values, or has queued them; only then the request says so."""
         return "operator_uri" in self.ctx.request_params
+
+    @property
+    def dataset_name(self) -> str:
+        """The name of the dataset that is open; the empty string where none is."""
+        try:
+            return str(door.open_dataset(self.ctx).name)
+        except fod.DropError:
+            return ""
 
     def parse(self, name: str, value: object) -> Any:
         """A value that is filled in.
@@ -93,6 +105,16 @@ class Form:
         self._show_problems()
         return types.Property(self.inputs, view=types.View(label=title))
 
+    def accept_values(self) -> None:
+        """Check that every value is of the kind of its field, and a dataset is open.
+
+        Raises:
+            fiftyone_drop.DropError: if not
+        """
+        for error in self._refused:
+            raise error
+        door.open_dataset(self.ctx)
+
     def accept(self) -> None:
         """Check the values before they are used.
 
@@ -103,9 +125,7 @@ class Form:
             fiftyone_drop.DropError: if the form has no such field, one of another kind, or cannot
                 be filled in
         """
-        for error in self._refused:
-            raise error
-        door.open_dataset(self.ctx)
+        self.accept_values()
         if self.from_app:
             drawn = type(self)(self.ctx)
             shown = drawn.draw("").type.properties
@@ -138,6 +158,8 @@ class Form:
     @functools.cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The parameters that a form may pass, by name."""
+        if not self.function:
+            return {}
         _, *others = inspect.signature(getattr(fod, self.function)).parameters.values()
         named = [p for p in others if p.kind is not p.VAR_KEYWORD and p.name != "progress"]
         return {p.name: p for p in named}

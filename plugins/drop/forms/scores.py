@@ -106,6 +106,10 @@ class ComputeScoresForm(ScoresForm):
         elif needed == "zoo_model":
             models = foz.list_zoo_models(tags=ZOO_TAGS)
             self.choose_needed(needed, models, NEEDED[needed], label="Model")
+            self.class_names(
+                "Classes of the model (optional)",
+                "For models of the zoo that name none, or name them otherwise than the labels",
+            )
         elif needed == "model_file":
             name = self.choose_needed(
                 needed,
@@ -122,13 +126,14 @@ class ComputeScoresForm(ScoresForm):
         """The names of the logits, in case the dataset does not state them."""
         if precheck.states_classes(self.samples, field):
             return
-        self.inputs.str(
-            "classes",
-            label="Classes of the logits",
-            description="All class names in the order of the model's outputs, commas between them",
-        )
+        self.class_names("Classes of the model", "The dataset does not state them")
         if "classes" not in self.entries:
             self.mark("classes", "the dataset does not state them, so they must be given")
+
+    def class_names(self, label: str, why: str) -> None:
+        """The names of a model's outputs, as one line of text."""
+        words = f"{why}: all class names in the order of the model's outputs, commas between them"
+        self.inputs.str("classes", label=label, description=words)
 
     def check_logits(self, field: str) -> None:
         """Mark a field that holds no logits."""

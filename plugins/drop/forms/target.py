@@ -106,8 +106,12 @@ class TargetForm(Form):
             return f"run:{runs[0]}"
         if ViewTarget.CURRENT_VIEW in offered:
             return str(ViewTarget.CURRENT_VIEW)
-        train = [name for name in offered if name[4:].lower() in precheck.SPLIT_TAGS["train"]]
-        return train[0] if train else str(ViewTarget.DATASET)
+        train = self._split("train")
+        return f"tag:{train}" if train else str(ViewTarget.DATASET)
+
+    def _split(self, kind: str) -> str | None:
+        """The tag of the training, validation or test split; None where nothing looks like it."""
+        return next((t for t in self._splits() if t.lower() in precheck.SPLIT_TAGS[kind]), None)
 
     def target(self, verb: str) -> bool:
         """The choice of the target view; where it cannot be used, says why and returns False."""
@@ -177,18 +181,29 @@ class TargetForm(Form):
 
     # -- validation samples --
 
+    def validation_split(self) -> str | None:
+        """The tag of the samples that were set apart for measuring, if they are not the target."""
+        chosen = self.ctx.request_params.get("view_target") or self._likely_target()
+        tag = self._split("validation")
+        return None if f"tag:{tag}" == chosen else tag
+
     def validation(self) -> fo.DatasetView | None:
         """The choice of validation samples; returns them, None until they are chosen."""
-        views = {f"view:{v}": f"saved view {v}" for v in self.ctx.dataset.list_saved_views()}
-        tags = self.recently("tags", lambda: self.ctx.dataset.distinct("tags"))
-        offered = views | {f"tag:{tag}": f"samples tagged {tag}" for tag in tags}
-        names = precheck.SPLIT_TAGS["validation"]
-        likely = [f"tag:{tag}" for tag in tags if tag.lower() in names]
+        dataset, splits = self.ctx.dataset, self._splits()
+        tags = self.recently("tags", lambda: precheck.tags(dataset))
+        offered = {f"tag:{tag}": f"The split {tag} ({n:,} samples)" for tag, n in splits.items()}
+        offered |= {f"view:{view}": f"The saved view {view}" for view in dataset.list_saved_views()}
+        offered |= {
+            f"tag:{tag}": f"The {n:,} samples tagged {tag}"
+            for tag, n in tags.items()
+            if tag not in splits
+        }
+        split = self.validation_split()
         value = self.choose_needed(
             "validation",
             offered,
             NO_VALIDATION,
-            likely=likely[0] if likely else None,
+            likely=f"tag:{split}" if split else None,
             label="Validation samples",
         )
         if value is None:

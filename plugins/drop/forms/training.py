@@ -102,7 +102,7 @@ class TrainQueryModelForm(ScoresForm):
         source = self.radio(
             "recall_on",
             {"holdout": "A part of these samples, held out", "validation": "Other samples"},
-            default="holdout",
+            default="validation" if self.validation_split() else "holdout",
             label="Recall is measured on",
         )
         if source == "validation":

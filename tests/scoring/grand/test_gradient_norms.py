@@ -9,7 +9,8 @@ from grand_models import Positions, Twice, check, images, shuffled, vision, word
 from torch import nn
 
 from fiftyone_drop.errors import DropError, DropWarning
-from fiftyone_drop.scoring import GradientNorms, get_score, per_sample_gradient_norms
+from fiftyone_drop.scoring import get_score, per_sample_gradient_norms
+from fiftyone_drop.scoring.grand.gradient_norms import GradientNorms
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The model looks untrained:fiftyone_drop.errors.DropWarning"

@@ -6,7 +6,7 @@ from grand_models import images, vision
 from torch import nn
 
 from fiftyone_drop.errors import DropWarning
-from fiftyone_drop.scoring import GradientNorms
+from fiftyone_drop.scoring.grand.gradient_norms import GradientNorms
 
 
 def plain(bias=None):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError, listing
 
 DIRECTORY_TREE = "ImageClassificationDirectoryTree"
@@ -12,7 +15,9 @@ LABELLED = (DIRECTORY_TREE, "FiftyOneImageClassificationDataset")
 DATASET_TYPES = (*LABELLED, "ImageDirectory", "FiftyOneDataset")
 
 
-def export(samples: Any, folder: str, dataset_type: str, label_field: str) -> int:
+def export(
+    samples: Any, folder: str, dataset_type: str, label_field: str, progress: Any = False
+) -> int:
     """Export a view to a new folder.
 
     Args:
@@ -20,15 +25,17 @@ def export(samples: Any, folder: str, dataset_type: str, label_field: str) -> in
         folder: a folder that is empty, or does not exist
         dataset_type: one of ``DATASET_TYPES``, classes of ``fiftyone.types``
         label_field: the field that the classes are from
+        progress (False): as everywhere in FiftyOne
 
     Returns:
         how many samples there are
 
     Raises:
         DropError: if the folder has files, the field cannot be exported, or a class is no name for
-            a folder, so that its images would lie elsewhere
+            a folder, so that its images would lie elsewhere. Nothing is left of an export that
+            has failed, or was interrupted
     """
-    import fiftyone as fo
+    import fiftyone as fo  # which the names of the formats do not need
 
     from fiftyone_drop.fields import is_classification
 
@@ -45,20 +52,24 @@ def export(samples: Any, folder: str, dataset_type: str, label_field: str) -> in
             )
         options["label_field"] = label_field
     if dataset_type == DIRECTORY_TREE:
-        _check_folders(samples.distinct(f"{label_field}.label"))
+        check_folders(samples.distinct(f"{label_field}.label"))
+    logger.info("Exporting %s samples", f"{len(samples):,}")
     try:
         samples.export(
             export_dir=folder,
             dataset_type=getattr(fo.types, dataset_type),
-            progress=False,
+            progress=progress,
             **options,
         )
-    except OSError as error:
+    except BaseException as error:
+        shutil.rmtree(path, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         raise DropError("export_dir", f"{folder!r} could not be written whole: {error}") from error
     return len(samples)
 
 
-def _check_folders(classes: list[str]) -> None:
+def check_folders(classes: Iterable[str]) -> None:
     """Each class has to be the name of one folder, for a reader takes its first part only.
 
     Raises:

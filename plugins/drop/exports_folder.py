@@ -1,0 +1,53 @@
+"""The one folder of the server into which users of the App may export: images and manifests.
+
+The server's owner chooses it with the environment variable ``FIFTYONE_DROP_EXPORTS_DIR``; by
+default it is the folder ``exports`` beside FiftyOne's datasets.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import fiftyone as fo
+
+import fiftyone_drop as fod
+
+from .server_folder import ServerFolder, check_writable
+
+FOLDER = ServerFolder(
+    variable="FIFTYONE_DROP_EXPORTS_DIR",
+    default=lambda: os.path.join(fo.config.default_dataset_dir, "exports"),
+    suffix="",
+    words="the name of a folder in the folder of exports, such as digits or mine/digits",
+)
+
+
+def likely(dataset: str, key: str) -> str:
+    """A name for an export that is free."""
+    name = re.sub(r"[^\w-]+", "-", f"{dataset}-{key}").strip("-")[:100] or "export"
+    names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
+    return next((one for one in names if not (FOLDER.path() / one).exists()), name)
+
+
+def to_write(argument: str, name: object) -> Path:
+    """The path of a folder that is new, or empty.
+
+    Raises:
+        fiftyone_drop.DropError: if the name leads elsewhere, or is taken
+    """
+    path = FOLDER.inside(argument, name)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise fod.DropError(argument, f"{name} exists in the folder of exports; choose another")
+    check_writable(path, argument)
+    return path
+
+
+def manifest(argument: str, name: object) -> Path:
+    """The path of a manifest, beside the folder of that name.
+
+    Raises:
+        fiftyone_drop.DropError: as :func:`to_write`
+    """
+    return to_write(argument, f"{name}.parquet")

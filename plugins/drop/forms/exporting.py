@@ -1,0 +1,104 @@
+"""The form of the operator that takes away what a run keeps."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import fiftyone_drop as fod
+from fiftyone_drop import checks, exporting, precheck
+
+from .. import door, exports_folder
+from .base import Form, Kinds
+from .runs import CHOOSE, NO_RUN
+
+NO_IMAGES = "none"
+FORMATS = {
+    "ImageClassificationDirectoryTree": "A folder of images for each class",
+    "FiftyOneImageClassificationDataset": "A folder of images, and a JSON file of their labels",
+    "ImageDirectory": "A folder of images alone",
+    "FiftyOneDataset": "Everything, to be imported into another FiftyOne",
+    NO_IMAGES: "No images",
+}
+
+
+class ExportRunForm(Form):
+    """The form of the operator ``export_run``."""
+
+    kinds: ClassVar[Kinds] = {
+        "key": door.word,
+        "dataset_type": door.one_of(FORMATS),
+        "export_dir": door.word,
+        "manifest": checks.flag,
+        "tag": door.word,
+    }
+
+    @property
+    def format(self) -> str:
+        """The format that is chosen."""
+        return str(self.entries.get("dataset_type", exporting.DIRECTORY_TREE))
+
+    def check_folders(self, run: Any) -> None:
+        """Check that the format has a place for each class inside its folder.
+
+        Raises:
+            fiftyone_drop.DropError: if not
+        """
+        if self.format == exporting.DIRECTORY_TREE:
+            names = {name[0] if isinstance(name, tuple) else name for name in run.table.classes}
+            exporting.check_folders(sorted(names))
+
+    def paths(self) -> tuple[Any, Any]:
+        """The folder of the images and the path of the manifest, None for what is not wanted.
+
+        Raises:
+            fiftyone_drop.DropError: if they cannot be written, or nothing is wanted at all
+        """
+        name, images = self.entries.get("export_dir"), self.format != NO_IMAGES
+        manifest = bool(self.entries.get("manifest"))
+        if not images and not manifest and "tag" not in self.entries:
+            raise fod.DropError("dataset_type", "choose a format, the manifest or a tag")
+        if (images or manifest) and name is None:
+            raise fod.DropError("export_dir", "must be given")
+        return (
+            exports_folder.to_write("export_dir", name) if images else None,
+            exports_folder.manifest("export_dir", name) if manifest else None,
+        )
+
+    def fields(self) -> None:
+        """Draw the fields."""
+        keys = fod.list_drops(self.ctx.dataset)
+        if not keys:
+            self.problem(NO_RUN)
+            return
+        key = self.choose_needed("key", keys, CHOOSE, label="Drop run")
+        if key is None:
+            return
+        with self.checking():
+            run = fod.load_drop(self.ctx.dataset, key)
+            self.choose("dataset_type", FORMATS, default=exporting.DIRECTORY_TREE, label="Format")
+            with self.checking(at="dataset_type"):
+                self.check_folders(run)
+            name = exports_folder.likely(self.dataset_name, key)
+            self.text(
+                "export_dir",
+                default=name,
+                label="Folder",
+                description="A name in the folder of exports of the machine that runs FiftyOne",
+            )
+            self.entries.setdefault("export_dir", name)
+            if find_spec("pyarrow") is not None:
+                self.switch("manifest", "Save the run beside it, as a manifest (Parquet)")
+            self.text("tag", label="Tag for the kept samples (optional)")
+            self.check_tag(run)
+            kept = precheck.kept_by_run(run, density=run.density)
+            if kept is not None:
+                self.notice("exports", f"Takes {kept.kept:,} of {kept.size:,} samples")
+            self.paths()
+
+    def check_tag(self, run: Any) -> None:
+        """Point out that samples have the tag already."""
+        tag = self.entries.get("tag")
+        count = precheck.tags(self.ctx.dataset).get(tag, 0) if tag else 0
+        if count:
+            self.warning("tagged", f"{count:,} samples have the tag {tag} already, and keep it")

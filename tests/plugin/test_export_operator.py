@@ -1,0 +1,104 @@
+"""What a run keeps is taken away: into one folder, with a manifest, a tag and the call."""
+
+import fiftyone as fo
+import pytest
+from reading import choices, message, output, problems, texts
+
+import fiftyone_drop as fod
+
+
+@pytest.fixture
+def exports(tmp_path, monkeypatch):
+    """The folder that the server's owner has opened for exports."""
+    monkeypatch.setenv("FIFTYONE_DROP_EXPORTS_DIR", str(tmp_path / "exports"))
+    return tmp_path / "exports"
+
+
+@pytest.fixture
+def pruned(dataset):
+    dataset.apply_drop(0.5, rule="proportional")
+    return dataset
+
+
+def test_the_form_says_how_many_samples_it_takes_and_offers_a_free_name(form, pruned, exports):
+    drawn = form(pruned, operator="export_run")
+    assert problems(drawn) == {}
+    assert message(drawn["exports"]) == "Takes 150 of 300 samples"
+    assert drawn["export_dir"].default == f"{pruned.name}-drop"
+    assert "ImageDirectory" in choices(drawn["dataset_type"])
+    (exports / f"{pruned.name}-drop").mkdir(parents=True)
+    assert form(pruned, operator="export_run")["export_dir"].default == f"{pruned.name}-drop-2"
+
+
+def test_images_manifest_tag_and_call_are_one_step(run_in_app, pruned, exports):
+    params = {"key": "drop", "dataset_type": "ImageClassificationDirectoryTree"}
+    params |= {"export_dir": "mine/digits", "manifest": True, "tag": "kept by drop"}
+    schema, data = output(run_in_app(pruned, params, operator="export_run"))
+    assert "Took 150 samples of the run drop" in texts(schema)
+    images = [path.parent.name for path in (exports / "mine" / "digits").rglob("*.png")]
+    assert len(images) == 150
+    kept = fod.drop_view(pruned, "drop")
+    assert sorted(images) == sorted(kept.values("ground_truth.label"))
+    assert pruned.match_tags("kept by drop").values("id") == kept.values("id")
+    assert "fod.apply_drop(" in data["call"]
+    copy = fo.Dataset()
+    try:
+        copy.add_samples(
+            fo.Sample(filepath=path, ground_truth=fo.Classification(label=label))
+            for path, label in zip(*pruned.values(["filepath", "ground_truth.label"]), strict=True)
+        )
+        fod.load_manifest(copy, exports / "mine" / "digits.parquet", match="filepath")
+        assert len(fod.drop_view(copy, "drop")) == 150
+    finally:
+        copy.delete()
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/out", "~/out", ".hidden", "a/../../b", "a\\b"])
+def test_no_name_leads_out_of_the_folder(form, run_in_app, pruned, exports, name):
+    params = {"key": "drop", "export_dir": name}
+    assert (
+        "folder of exports" in problems(form(pruned, params, operator="export_run"))["export_dir"]
+    )
+    schema, _ = output(run_in_app(pruned, params, operator="export_run"))
+    assert "Nothing was written" in texts(schema)
+    assert not exports.exists() or not list(exports.iterdir())
+
+
+def test_a_class_leads_nowhere_and_the_form_names_the_format_that_takes_it(
+    form, run_in_app, dataset, exports, tmp_path
+):
+    dataset.set_values("ground_truth.label", ["../../x"] * 20 + ["y"] * 280)
+    dataset.apply_drop(0.5, rule="proportional")
+    params = {"key": "drop", "export_dir": "out"}
+    words = problems(form(dataset, params, operator="export_run"))["dataset_type"]
+    assert "'../../x'" in words
+    assert "choose the format 'A folder of images, and a JSON file" in words
+    run_in_app(dataset, params, operator="export_run")
+    assert not [path for path in tmp_path.rglob("*.png") if "x" in path.parts]
+    params["dataset_type"] = "FiftyOneImageClassificationDataset"
+    assert problems(form(dataset, params, operator="export_run")) == {}
+    run_in_app(dataset, params, operator="export_run")
+    assert len(list((exports / "out").rglob("*.png"))) == 150
+    assert {path.parent for path in tmp_path.rglob("*.png")} == {exports / "out" / "data"}
+
+
+def test_what_exists_is_not_replaced(form, run_in_app, pruned, exports):
+    (exports / "out").mkdir(parents=True)
+    (exports / "out" / "file").touch()
+    params = {"key": "drop", "export_dir": "out", "tag": "taken"}
+    assert "exists" in problems(form(pruned, params, operator="export_run"))["export_dir"]
+    run_in_app(pruned, params, operator="export_run")
+    assert [path.name for path in (exports / "out").iterdir()] == ["file"]
+    assert pruned.count_sample_tags().get("taken") is None
+
+
+def test_without_images_the_tag_or_the_manifest_is_enough(form, run_in_app, pruned, exports):
+    params = {"key": "drop", "dataset_type": "none"}
+    assert "dataset_type" in problems(form(pruned, params, operator="export_run"))
+    params |= {"tag": "kept"}
+    assert problems(form(pruned, params, operator="export_run")) == {}
+    run_in_app(pruned, params, operator="export_run")
+    assert pruned.count_sample_tags()["kept"] == 150
+    assert not exports.exists()
+    again = form(pruned, params, operator="export_run")
+    assert "150 samples have the tag kept already" in message(again["tagged"])

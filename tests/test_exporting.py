@@ -1,0 +1,42 @@
+"""Exports of what a run keeps: into a new folder and nowhere else, whole or not at all."""
+
+import fiftyone as fo
+import pytest
+
+import fiftyone_drop as fod
+from fiftyone_drop.exporting import DATASET_TYPES, check_folders, export
+
+
+@pytest.mark.parametrize("dataset_type", DATASET_TYPES)
+def test_every_format_holds_the_samples(dataset, tmp_path, dataset_type):
+    view = dataset[:10]
+    assert export(view, str(tmp_path / "out"), dataset_type, "ground_truth") == 10
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 10
+
+
+def test_an_export_that_is_interrupted_leaves_nothing(dataset, tmp_path):
+    class StoppedError(Exception):
+        pass
+
+    def stop(_):
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        export(dataset[:10], str(tmp_path / "out"), DATASET_TYPES[0], "ground_truth", stop)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "..", ".hidden", "", "a\\b", "/etc"])
+def test_a_class_that_leads_elsewhere_is_refused(dataset, tmp_path, name):
+    with pytest.raises(fod.DropError, match="no names of folders"):
+        check_folders(["cat", name])
+    dataset[:1].set_values("ground_truth", [fo.Classification(label=name)])
+    with pytest.raises(fod.DropError, match="no names of folders"):
+        export(dataset[:10], str(tmp_path / "out"), DATASET_TYPES[0], "ground_truth")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_files_is_refused(dataset, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(fod.DropError, match="must be a new or an empty folder"):
+        export(dataset[:10], str(tmp_path), DATASET_TYPES[0], "ground_truth")
