@@ -207,13 +207,14 @@ def test_a_new_run_starts_from_the_run_that_is_shown_whatever_the_grid_shows(
     opened = panel(dataset)
     opened.get_by_role("button", name="Kept 80").press("Enter")
     app.expect_count(80)
-    opened.get_by_role("button", name="New run").press("Enter")
+    opened.get_by_role("button", name="New run", exact=True).press("Enter")
+    opened.get_by_role("button", name="More in the form").press("Enter")
     form = app.form()
     expect(form.get_by_text("Keeps 100 of 200 samples")).to_be_visible()
     app.execute(form)
     expect(app.page.get_by_text("Kept 100 of 200 samples")).to_be_visible()
     app.page.get_by_role("button", name="Done").click()
-    expect(opened.get_by_label("Drop run")).to_have_value("drop_2")
+    expect(opened.get_by_label("Drop run").locator("option", has_text="drop_2")).to_have_count(1)
     dataset.reload()
     assert fod.load_drop(dataset, "drop_2").config.asked["eval_key"] == "before"
 
@@ -245,21 +246,49 @@ def test_a_click_on_a_bar_of_the_histogram_shows_its_samples(app, panel, dataset
     picture("panel-score", for_docs=True)
 
 
-def test_a_class_is_protected_by_hand_and_the_draft_becomes_a_run(app, panel, pruned, picture):
+def test_a_run_is_decided_in_the_panel_and_written_when_it_is_applied(app, panel, pruned, picture):
     table = fod.load_drop(pruned, "drop").table
     opened = panel(pruned)
+    opened.get_by_role("button", name="New run", exact=True).click()
+    opened.get_by_label("Rule").select_option("balanced")
+    quotas = fod.plan_drop(pruned, 0.5, rule="balanced").quotas
+    row = part(opened, "class").filter(has_text="zero")
+    expect(row).to_contain_text(f"{quotas['zero']} / ")
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop"]
+    opened.get_by_role("button", name="Undo").click()
     opened.get_by_role("button", name="zero", exact=True).press("Enter")
     opened.get_by_label("How many samples of zero").select_option("all of it")
     size = table.by_class("sizes")["zero"]
-    row = part(opened, "class").filter(has_text="zero")
     expect(row).to_contain_text(f"{size} / {size}")
     expect(part(opened, "kept")).to_have_text("150")
     picture("panel-draft", for_docs=True)
     opened.get_by_role("button", name="Apply as a new run").click()
     expect(opened.get_by_label("Drop run")).to_have_value("drop_2")
+    expect(part(opened, "draft")).to_have_count(0)
     pruned.reload()
     made = fod.load_drop(pruned, "drop_2").table
     assert (made.by_class("quotas")["zero"], made.quotas.sum()) == (size, 150)
+
+
+def test_selected_samples_are_kept_always_and_two_drafts_compared(app, panel, pruned, picture):
+    opened = panel(pruned)
+    for i in (0, 1):
+        app.samples.nth(i).hover()
+        app.page.locator('[data-cy="looker-checkbox"], input[type=checkbox]').nth(i).click()
+    opened.get_by_role("button", name="Leave out").click()
+    expect(part(opened, "by-hand")).to_have_text("left out: 2 samples")
+    expect(opened.get_by_text("of 298 samples")).to_be_visible()
+    expect(part(opened, "selection")).to_have_count(0)
+    opened.get_by_role("button", name="New run", exact=True).click()
+    opened.get_by_label("Rule").select_option("balanced")
+    choose_tab(opened, "Compare")
+    opened.get_by_label("The run to compare with").select_option("draft 1")
+    expect(opened.get_by_text("In both:")).to_be_visible()
+    picture("panel-drafts-compared")
+    opened.get_by_role("button", name="Discard").click()
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop"]
 
 
 def test_what_only_one_of_two_runs_keeps_is_counted_and_shown(app, panel, pruned, picture):

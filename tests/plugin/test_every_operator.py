@@ -18,7 +18,9 @@ import fiftyone_drop as fod
 
 PLUGIN = "@fiftyone-drop/drop"
 DEFINITION = Path(__file__).resolve().parents[2] / "fiftyone.yml"
-OPERATORS = yaml.safe_load(DEFINITION.read_text())["operators"]
+UNLISTED = ["draft_work"]  # the panel starts it, and it has no form
+DEFINED = yaml.safe_load(DEFINITION.read_text())["operators"]
+OPERATORS = [name for name in DEFINED if name not in UNLISTED]
 ON_RUNS = ["set_density", "compare_drops", "delete_drop"]
 ON_SAMPLES = [name for name in OPERATORS if name not in ON_RUNS]
 

@@ -13,13 +13,13 @@ export default defineConfig({
   oxc: { jsx: { runtime: "classic" } },
   build: {
     target: "es2020",
-    minify: false, // what is served keeps its names
+    minify: false, // the output options below say how
     lib: {
       entry: "src/index.jsx",
       name: "fiftyoneDrop",
       formats: ["umd"],
       fileName: () => "index.umd.js",
     },
-    rolldownOptions: { external: Object.keys(globals), output: { globals, minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } } } },
+    rolldownOptions: { external: Object.keys(globals), output: { globals, minify: true } },
   },
 });
