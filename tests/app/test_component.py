@@ -684,6 +684,50 @@ def test_every_picture_is_one_tab_stop_with_arrow_keys_inside(component):
     assert component.calls[-1][1]["class_name"] == "class 0059"
 
 
+def test_at_two_hundred_per_cent_nothing_is_cut_off_and_nothing_moves_by_itself(component, drafts):
+    page = component.page
+    page.set_viewport_size({"width": 320, "height": 450})
+    page.emulate_media(reduced_motion="reduce")
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer(warnings=["300 of 300 samples of the evaluation 'val' are in the target view"])
+    panel = page.locator('[data-cy="drop-panel"]')
+    for tab in ("Classes", "Samples", "Recall", "Compare"):
+        component.choose_tab(tab)
+        widths = panel.evaluate("e => [e.scrollWidth, e.clientWidth]")
+        assert widths[0] <= widths[1], tab
+    moving = """e => [...e.querySelectorAll("*")].filter((one) => {
+      const style = getComputedStyle(one);
+      return parseFloat(style.transitionDuration) + parseFloat(style.animationDuration) > 0;
+    }).length"""
+    assert panel.evaluate(moving) == 0
+
+
+def test_the_whole_panel_is_walked_by_the_tab_key_and_the_focus_is_seen(component):
+    component.draw(page_of([f"class {k:04d}" for k in range(1000)], can_limit=True))
+    page = component.page
+    component.page.get_by_label("Drop run").focus()
+    seen = []
+    for _ in range(40):
+        seen.append(
+            page.evaluate(
+                """() => {
+                  const one = document.activeElement;
+                  const name = one.getAttribute("aria-label") || one.textContent;
+                  return [name, getComputedStyle(one).outlineStyle];
+                }"""
+            )
+        )
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    names = [name for name, _ in seen]
+    assert {outline for _, outline in seen} == {"solid"}
+    for name in ("New run", "Density", "Classes", "Find a class", "class 0999", "Next"):
+        assert name in names
+    assert len(names) < 25  # a thousand classes are one stop, and so is each picture
+    assert names[-1] == "class 0999"
+
+
 def test_long_names_are_told_apart_by_their_ends(component):
     names = [f"a long name of a class that ends in {word}" for word in ("one", "two")]
     component.draw(page_of(names))

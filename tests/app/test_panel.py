@@ -2,6 +2,7 @@
 
 import os
 import re
+from urllib.parse import parse_qs, urlparse
 
 import fiftyone as fo
 import numpy as np
@@ -271,14 +272,31 @@ def test_a_run_is_decided_in_the_panel_and_written_when_it_is_applied(app, panel
     assert (made.by_class("quotas")["zero"], made.quotas.sum()) == (size, 150)
 
 
-def test_selected_samples_are_kept_always_and_two_drafts_compared(app, panel, pruned, picture):
+def test_samples_are_seen_side_by_side_and_kept_always_in_a_draft(app, panel, pruned, picture):
     opened = panel(pruned)
+    choose_tab(opened, "Samples")
+    table = fod.load_drop(pruned, "drop").table
+    worst = table.names[int(np.argmin(table.recalls))]
+    files = {}
+    for name in ("kept", "pruned"):
+        view = fod.drop_view(pruned, "drop", part=name, class_name=worst)
+        files[name] = set(view.values("filepath"))
+        strip = opened.get_by_role("group", name=f"{name.title()}: {len(view)} of {worst}")
+        images = strip.locator("img")
+        expect(images).to_have_count(min(len(view), 12))
+        for image in images.all():
+            image.scroll_into_view_if_needed()
+            app.page.wait_for_function("e => e.naturalWidth > 0", arg=image.element_handle())
+            assert (
+                parse_qs(urlparse(image.get_attribute("src")).query)["filepath"][0] in files[name]
+            )
+    cut = opened.get_by_role("group", name="Pruned")
     for i in (0, 1):
-        app.samples.nth(i).hover()
-        app.page.locator('[data-cy="looker-checkbox"], input[type=checkbox]').nth(i).click()
-    opened.get_by_role("button", name="Leave out").click()
-    expect(part(opened, "by-hand")).to_have_text("left out: 2 samples")
-    expect(opened.get_by_text("of 298 samples")).to_be_visible()
+        cut.locator("button").nth(i).click()
+    expect(cut.locator("button[aria-pressed=true]")).to_have_count(2)
+    picture("panel-samples", for_docs=True)
+    opened.get_by_role("button", name="Keep always").click()
+    expect(part(opened, "by-hand")).to_have_text("kept always: 2 samples")
     expect(part(opened, "selection")).to_have_count(0)
     opened.get_by_role("button", name="New run", exact=True).click()
     opened.get_by_label("Rule").select_option("balanced")
@@ -367,13 +385,23 @@ def test_the_panel_is_readable_in_both_themes_on_a_small_screen(app, panel, prun
     opened = panel(pruned)
     axe = AXE.read_text() if AXE.exists() else None  # `make js` installs it
     assert axe or "DROP_REQUIRE_CHROMIUM" not in os.environ
-    for tab in ("Recall", "Score", "Fairness", "Compare", "Classes"):
-        choose_tab(opened, tab)
+
+    def looks_right():
         if axe:
             app.page.evaluate(axe)
             assert app.page.evaluate(VIOLATIONS) == []
         sizes = part(opened, "panel").evaluate("e => [e.scrollWidth, e.clientWidth]")
-        assert sizes[0] <= sizes[1], tab
+        assert sizes[0] <= sizes[1]
+
+    for tab in ("Samples", "Recall", "Score", "Fairness", "Compare", "Classes"):
+        choose_tab(opened, tab)
+        app.settle()
+        looks_right()
+    opened.get_by_role("button", name="New run", exact=True).click()
+    opened.get_by_role("button", name="zero", exact=True).press("Enter")
+    expect(opened.get_by_label("How many samples of zero")).to_be_visible()
+    expect(part(opened, "draft")).to_have_attribute("aria-busy", "false")
+    looks_right()
     least = part(opened, "panel").evaluate(LEAST_CONTRAST)
     assert least["ratio"] >= 4.5, least  # WCAG AA
     picture(f"panel-{theme}")
