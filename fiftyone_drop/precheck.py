@@ -23,7 +23,7 @@ from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.comparison import check_comparable
-from fiftyone_drop.dataset_state import state_of
+from fiftyone_drop.dataset_state import quick_state
 from fiftyone_drop.density import check_no_class_emptied, kept_size
 from fiftyone_drop.drafts import (
     Draft,
@@ -95,6 +95,7 @@ __all__ = [
     "number_fields",
     "outputs",
     "overlap",
+    "quick_state",
     "rules",
     "run_version",
     "runs",
@@ -106,7 +107,6 @@ __all__ = [
     "side_of_draft",
     "side_of_run",
     "splits",
-    "state_of",
     "states",
     "states_classes",
     "target_size",

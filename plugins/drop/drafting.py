@@ -59,12 +59,13 @@ class Choices(NamedTuple):
             fiftyone_drop.DropError: if the run that it begins with does not exist
         """
         base = chosen.get("base")
-        if base is not None:
-            run = fod.load_drop(dataset, base)
+        run = None if base is None else fod.load_drop(dataset, base)
+        first = next(iter(sources(dataset, run)))
+        if run is not None:
             asked, has_recalls = run.config.asked, run.table.recalls is not None
             likely = {
                 "samples": "run",
-                "recalls": f"run:{base}" if has_recalls else next(iter(sources(dataset))),
+                "recalls": f"run:{base}" if has_recalls else first,
                 "rule": run.config.rule,
                 "select": run.config.select,
                 "keep": asked.get("keep") or "hardest",
@@ -73,7 +74,7 @@ class Choices(NamedTuple):
             train = [tag for tag in splits(dataset) if tag.lower() in SPLIT_TAGS]
             likely = {
                 "samples": f"tag:{train[0]}" if train else "all",
-                "recalls": next(iter(sources(dataset))),
+                "recalls": first,
                 "rule": "drop",
                 "select": SELECT_AT_RANDOM,
                 "keep": "hardest",
@@ -86,29 +87,29 @@ def splits(dataset: fo.Dataset) -> dict[str, int]:
     return recently(["splits", dataset.name], lambda: precheck.splits(dataset))
 
 
-def sources(dataset: fo.Dataset) -> dict[str, str]:
+def sources(dataset: fo.Dataset, run: fod.DropResults | None) -> dict[str, str]:
     """The sources of recalls, in words; the cheapest that the dataset has comes first."""
-    labels = {fod.load_drop(dataset, key).config.label_field for key in fod.list_drops(dataset)}
-    labels |= set(precheck.label_fields(dataset)[:1])
-    evaluations = [key for field in sorted(labels) for key in precheck.evaluations(dataset, field)]
-    runs = [key for field in sorted(labels) for key in precheck.runs_with_recalls(dataset, field)]
+    fields = precheck.label_fields(dataset) if run is None else [run.config.label_field]
+    groups = None if run is None else run.config.group_by
+    evaluations = [key for field in fields for key in precheck.evaluations(dataset, field)]
+    runs = [key for field in fields for key in precheck.runs_with_recalls(dataset, field, groups)]
     return (
-        {f"eval:{key}": f"the evaluation {key}" for key in dict.fromkeys(evaluations)}
-        | {f"run:{key}": f"those of the run {key}" for key in dict.fromkeys(runs)}
+        {f"eval:{key}": f"the evaluation {key}" for key in evaluations}
+        | {f"run:{key}": f"those of the run {key}" for key in runs}
         | {CLOSED_FORM: "a query model in closed form"}
     )
 
 
-def offered(dataset: fo.Dataset, base: str | None) -> dict[str, dict[str, str]]:
+def offered(dataset: fo.Dataset, run: fod.DropResults | None) -> dict[str, dict[str, str]]:
     """What can be chosen: name -> value -> words."""
-    samples = {"run": f"those of the run {base}"} if base else {}
+    samples = {"run": f"those of the run {run.key}"} if run is not None else {}
     samples |= {"all": "the whole dataset"}
     tags = splits(dataset).items()
     samples |= {f"tag:{tag}": f"the split {tag} ({n:,})" for tag, n in tags}
     scores = precheck.score_fields(dataset)
     return {
         "samples": samples,
-        "recalls": sources(dataset),
+        "recalls": sources(dataset, run),
         "rule": {name: f"{name}: {one.description}" for name, one in precheck.rules().items()},
         "select": {SELECT_AT_RANDOM: "at random"} | {name: f"by {name}" for name in scores},
         "keep": {"hardest": "the hardest", "easiest": "the easiest"},
@@ -186,6 +187,8 @@ def _begin(dataset: fo.Dataset, choices: Choices, wait: bool) -> precheck.Draft 
     elif needs and kind == "run":
         run = fod.load_drop(dataset, key)
         source = {"recalls": run.recalls, "label_field": run.config.label_field}
+    if choices.base is not None:
+        source["label_field"] = fod.load_drop(dataset, choices.base).config.label_field
     drawn = precheck.draft_of(samples, **decided, **source)
     return drawn.with_recalls_of(key) if needs and kind == "run" else drawn
 
@@ -193,8 +196,7 @@ def _begin(dataset: fo.Dataset, choices: Choices, wait: bool) -> precheck.Draft 
 def _known(dataset: fo.Dataset, choices: Choices) -> str:
     """A text that is the same as long as the draft is."""
     run = choices.base and panel_data.version(dataset, choices.base)
-    state = precheck.state_of(dataset)
-    return json.dumps([dataset.name, str(dataset._doc.id), state, run, choices], default=str)
+    return json.dumps([dataset.name, precheck.quick_state(dataset), run, choices], default=str)
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -214,15 +216,14 @@ def drawn(dataset: fo.Dataset, asked: str, chosen: Mapping[str, Any], density: f
     """
     choices = Choices.of(dataset, chosen)
     sent: dict[str, Any] = {"asked": asked, "choices": choices._asdict()}
-    sent["offered"] = offered(dataset, choices.base)
+    run = None if choices.base is None else fod.load_drop(dataset, choices.base)
+    start = START_DENSITY if run is None else run.density
+    sent["offered"] = offered(dataset, run)
     try:
         draft = find(dataset, choices)
         if draft is None:
             sent["unmeasured"] = True
             return json.dumps(sent)
-        start = START_DENSITY
-        if choices.base is not None:
-            start = fod.load_drop(dataset, choices.base).density
         sent["run"] = tables(draft, start)
         sent["warnings"] = [in_app_words(words) for words in draft.warnings]
         draft.check(density or start)

@@ -340,6 +340,19 @@ def test_the_class_table_has_the_intervals_of_recalls_where_there_is_room(compon
     expect(cell.locator("span")).to_be_hidden()
 
 
+@pytest.mark.parametrize(("change", "asked"), [({}, []), ({"savedViews": ["a"]}, ["refresh"])])
+def test_a_panel_that_was_just_opened_reads_itself_again_only_if_something_was_written(
+    component, change, asked
+):
+    component.draw(page_of(ANIMALS))
+    component.page.evaluate(
+        "new => Object.assign(__fos__.dataset.value = {}, new)",
+        {"id": "2", "name": "digits", **change},
+    )
+    component.draw(page_of(ANIMALS))
+    assert [name for name, _ in component.calls] == asked
+
+
 def test_a_run_is_shown_as_it_was_left_until_it_is_another(component):
     component.draw(page_of(ANIMALS))
     component.press("ArrowRight", times=3)

@@ -376,6 +376,9 @@ def test_two_classes_and_a_thousand_fit_the_panel(app, panel, make_dataset, clas
     opened.get_by_role("button", name=last, exact=True).click()
     app.expect_count(fod.load_drop(dataset, "drop").table.by_class("quotas")[last])
     picture(f"panel-{classes}-classes")
+    choose_tab(opened, "Recall")
+    expect(opened.locator(".drop-names text").first).to_be_visible()
+    picture(f"panel-{classes}-recalls")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -388,7 +388,53 @@ def test_the_report_is_that_of_the_package(pruned, predict):
     panel = PanelSession(pruned)
     panel.call("report", key="drop", eval_key="after")
     expected = fod.report(pruned, "drop", "after").to_dict()
-    assert json.loads(panel.data["report"])["report"] == json.loads(json.dumps(expected))
+    sent = json.loads(panel.data["report"])["report"]
+    assert sent.pop("offsets")
+    assert sent == json.loads(json.dumps(expected))
+
+
+def test_the_report_says_what_offsets_would_do_to_the_worst_class(pruned, module_of_plugin):
+    labels = pruned.values("ground_truth.label")
+    classes = sorted(set(labels))
+    rng = np.random.default_rng(51)
+    logits = rng.normal(size=(len(labels), len(classes)))
+    logits[np.arange(len(labels)), [classes.index(label) for label in labels]] += 1
+    predictions = [
+        fo.Classification(label=classes[int(np.argmax(row))], logits=row) for row in logits
+    ]
+    pruned.classes["predictions"] = classes
+    pruned.save()
+    pruned.set_values("predictions", predictions)
+    pruned.evaluate_classifications("predictions", "ground_truth", eval_key="after")
+    panel = PanelSession(pruned).call("report", key="drop", eval_key="after")
+    said = json.loads(panel.data["report"])["report"]["offsets"]
+    found = fod.class_offsets(pruned, "drop", eval_key="after")
+    worst = int(np.nanargmin(found.before))
+    assert f"({found.classes[worst]}) would go from {found.before[worst]:.3f} to" in said
+    assert f"to {found.after[worst]:.3f};" in said
+    panel.call("report", key="drop")
+    assert "reach from" in json.loads(panel.data["report"])["report"]["offsets"]
+
+
+@pytest.mark.parametrize("score", [None, "el2n"])
+def test_strips_show_every_sample_of_a_class_once_of_a_run_and_of_a_draft(pruned, score):
+    pruned.add_sample_field("el2n", fo.FloatField, info={"hard": "low"})
+    values = np.random.default_rng(0).random(len(pruned)).tolist()
+    pruned.set_values("el2n", values)
+    panel = PanelSession(pruned)
+    run = panel.run
+    for of in ({"key": "drop"}, {"choices": {"base": "drop"}}):
+        seen = {"kept": [], "pruned": []}
+        for page in range(3):
+            shown = {"density": 0.5, "class_name": "one", "score": score, "page": page}
+            sent = json.loads(panel.call("strips", asked="x", **of, **shown).data["strips"])
+            for part, ids in seen.items():
+                ids += [i for i, _ in sent[part]]
+        assert len(seen["kept"]) == run["counts"][run["own"]][run["names"].index("one")]
+        for part, ids in seen.items():
+            view = fod.drop_view(pruned, "drop", part=part, class_name="one", score=score)
+            expected = view.values("id")
+            assert (ids if score else sorted(ids)) == (expected if score else sorted(expected))
 
 
 def test_the_samples_that_one_run_keeps_are_as_many_as_the_comparison_says(pruned):

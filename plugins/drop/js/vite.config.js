@@ -9,7 +9,19 @@ const globals = {
   recoil: "recoil",
 };
 
+/** The style sheet is a text in a module, in which no minifier looks for spaces. */
+const dense = {
+  name: "dense-css",
+  transform: (code, id) => {
+    if (!id.endsWith("style.js")) return null;
+    const [before, css] = code.split("export const css =");
+    const short = css.replace(/\s+/g, " ").replace(/ ?([{};,]) /g, "$1").replace(/ \{/g, "{").replace(/;\}/g, "}").replace(/: /g, ":");
+    return { code: `${before}export const css =${short}`, map: null };
+  },
+};
+
 export default defineConfig({
+  plugins: [dense],
   oxc: { jsx: { runtime: "classic" } },
   build: {
     target: "es2020",

@@ -60,7 +60,7 @@ export function Density({ run, index, kept, onMove, onRelease, onKeep }) {
       />
       <div className="drop-row drop-quiet">
         {isOwn ? (
-          onKeep && "This is the density of the run: drag to see others."
+          onKeep ? "This is the density of the run: drag to see others." : "Drag to see other densities."
         ) : (
           <>
             {onKeep && <span>The run itself stays at {density(run.density)}.</span>}

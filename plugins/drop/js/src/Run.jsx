@@ -5,7 +5,7 @@ import { Density } from "./Density.jsx";
 import { Limit, Selection } from "./Draft.jsx";
 import { Grid } from "./Grid.jsx";
 import { leave, leftOf } from "./left.js";
-import { count, density, measured, nearest, recallWords, sorted, sum } from "./model.js";
+import { count, density, measured, nearest, offsetRange, recallWords, sorted, sum } from "./model.js";
 import { Report } from "./Report.jsx";
 import { Scatter } from "./Scatter.jsx";
 import { Score } from "./Score.jsx";
@@ -89,6 +89,12 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, a
           (() => call("open_form", { operator: "set_density", key, density: run.densities[index] }))
         }
       />
+      {draft && !run.group_by && (
+        <div className="drop-quiet" data-cy="drop-offsets">
+          Offsets that take class sizes off a model trained on these:{" "}
+          {offsetRange(kept).map(([k, by]) => `${by > 0 ? "+" : ""}${by.toFixed(2)} (${run.names[k]})`).join(" to ")}
+        </div>
+      )}
       {!draft && <Grid
         run={run}
         kept={kept}
