@@ -25,15 +25,8 @@ from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.comparison import check_comparable
 from fiftyone_drop.dataset_state import quick_state
 from fiftyone_drop.density import check_no_class_emptied, kept_size
-from fiftyone_drop.drafts import (
-    Draft,
-    counts_of_two,
-    draft_of,
-    draft_of_run,
-    samples_of_run,
-    side_of_draft,
-    side_of_run,
-)
+from fiftyone_drop.draft_sides import counts_of_two, side_of_draft, side_of_run
+from fiftyone_drop.drafts import Draft, draft_of, draft_of_run, samples_of_run
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation
 from fiftyone_drop.fields import (

@@ -6,14 +6,7 @@ import pytest
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
-from fiftyone_drop.drafts import (
-    KINDS,
-    counts_of_two,
-    draft_of,
-    draft_of_run,
-    side_of_draft,
-    side_of_run,
-)
+from fiftyone_drop.drafts import KINDS, draft_of, draft_of_run
 
 DENSITY = 0.4
 
@@ -134,21 +127,6 @@ def test_a_class_that_is_left_out_as_a_whole_is_gone_and_its_limit_with_it(prune
     assert drawn.plan(DENSITY).quotas["two"] == 3
     with pytest.raises(DropError, match="no sample is left"):
         draft.without(pruned.values("id"))
-
-
-def test_two_drafts_are_compared_as_two_runs_are(pruned, draft):
-    even = draft.changed(rule="balanced")
-    even.plan(0.5).apply("even", progress=False)
-    compared = fod.compare_drops(pruned, "drop", "even")
-    for first, second in (
-        (side_of_draft(draft, DENSITY), side_of_draft(even, 0.5)),
-        (side_of_run(pruned, "drop", draft), side_of_draft(even, 0.5)),
-        (side_of_draft(draft, DENSITY), side_of_run(pruned, "even", draft)),
-    ):
-        classes, counts = counts_of_two(first, second)
-        assert tuple(classes) == compared.classes
-        expected = [compared.only_first, compared.only_second, compared.kept_by_both]
-        np.testing.assert_array_equal(counts, expected)
 
 
 def test_a_draft_without_a_run_begins_with_the_arguments_of_apply_drop(dataset, recalls):

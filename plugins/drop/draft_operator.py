@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
-from . import door, drafting, panel_data, worker
+from . import door, draft_data, drafting, panel_data, worker
 from .words import in_app_words
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class DraftWork(foo.Operator):
             yield tell(working=None, message=in_app_words(words))
             return
         if key is None:
-            yield tell(working=None, draft=drafting.drawn(dataset, asked, chosen, density))
+            yield tell(working=None, draft=draft_data.drawn(dataset, asked, chosen, density))
             return
         dataset.reload()
         applied = json.dumps({"asked": asked, "key": key})

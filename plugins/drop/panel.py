@@ -17,7 +17,7 @@ from fiftyone.operators.categories import Categories
 import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
-from . import door, drafting, panel_data, strips
+from . import door, draft_data, drafting, panel_data, strips
 from .draft_operator import WORKS
 from .words import in_app_words
 
@@ -203,7 +203,7 @@ class DropPanel(foo.Panel):
         """Draw what is chosen in a draft; nothing is written."""
         chosen, asked = door.param(ctx, "choices", door.choices), door.param(ctx, "asked")
         density = door.optional(ctx, "density", checks.density)
-        ctx.panel.set_data("draft", drafting.drawn(ctx.dataset, asked, chosen, density))
+        ctx.panel.set_data("draft", draft_data.drawn(ctx.dataset, asked, chosen, density))
 
     @in_words
     def work_draft(self, ctx):
@@ -221,7 +221,7 @@ class DropPanel(foo.Panel):
     def compare_drafts(self, ctx):
         """Compare two sides of which one is a draft at least."""
         sides = [
-            drafting.Side(
+            draft_data.Side(
                 door.optional(ctx, f"{which}_key"),
                 door.optional(ctx, f"{which}_choices", door.choices),
                 door.optional(ctx, f"{which}_density", checks.density),
@@ -229,7 +229,7 @@ class DropPanel(foo.Panel):
             for which in ("first", "second")
         ]
         asked = door.param(ctx, "asked")
-        ctx.panel.set_data("comparison", drafting.comparison(ctx.dataset, asked, *sides))
+        ctx.panel.set_data("comparison", draft_data.comparison(ctx.dataset, asked, *sides))
 
     # -- counts on demand --
 
