@@ -9,7 +9,7 @@ others.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -45,6 +45,7 @@ Limits = Mapping[ClassName, tuple[str, int]]
 """Class -> a limit: ``"all"`` is kept, or the ``"least"``, the ``"most"`` or ``"exactly"`` a number
 of samples."""
 
+RecallsFor = Callable[[Population], Recalls | None]
 MOST_SHOWN = 10_000  # a view of ids travels to the database as it is
 NO_SOURCE = dict.fromkeys((*IN_WORDS, "query", "folds", "holdout"))
 READ_BY = {"label_field", "group_by", "order_by", "drop_below", "drop_above", "skip_unlabeled"}
@@ -167,7 +168,7 @@ class Draft:
             or names - set(self.population.values)
             or (reads and self.population.filepaths is None)
         ):
-            return _draft(self.samples, options, known and self.with_counts)
+            return _draft(self.samples, options, self.recalls_for if known else None)
         population, warn = self.population, Warner()
         if "must_keep" in arguments:
             population = replace(population, must_keep=None)
@@ -221,11 +222,15 @@ class Draft:
             raise DropError("samples", "must be some: no sample is left in the draft")
         population = self.population.only(~gone)
         drawn = _tabulated(
-            self.samples.exclude(list(ids)), self.options, population, self.with_counts, Warner()
+            self.samples.exclude(list(ids)),
+            self.options,
+            population,
+            self.recalls_for(population),
+            Warner(),
         )
         return replace(drawn, warnings=self.warnings, left_out=self.left_out)
 
-    def with_counts(self, population: Population) -> Recalls | None:
+    def recalls_for(self, population: Population) -> Recalls | None:
         """The recalls of this draft for the classes of another population."""
         return self.recalls and _for_classes(self.recalls, self.table.classes, population.classes)
 
@@ -325,13 +330,16 @@ def _parse(options: DropOptions, arguments: Mapping[str, Any]) -> DropOptions:
     return DropOptions.parse(as_given | dict(arguments))
 
 
-def _draft(samples: foc.SampleCollection, options: DropOptions, recalls: Any) -> Draft:
-    """Read the samples; ``recalls`` makes those of the population, None to find them."""
+def _draft(
+    samples: foc.SampleCollection, options: DropOptions, recalls_for: RecallsFor | None
+) -> Draft:
+    """Read the samples; ``recalls_for`` has the recalls of their classes, None to find them."""
     warn = Warner()
     check_fields(samples, options)
     check_source(samples, options)
     warn_about_splits(samples, warn)
     population, left_out = read_target(samples, options, warn, False)
+    recalls = None if recalls_for is None else recalls_for(population)
     drawn = _tabulated(samples, options, population, recalls, warn)
     return replace(drawn, warnings=tuple(warn.messages), left_out=left_out)
 
@@ -340,11 +348,10 @@ def _tabulated(
     samples: foc.SampleCollection,
     options: DropOptions,
     population: Population,
-    recalls: Any,
+    recalls: Recalls | None,
     warn: Warner,
 ) -> Draft:
-    if callable(recalls):
-        recalls = recalls(population)
+    """The draft of samples that are read; without recalls, those that the options ask for."""
     if not options.needs_recalls:
         recalls = None
     elif recalls is None:

@@ -102,7 +102,7 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 .drop-rings { stroke: ${ground}; stroke-width: 3; }
 .drop-rings.drop-many { stroke-width: 2; }
 .drop-found { stroke: ${text}; }
-.drop-names text { fill: ${text}; font-size: 11px; pointer-events: none; }
+.drop-names text { fill: ${text}; font-size: 11px; pointer-events: none; paint-order: stroke; stroke: ${ground}; stroke-width: 4px; }
 .drop-strips { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; }
 .drop-strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(64px, 1fr)); gap: 4px; align-content: start; }
 .drop-strip > div { grid-column: 1 / -1; overflow-wrap: anywhere; }
