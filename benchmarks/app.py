@@ -6,10 +6,11 @@
 
 Makes datasets of sample documents in 1,000 long-tailed classes that share one image. Each has a
 server and a page of its own, in one headless Chromium, where the real slider is dragged with the
-mouse. First, how long the class table takes to follow the handle, step by step. Then the slider is
-let go, in one page after the other, and the page notes when Python has answered and when the grid
-says the new count. In between FiftyOne's own operator sets the same match on another field: what
-the grid takes without us. Needs Debian's chromium.
+mouse. First, how long the class table takes to follow the handle, step by step. Then a draft is
+begun, and it is noted how long the table takes to follow each choice of another rule. Then the
+slider is let go, in one page after the other, and the page notes when Python has answered and when
+the grid says the new count. In between FiftyOne's own operator sets the same match on another
+field: what the grid takes without us. Needs Debian's chromium.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ THUMB = 16  # px, the width of the handle of Chromium's sliders
 TWIN = "twin"  # the field of the same order that FiftyOne alone is shown by
 POLL = "resolve-placements"  # FiftyOne asks so now and then which buttons operators have
 PROMISE = "at most, as promised"
-AT_MOST_S = 0.15  # from the handle to the bars
+AT_MOST_S = 0.05  # from the handle to the bars
+CHOICE_S = 0.3  # from a choice in a draft to the bars
 
 # Note, by the clock of the page, when the mouse was let go (or, in SHOW, FiftyOne told to show a
 # view), when the first answer of an operator had come, and when the grid said the count.
@@ -85,6 +87,22 @@ FOLLOW = """(table) => {
 }"""
 
 
+# From the choice of a value until the table is painted with what Python has answered
+CHOOSE = """([select, value, table]) => {
+  window.chosen = null;
+  const start = performance.now();
+  const answered = new MutationObserver(() => {
+    answered.disconnect();
+    const painted = new MessageChannel();
+    painted.port1.onmessage = () => (window.chosen = performance.now() - start);
+    requestAnimationFrame(() => painted.port2.postMessage(null));
+  });
+  answered.observe(table, { subtree: true, childList: true, characterData: true });
+  Object.getOwnPropertyDescriptor(HTMLSelectElement.prototype, "value").set.call(select, value);
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+}"""
+
+
 # -- datasets -------------------------------------------------------------------------------------
 
 
@@ -118,6 +136,7 @@ class Panel:
         app.open(dataset.name)
         app.expect_count(self.size)
         panel = app.open_panel("drop_panel")
+        self.panel = panel
         self.slider = panel.locator('[data-cy="drop-slider"]')
         self.table = panel.locator('[data-cy="drop-classes"]')
         expect(self.slider).to_be_visible()
@@ -178,6 +197,23 @@ class Panel:
         assert len(sent) == 1, "what was noted may be the answer to somebody else"
         return noted
 
+    def draft(self, values: Sequence[str]) -> list[float]:
+        """Choose rules in a draft, one after the other; seconds until the table is painted."""
+        self.page.bring_to_front()
+        self.panel.get_by_role("button", name="New run", exact=True).click()
+        rule = self.panel.get_by_label("Rule", exact=True)
+        draft = self.panel.locator('[data-cy="drop-draft"]')
+        seconds = []
+        for value in values:
+            expect(draft).to_have_attribute("aria-busy", "false")
+            self.rest()
+            self.page.evaluate(CHOOSE, [rule.element_handle(), value, self.table.element_handle()])
+            self.page.wait_for_function("window.chosen !== null", polling=10)
+            seconds.append(self.page.evaluate("chosen") / 1000)
+        self.panel.get_by_role("button", name="Discard").click()
+        self.rest()
+        return seconds
+
     def show_twin(self, position: int) -> dict[str, float]:
         """Let FiftyOne alone show the same samples by another field: see :meth:`noted`."""
         view = self.dataset.match(in_part(TWIN, density_at(position), "kept"))
@@ -221,6 +257,20 @@ def following(panels: Mapping[str, Panel], **facts: Any) -> None:
         dict.fromkeys(panels, ("at most", 1)),
         requests_while_dragging=len(requests) - polls,
         polls_of_fiftyone_meanwhile=polls,
+        **facts,
+    )
+
+
+def choosing(panels: Mapping[str, Panel], repeats: int, **facts: Any) -> None:
+    """How long the class table takes to follow a choice in a draft."""
+    rules = ["balanced", "drop-unweighted", "proportional", "drop"] * repeats
+    # The first choice is the warm-up
+    seconds = {name: panel.draft(["proportional", *rules])[1:] for name, panel in panels.items()}
+    report(
+        f"a choice in a draft, until the table is painted, {facts['classes']:,} classes",
+        {PROMISE: [CHOICE_S] * len(rules), **seconds},
+        PROMISE,
+        {next(iter(panels)): ("at most", 1)},
         **facts,
     )
 
@@ -286,6 +336,7 @@ def main() -> None:
         panels = open_panels(stack, sorted(args.sizes), args.classes)
         facts = {"classes": args.classes, **versions(panels)}
         following(panels, **facts)
+        choosing(panels, args.repeats, **facts)
         letting_go(panels, args.repeats, **facts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,33 +45,51 @@ def decide(
         DropError: if the amount is below the floors or above the caps, or a class would be emptied,
             and the options do not allow that
     """
+    table = class_table(options, population, recalls, columns)
+    order = order_of(options, population, highest_first, table.weights, table.bounds)
+    in_order = bytes_in_order(population, order)
+    bounds, sizes = table.bounds, table.sizes
+    n = options.amount.checked_size(len(population), bounds.while_extending(), in_order)
+    if table.weights is None:
+        quotas = np.bincount(population.codes[order[:n]], minlength=len(sizes))
+    else:
+        quotas = quotas_of_size(sizes, table.weights, n, bounds)
+        if not options.allow_empty_classes:
+            check_no_class_emptied(population.classes, quotas)
+    density = options.amount.density_of(n, len(population))
+    table = replace(table, density=density, quotas=quotas)
+    return positions_to_keep_at(order, bounds.most), table
+
+
+def class_table(
+    options: DropOptions,
+    population: Population,
+    recalls: Recalls | None,
+    columns: Mapping[str, FloatArray],
+) -> ClassTable:
+    """The class table at the highest density that the caps leave, whatever the amount is.
+
+    Takes the arguments of :func:`decide`.
+
+    Raises:
+        DropError: if bounds contradict each other
+    """
     sizes, bounds = population.sizes, bounds_of(options, population)
     known = {"sizes": sizes.astype(np.float64), **columns}
     if recalls is not None:
         known["recalls"] = recalls.values
-    weights = _weights(options, population, known)
-    order = _order(options, population, highest_first, weights, bounds)
-    in_order = bytes_in_order(population, order)
-    n = options.amount.checked_size(len(population), bounds.while_extending(), in_order)
-    if weights is None:
-        quotas = np.bincount(population.codes[order[:n]], minlength=len(sizes))
-    else:
-        quotas = quotas_of_size(sizes, weights, n, bounds)
-        if not options.allow_empty_classes:
-            check_no_class_emptied(population.classes, quotas)
-    table = ClassTable(
+    return ClassTable(
         classes=population.classes,
         sizes=sizes,
-        density=options.amount.density_of(n, len(population)),
-        quotas=quotas,
-        weights=weights,
+        density=bounds.most / len(population),
+        quotas=bounds.caps,
+        weights=_weights(options, population, known),
         bounds=bounds,
         recalls=None if recalls is None else recalls.values,
         correct=None if recalls is None else recalls.correct,
         support=None if recalls is None else recalls.support,
         columns=columns,
     )
-    return positions_to_keep_at(order, bounds.most), table
 
 
 def check_amount(options: DropOptions, population: Population, highest_first: bool) -> None:
@@ -84,7 +103,7 @@ def check_amount(options: DropOptions, population: Population, highest_first: bo
     if population.file_sizes is not None:
         # The samples within the floors, which weights do not change
         any_weights = population.sizes.astype(np.float64)
-        order = _order(options, population, highest_first, any_weights, bounds)
+        order = order_of(options, population, highest_first, any_weights, bounds)
         in_order = bytes_in_order(population, order)
     options.amount.checked_size(len(population), bounds.while_extending(), in_order)
 
@@ -116,7 +135,7 @@ def _weights(
     return all_weights(options.weights, population.classes)
 
 
-def _order(
+def order_of(
     options: DropOptions,
     population: Population,
     highest_first: bool,

@@ -1,50 +1,304 @@
-"""Drafts: what a run would keep if some classes had limits of their own. Writes nothing.
+"""Drafts: runs that somebody is deciding on. Nothing is written before one is applied.
 
-The quotas of a draft follow from the class table of a run, so that they are there at once and at
-every density; :func:`draft_arguments` are those of ``apply_drop`` that make the run.
+A draft has read its samples and found its recalls. Every change of it is decided again from these
+arrays, so that the samples are read again only where a change needs other values of them. All
+changes are here, since they share how a draft is decided again, so that the module is longer than
+others.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from dataclasses import replace
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import fiftyone as fo
+import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop import checks
+from fiftyone_drop._types import ClassName, FloatArray, IntArray
+from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.errors import DropError
-from fiftyone_drop.extension import BY_CLASS, IN_WORDS, hashable
-from fiftyone_drop.options import VECTORS
-from fiftyone_drop.pruning import apply_drop
-from fiftyone_drop.runs import DropResults
+from fiftyone_drop.decision import class_table, decide, order_of
+from fiftyone_drop.density import check_no_class_emptied
+from fiftyone_drop.errors import DropError, Warner
+from fiftyone_drop.evaluations import evaluated_labels
+from fiftyone_drop.extension import IN_WORDS, options_of, recalls_of
+from fiftyone_drop.fields import check_collection, default_label_field
+from fiftyone_drop.options import RANDOM, VECTORS, DropOptions
+from fiftyone_drop.order import positions_to_keep_at
+from fiftyone_drop.overshoot import overshoot_warning
+from fiftyone_drop.plan import DropPlan
+from fiftyone_drop.population import Population, warn_about_splits
+from fiftyone_drop.pruning import DEFAULTS
+from fiftyone_drop.quotas import quotas_of_size
+from fiftyone_drop.reader import read_order
+from fiftyone_drop.recall_sources import Recalls, check_source, find_recalls
+from fiftyone_drop.run_lookup import get_config, load_drop
+from fiftyone_drop.target import check_fields, mark_must_keep, read_target, rule_columns
+from fiftyone_drop.views import part_view
 
 KINDS = ("all", "least", "most", "exactly")
-Limits = Mapping[int, tuple[str, int]]
-"""Row of the class table -> a limit: ``"all"`` is kept, or the ``"least"``, the ``"most"`` or
-``"exactly"`` a number of samples."""
+Limits = Mapping[ClassName, tuple[str, int]]
+"""Class -> a limit: ``"all"`` is kept, or the ``"least"``, the ``"most"`` or ``"exactly"`` a number
+of samples."""
+
+RecallsFor = Callable[[Population], Recalls | None]
+MOST_SHOWN = 10_000  # a view of ids travels to the database as it is
+NO_SOURCE = dict.fromkeys((*IN_WORDS, "query", *VECTORS, "folds", "holdout"))
+READ_BY = {"label_field", "group_by", "order_by", "drop_below", "drop_above", "skip_unlabeled"}
 
 
-def draft_table(table: ClassTable, limits: Limits) -> ClassTable:
-    """The class table of a run with other limits, at the density of the run.
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """The run that some arguments would make, at no density yet.
+
+    Attributes:
+        samples: the target view
+        options: the arguments
+        population: the N samples of the target view, as arrays
+        recalls: the recalls of the K classes; None if the rule needs none
+        highest_first: whether the high values of the score field are kept first
+        table: the class table at the highest density that the caps leave
+        warnings: what is doubtful about the samples or the recalls
+        left_out: the samples that ``drop_below`` and ``drop_above`` left out
+    """
+
+    samples: foc.SampleCollection
+    options: DropOptions
+    population: Population
+    recalls: Recalls | None
+    highest_first: bool
+    table: ClassTable
+    warnings: tuple[str, ...] = ()
+    left_out: int = 0
+
+    # -- what it would keep --
+
+    @functools.cached_property
+    def order(self) -> IntArray:
+        """(N,) int: for every ``n`` its first ``n`` samples are those that are kept of n."""
+        table = self.table
+        return order_of(
+            self.options, self.population, self.highest_first, table.weights, table.bounds
+        )
+
+    @functools.cached_property
+    def keep_at(self) -> FloatArray:
+        """(N,) float, the smallest density at which each sample is kept; above 1 if at none."""
+        return positions_to_keep_at(self.order, self.table.bounds.most)
+
+    def counts_at(self, densities: Sequence[float]) -> IntArray:
+        """How many samples of each class are kept at D densities, (D, K) int."""
+        if self.table.weights is not None:
+            return self.table.quotas_at(densities)
+        at = np.sort(self.keep_at)
+        codes = self.population.codes[np.argsort(self.keep_at, kind="stable")]
+        ends = np.searchsorted(at, densities, side="right")
+        return np.array([np.bincount(codes[:n], minlength=len(self.table.sizes)) for n in ends])
+
+    def view(self, density: float, part: str, class_name: ClassName) -> fo.DatasetView:
+        """The samples of one class that are kept or pruned at a density, the first 10,000 of them.
+
+        Args:
+            density: the dataset density
+            part: ``"kept"`` or ``"pruned"``
+            class_name: the class
+
+        Raises:
+            DropError: if there is no such class
+        """
+        mine = self.population.codes == self.table.classes.index(self.table.find(class_name))
+        kept = self.keep_at <= density
+        rows = np.flatnonzero(mine & (kept if part == "kept" else ~kept))[:MOST_SHOWN]
+        return self.samples._root_dataset.select(
+            [i.decode() for i in self.population.ids[rows].tolist()]
+        )
+
+    def check(self, density: float) -> None:
+        """Check that the run could stand at a density; nothing is put in order for that.
+
+        Raises:
+            DropError: if the density is below the floors, above the caps or would empty a class
+        """
+        table = self.table
+        size = Amount.parse(density, None, None).checked_size(table.size, table.bounds)
+        if table.weights is not None and not self.options.allow_empty_classes:
+            quotas = quotas_of_size(table.sizes, table.weights, size, table.bounds)
+            check_no_class_emptied(table.classes, quotas)
+
+    def plan(self, density: float) -> DropPlan:
+        """The plan at a density.
+
+        Raises:
+            DropError: if the density is below the floors, above the caps or would empty a class
+        """
+        options = self.options.at(Amount.parse(density, None, None))
+        columns = rule_columns(self.samples, options, self.population)
+        keep_at, table = decide(options, self.population, self.highest_first, self.recalls, columns)
+        too_far = "recalls" in options.the_rule.needs and overshoot_warning(table)
+        return DropPlan(
+            self.samples,
+            table,
+            self.population,
+            keep_at,
+            options,
+            recalls_from=None if self.recalls is None else self.recalls.source,
+            warnings=(*self.warnings, *([too_far] if too_far else [])),
+            left_out=self.left_out,
+            predictions=None if self.recalls is None else self.recalls.predictions,
+        )
+
+    # -- other choices --
+
+    def changed(self, **arguments: Any) -> Draft:
+        """The same with other arguments of ``apply_drop``, but ``density``.
+
+        Raises:
+            DropError: if one is invalid
+        """
+        options = _parse(self.options, arguments)
+        names = {*options.the_rule.of_kind("mean"), options.select} - {RANDOM}
+        reads = options.needs_recalls and options.query is not None
+        known = self.recalls if not set(NO_SOURCE) & set(arguments) else None
+        if (
+            READ_BY & set(arguments)
+            or names - set(self.population.values)
+            or (reads and self.population.filepaths is None)
+        ):
+            return _draft(self.samples, options, self.recalls_for if known else None)
+        population, warn = self.population, Warner()
+        if "must_keep" in arguments:
+            population = replace(population, must_keep=None)
+            if options.must_keep is not None:
+                population = mark_must_keep(population, self.samples, options.must_keep)
+        drawn = _tabulated(self.samples, options, population, known, warn)
+        return replace(drawn, warnings=(*self.warnings, *warn.messages), left_out=self.left_out)
+
+    def with_recalls_of(self, key: str) -> Draft:
+        """The same with the recalls of a run.
+
+        Raises:
+            DropError: if there is no such run, or it has no recall of a class
+        """
+        run = load_drop(self.samples._root_dataset, key)
+        options = _parse(self.options, NO_SOURCE | {"recalls": run.recalls})
+        recalls = recalls_of(run, self.population, options)
+        drawn = _tabulated(self.samples, options, self.population, recalls, Warner())
+        return replace(drawn, warnings=self.warnings, left_out=self.left_out)
+
+    def limited(self, limits: Limits) -> Draft:
+        """The same with limits on some classes; the others divide the rest by the rule.
+
+        Raises:
+            DropError: if a limit is out of its range, or the rule sets no quotas
+        """
+        return self.changed(**limit_arguments(self.table, limits)) if limits else self
+
+    def keeping(self, ids: Sequence[str]) -> Draft:
+        """The same, where the samples of some ids are kept at every density.
+
+        Raises:
+            DropError: if no sample of the draft is among them
+        """
+        if not ids:
+            return self
+        marked = self.population.must_keep
+        already = [] if marked is None else [i.decode() for i in self.population.ids[marked]]
+        return self.changed(must_keep=self.samples._root_dataset.select([*already, *ids]))
+
+    def without(self, ids: Sequence[str]) -> Draft:
+        """The same without the samples of some ids.
+
+        Raises:
+            DropError: if nothing is left
+        """
+        gone = np.isin(self.population.ids, np.array(ids, "S24"))
+        if not gone.any():
+            return self
+        if gone.all():
+            raise DropError("samples", "must be some: no sample is left in the draft")
+        population = self.population.only(~gone)
+        drawn = _tabulated(
+            self.samples.exclude(list(ids)),
+            self.options,
+            population,
+            self.recalls_for(population),
+            Warner(),
+        )
+        return replace(drawn, warnings=self.warnings, left_out=self.left_out)
+
+    def recalls_for(self, population: Population) -> Recalls | None:
+        """The recalls of this draft for the classes of another population."""
+        return self.recalls and _for_classes(self.recalls, self.table.classes, population.classes)
+
+
+def draft_of(samples: foc.SampleCollection, **arguments: Any) -> Draft:
+    """Begin a draft. Reads the samples, and finds the recalls that the arguments ask for.
 
     Args:
-        table: the class table of the run
-        limits: the limits of some of its K classes
-
-    Returns:
-        a :class:`ClassTable`; the classes that are not limited divide the rest by the rule
+        samples: a collection, the target view
+        **arguments: those of ``apply_drop``, but amount, key and what is about writing
 
     Raises:
-        DropError: if a limit is out of its range, or the rule sets no quotas
+        DropError: if an argument is invalid
+    """
+    options = DropOptions.parse(DEFAULTS | {"density": 1.0} | arguments)
+    label_field = options.label_field
+    if label_field is None and options.eval_key is not None:
+        label_field = evaluated_labels(samples, options.eval_key)
+    options = replace(options, label_field=label_field or default_label_field(samples, []))
+    return _draft(check_collection(samples), options, None)
+
+
+def draft_of_run(dataset: fo.Dataset, key: str) -> Draft:
+    """Begin a draft with the samples, the arguments and the recalls of a run.
+
+    Raises:
+        DropError: if there is no such run, or its samples are not as they were
+    """
+    run = load_drop(dataset, key)
+    options = options_of(dataset, run.config, Amount(1.0), None)
+    must_keep = int(run.table.bounds.must_keep.sum())
+    if must_keep and options.must_keep is None:  # it was a view; its samples come first
+        ids, keep_at = read_order(dataset, run.config.keep_at_field)
+        first = ids[keep_at < must_keep / run.table.size]
+        options = replace(options, must_keep=dataset.select([i.decode() for i in first]))
+    if run.table.recalls is not None:
+        options = _parse(options, NO_SOURCE | {"recalls": run.recalls})
+    return _draft(samples_of_run(dataset, key), options, lambda p: recalls_of(run, p, options))
+
+
+def samples_of_run(dataset: fo.Dataset, key: str) -> foc.SampleCollection:
+    """The target view that a run was made on; its own samples where that was not recorded.
+
+    Raises:
+        DropError: if there is no such run
+    """
+    config = get_config(dataset, key)
+    if config.found.get("target_recorded", True) and not config.found.get("extended_by"):
+        return dataset.load_run_view(key)
+    return part_view(dataset, config, config.density, "all")
+
+
+def limit_arguments(table: ClassTable, limits: Limits) -> dict[str, Any]:
+    """The arguments of ``apply_drop`` that limit classes, beside the bounds of a class table.
+
+    Every class has its floor and its cap: a number for all classes would say less.
+
+    Raises:
+        DropError: if a limit is out of its range, or the table has no quotas
     """
     if table.weights is None:
-        raise DropError("limits", "need a rule that sets quotas, which the run's does not")
+        raise DropError("limits", "need a rule that sets quotas, which the chosen one does not")
     floors, caps = table.bounds.floors.copy(), table.bounds.caps.copy()
-    for row, (kind, number) in limits.items():
-        row = checks.whole("limits", row, least=0, most=len(table.sizes) - 1)
+    rows = {name: k for k, name in enumerate(table.classes)}
+    for name, (kind, number) in limits.items():
+        if name not in rows:
+            continue  # of a class that is left out as a whole
+        row = rows[name]
         size, first = int(table.sizes[row]), int(table.bounds.must_keep[row])
         kind = checks.choice("limits", kind, KINDS)
         number = size if kind == "all" else checks.whole("limits", number)
@@ -56,30 +310,63 @@ def draft_table(table: ClassTable, limits: Limits) -> ClassTable:
             )
         floors[row] = min(floors[row], number) if kind == "most" else number
         caps[row] = max(caps[row], number) if kind == "least" else number
-    return replace(table, bounds=replace(table.bounds, floors=floors, caps=caps))
-
-
-def draft_arguments(run: DropResults, limits: Limits) -> dict[str, Any]:
-    """The arguments of ``apply_drop``, but for key and density, that make the run of a draft.
-
-    They are those that the run was made with, its recalls and the limits: every class has its
-    floor and its cap, since a number for all classes would say less.
-    """
-    table = draft_table(run.table, limits)
-    parameters = inspect.signature(apply_drop).parameters
-    arguments = {name: v for name, v in run.config.asked.items() if name in parameters}
-    for name in BY_CLASS:
-        if isinstance(arguments.get(name), list):
-            arguments[name] = {hashable(one): number for one, number in arguments[name]}
-    unused = (*IN_WORDS, "size", "max_bytes", "density", "protect", "quotas", "key", "overwrite")
-    for name in (*unused, "query", *VECTORS, "folds", "holdout", "missing_recall"):
-        arguments.pop(name, None)
-    if table.recalls is not None:
-        arguments["recalls"] = run.recalls
-    bounds = table.bounds
-    capped = np.flatnonzero(bounds.caps < table.sizes)
-    return arguments | {
-        "label_field": run.config.label_field,
-        "min_per_class": {table.classes[k]: int(n) for k, n in enumerate(bounds.floors)},
-        "max_per_class": {table.classes[k]: int(bounds.caps[k]) for k in capped} or None,
+    capped = np.flatnonzero(caps < table.sizes)
+    return {
+        "min_per_class": {table.classes[k]: int(n) for k, n in enumerate(floors)},
+        "max_per_class": {table.classes[k]: int(caps[k]) for k in capped} or None,
+        "protect": None,
+        "quotas": None,
     }
+
+
+# -- steps ----------------------------------------------------------------------------------------
+
+
+def _parse(options: DropOptions, arguments: Mapping[str, Any]) -> DropOptions:
+    """Options with other arguments, parsed again: two may not go together."""
+    as_given = {option.name: getattr(options, option.name) for option in fields(DropOptions)}
+    if set(arguments) & set(NO_SOURCE):
+        as_given |= NO_SOURCE
+    return DropOptions.parse(as_given | dict(arguments))
+
+
+def _draft(
+    samples: foc.SampleCollection, options: DropOptions, recalls_for: RecallsFor | None
+) -> Draft:
+    """Read the samples; ``recalls_for`` has the recalls of their classes, None to find them."""
+    warn = Warner()
+    check_fields(samples, options)
+    check_source(samples, options)
+    warn_about_splits(samples, warn)
+    population, left_out = read_target(samples, options, warn, False)
+    recalls = None if recalls_for is None else recalls_for(population)
+    drawn = _tabulated(samples, options, population, recalls, warn)
+    return replace(drawn, warnings=tuple(warn.messages), left_out=left_out)
+
+
+def _tabulated(
+    samples: foc.SampleCollection,
+    options: DropOptions,
+    population: Population,
+    recalls: Recalls | None,
+    warn: Warner,
+) -> Draft:
+    """The draft of samples that are read; without recalls, those that the options ask for."""
+    if not options.needs_recalls:
+        recalls = None
+    elif recalls is None:
+        check_source(samples, options)
+        recalls = find_recalls(options, samples, population, warn, None)
+    columns = rule_columns(samples, options, population)
+    table = class_table(options, population, recalls, columns)
+    return Draft(samples, options, population, recalls, check_fields(samples, options), table)
+
+
+def _for_classes(
+    recalls: Recalls, classes: Sequence[ClassName], wanted: Sequence[ClassName]
+) -> Recalls:
+    row = {name: k for k, name in enumerate(classes)}
+    rows = np.array([row[name] for name in wanted])
+    counts = (recalls.correct, recalls.support)
+    correct, support = (None if column is None else column[rows] for column in counts)
+    return Recalls(recalls.values[rows], recalls.source, correct, support, recalls.predictions)

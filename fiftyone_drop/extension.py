@@ -115,7 +115,7 @@ def _extend(
     progress: Any,
 ) -> fo.DatasetView:
     config = run.config
-    options = _options_of(root, config, amount, missing)
+    options = options_of(root, config, amount, missing)
     old, keep_at = read_order(root, config.keep_at_field)
     fresh = new[~np.isin(new, old)]
     if not len(fresh):
@@ -137,7 +137,7 @@ def _extend(
         rows = np.isin(population.ids, must_keep)
         population = replace(population, must_keep=rows if named is None else rows | named)
     columns = rule_columns(root, options, population)
-    recalls = _recalls(run, population, options)
+    recalls = recalls_of(run, population, options)
     new_keep_at, table = decide(options, population, high, recalls, columns)
     pred_field = config.pred_field
     predicted = pred_field is not None and pred_field in own_fields(root, config.outputs)
@@ -167,7 +167,7 @@ def _extend(
     return part_view(root, written, table.density, "kept")
 
 
-def _options_of(
+def options_of(
     root: fo.Dataset, config: DropConfig, amount: Amount | None, missing: float | None
 ) -> DropOptions:
     """The arguments that a run was made with, but for where its recalls came from."""
@@ -198,7 +198,7 @@ def hashable(name: Any) -> Any:
     return tuple(name) if isinstance(name, list) else name
 
 
-def _recalls(run: DropResults, population: Population, options: DropOptions) -> Recalls | None:
+def recalls_of(run: DropResults, population: Population, options: DropOptions) -> Recalls | None:
     """The recalls of the run for the classes that there are now."""
     table = run.table
     if table.recalls is None:

@@ -208,9 +208,9 @@ def class_numbers(
     Raises:
         DropError: if a name is no class
     """
-    numbers = np.full(len(classes), np.nan)
+    numbers, rows = np.full(len(classes), np.nan), _Rows(classes)
     for name, value in _labels_first(values):
-        numbers[_rows(argument, name, classes)] = value
+        numbers[rows.of(argument, name)] = value
     return numbers
 
 
@@ -247,8 +247,9 @@ def _quotas(
 ) -> tuple[IntArray, NDArray[np.bool_]]:
     """The quotas that were given, (K,) int, and whether there is one."""
     quotas, given = np.zeros(len(classes), np.int64), np.zeros(len(classes), bool)
+    rows = _Rows(classes)
     for name, value in _labels_first(limits.quotas or {}):
-        for row in _rows("quotas", name, classes):
+        for row in rows.of("quotas", name):
             size = int(sizes[row])
             quotas[row] = kept_size(size, value) if checks.is_fraction(value) else value
             given[row] = True
@@ -274,29 +275,36 @@ def class_mask(
     Raises:
         DropError: if a name is no class
     """
-    mask = np.zeros(len(classes), bool)
+    mask, rows = np.zeros(len(classes), bool), _Rows(classes)
     for name in names:
-        mask[_rows(argument, name, classes)] = True
+        mask[rows.of(argument, name)] = True
     return mask
 
 
-def _rows(argument: str, name: Hashable, classes: Sequence[Hashable]) -> list[int]:
-    """The classes of a name: the class itself, or every cell of a label.
+class _Rows:
+    """The rows of classes by name: of a class itself, and of every cell of a label."""
 
-    Raises:
-        DropError: if there is none
-    """
-    # A number may be a class of an array, or the word for a class of integers
-    rows = [k for k, other in enumerate(classes) if other in (name, str(name))]
-    if not rows:
-        rows = [
-            k
-            for k, other in enumerate(classes)
-            if isinstance(other, tuple) and other[0] == str(name)
-        ]
-    if rows:
-        return rows
-    raise DropError(argument, f"{name!r} is no class; the classes are {listing(list(classes))}")
+    def __init__(self, classes: Sequence[Hashable]):
+        self._classes = classes
+        self._exact: dict[Hashable, list[int]] = {}
+        self._cells: dict[str, list[int]] = {}
+        for k, name in enumerate(classes):
+            self._exact.setdefault(name, []).append(k)
+            if isinstance(name, tuple):
+                self._cells.setdefault(name[0], []).append(k)
+
+    def of(self, argument: str, name: Hashable) -> list[int]:
+        """The rows that a name stands for.
+
+        Raises:
+            DropError: if there is none
+        """
+        # A number may be a class of an array, or the word for a class of integers
+        exact = {*self._exact.get(name, ()), *self._exact.get(str(name), ())}
+        if rows := sorted(exact) or self._cells.get(str(name)):
+            return rows
+        known = listing(list(self._classes))
+        raise DropError(argument, f"{name!r} is no class; the classes are {known}")
 
 
 def _agree(

@@ -10,7 +10,6 @@ is longer than others: many short functions, each with its own contract.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -24,14 +23,17 @@ from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.comparison import check_comparable
+from fiftyone_drop.dataset_state import quick_state
 from fiftyone_drop.density import check_no_class_emptied, kept_size
-from fiftyone_drop.drafts import draft_arguments, draft_table
+from fiftyone_drop.draft_sides import counts_of_two, side_of_draft, side_of_run
+from fiftyone_drop.drafts import Draft, draft_of, draft_of_run, samples_of_run
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.evaluations import check_evaluation
 from fiftyone_drop.fields import (
     check_collection,
     class_label_fields,
     default_label_field,
+    highest_first,
     label_path,
     logit_classes,
     number_fields,
@@ -42,7 +44,7 @@ from fiftyone_drop.lease import writer
 from fiftyone_drop.limits import class_bounds
 from fiftyone_drop.options import DropOptions, group_names
 from fiftyone_drop.population import SPLIT_TAGS, split_tags
-from fiftyone_drop.pruning import apply_drop
+from fiftyone_drop.pruning import DEFAULTS
 from fiftyone_drop.query_models import check_predictions_free
 from fiftyone_drop.quotas import class_densities
 from fiftyone_drop.reader import count_tags, read_ids
@@ -50,7 +52,6 @@ from fiftyone_drop.rules import RULES, Rule
 from fiftyone_drop.run_keys import check_independent, check_key
 from fiftyone_drop.run_lookup import check_order, find_configs, get_config, state_words
 from fiftyone_drop.runs import DropResults
-from fiftyone_drop.views import part_view
 
 if TYPE_CHECKING:
     from fiftyone_drop.scoring.registry import Score
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SPLIT_TAGS",
+    "Draft",
     "Kept",
     "Outputs",
     "architectures",
@@ -69,14 +71,16 @@ __all__ = [
     "check_score_fields",
     "check_training_key",
     "class_sizes",
+    "counts_of_two",
     "default_label_field",
-    "draft_arguments",
-    "draft_table",
+    "draft_of",
+    "draft_of_run",
     "evaluations",
     "free_key",
     "group_fields",
     "group_names",
     "has_logits",
+    "highest_first",
     "kept",
     "kept_by_run",
     "label_fields",
@@ -87,6 +91,7 @@ __all__ = [
     "outputs",
     "overlap",
     "predictions",
+    "quick_state",
     "rules",
     "run_version",
     "runs",
@@ -95,6 +100,8 @@ __all__ = [
     "samples_of_run",
     "score_fields",
     "scores_of",
+    "side_of_draft",
+    "side_of_run",
     "splits",
     "states",
     "states_classes",
@@ -299,7 +306,7 @@ def kept(samples: int, sizes: Mapping[str, int], **arguments: Any) -> int | None
         DropError: if an argument is invalid, two contradict each other, or the amount is below the
             floors or above the caps
     """
-    options = DropOptions.parse({**_DEFAULTS, **arguments})
+    options = DropOptions.parse({**DEFAULTS, **arguments})
     if options.max_bytes is not None:
         return None
     classes = tuple(sorted(sizes))
@@ -448,18 +455,6 @@ def runs_behind(samples: foc.SampleCollection) -> list[str]:
     return behind
 
 
-def samples_of_run(dataset: fo.Dataset, key: str) -> foc.SampleCollection:
-    """The target view that a run was made on; its own samples where that was not recorded.
-
-    Raises:
-        DropError: if there is no such run
-    """
-    config = get_config(dataset, key)
-    if config.found.get("target_recorded", True) and not config.found.get("extended_by"):
-        return dataset.load_run_view(key)
-    return part_view(dataset, config, config.density, "all")
-
-
 def free_key(dataset: fo.Dataset, key: str) -> str:
     """The key, or the first of ``<key>_2``, ``<key>_3``, ... under which a run can be written."""
     for wanted in (key, *(f"{key}_{i}" for i in range(2, 1000))):
@@ -573,7 +568,6 @@ def check_training_key(dataset: fo.Dataset, key: str, overwrite: bool) -> None:
     check_predictions_free(dataset, key, overwrite)
 
 
-_DEFAULTS = {name: p.default for name, p in inspect.signature(apply_drop).parameters.items()}
 _LABEL = fo.Classification
 # Scores that need more than the predictions of a model
 _NEED_IMAGES = ("features", "model", "embeddings")

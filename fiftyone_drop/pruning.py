@@ -194,6 +194,7 @@ def apply_drop(
 
 
 _SIGNATURE = inspect.signature(apply_drop)
+DEFAULTS = {name: p.default for name, p in _SIGNATURE.parameters.items()}
 
 
 def plan_drop(

@@ -124,7 +124,7 @@ def read_target(
     if kept_before is not None:
         population = replace(population, kept_before=np.isin(population.ids, kept_before))
     if options.must_keep is not None:
-        population = _mark_must_keep(population, samples, options.must_keep)
+        population = mark_must_keep(population, samples, options.must_keep)
     population, left_out = _without_suspects(population, options, warn)
     if options.max_bytes is not None:
         population = with_file_sizes(population, samples)
@@ -168,9 +168,14 @@ def with_file_sizes(population: Population, samples: foc.SampleCollection) -> Po
     return replace(population, file_sizes=read_file_sizes(samples, population.ids))
 
 
-def _mark_must_keep(
+def mark_must_keep(
     population: Population, samples: foc.SampleCollection, must_keep: Any
 ) -> Population:
+    """The same population with the samples marked that ``must_keep=`` names.
+
+    Raises:
+        DropError: if it has none of them
+    """
     wanted = read_ids(must_keep_view(samples, must_keep))
     rows = np.isin(population.ids, wanted)
     if rows.any():

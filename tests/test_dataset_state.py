@@ -3,7 +3,7 @@
 import datetime
 
 import fiftyone_drop as fod
-from fiftyone_drop.dataset_state import Changes, changes_since, state_of
+from fiftyone_drop.dataset_state import Changes, changes_since, quick_state, state_of
 
 
 def test_nothing_has_changed_at_first_nor_by_labels(dataset):
@@ -73,3 +73,13 @@ def test_a_report_says_it_too(dataset):
     assert "! Warning: Of the samples of the dataset, 3 are gone" in str(
         fod.report(dataset, "drop")
     )
+
+
+def test_a_quick_look_sees_what_came_and_went(dataset, new_samples):
+    seen = [quick_state(dataset)]
+    assert quick_state(dataset) == seen[0]
+    dataset.delete_samples(dataset.values("id")[:3])
+    seen.append(quick_state(dataset))
+    dataset.add_samples(new_samples(range(3)), progress=False)
+    seen.append(quick_state(dataset))
+    assert seen[0] != seen[1] != seen[2] != seen[0]

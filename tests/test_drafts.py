@@ -1,54 +1,152 @@
-"""Drafts: the quotas of a run with other limits, before anything is written."""
+"""Drafts: what a run would keep if it were made otherwise, before anything is written."""
 
+import fiftyone as fo
 import numpy as np
 import pytest
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
-from fiftyone_drop.drafts import KINDS, draft_arguments, draft_table
+from fiftyone_drop.drafts import KINDS, draft_of, draft_of_run
 
 DENSITY = 0.4
 
 
 @pytest.fixture
-def run(dataset, recalls):
+def pruned(dataset, recalls):
     dataset.apply_drop(DENSITY, recalls=recalls, min_per_class=2)
-    return fod.load_drop(dataset, "drop")
+    return dataset
+
+
+@pytest.fixture
+def draft(pruned):
+    return draft_of_run(pruned, "drop")
+
+
+def named(table, limits):
+    return {table.classes[k]: limit for k, limit in limits.items()}
 
 
 LIMITS = {0: ("all", 0), 2: ("least", 20), 4: ("most", 3), 6: ("exactly", 7)}
 
 
-def test_a_draft_has_its_limits_and_the_total_stays(run):
-    table = draft_table(run.table, LIMITS).at(DENSITY)
-    assert table.quotas.sum() == run.table.quotas.sum() == 120
+def test_the_draft_of_a_run_keeps_the_samples_of_the_run(pruned, draft):
+    plan, run = draft.plan(DENSITY), fod.load_drop(pruned, "drop")
+    assert sorted(plan.kept_ids) == sorted(fod.drop_view(pruned, "drop").values("id"))
+    np.testing.assert_array_equal(plan.table.quotas, run.table.quotas)
+    np.testing.assert_array_equal(
+        draft.counts_at([0.2, DENSITY, 1]), fod.kept_counts(pruned, "drop", [0.2, DENSITY, 1])
+    )
+
+
+def test_a_draft_has_its_limits_and_the_total_stays(draft):
+    table = draft.limited(named(draft.table, LIMITS)).plan(DENSITY).table
+    assert table.quotas.sum() == 120
     assert table.quotas[0] == table.sizes[0]
     assert table.quotas[2] >= 20
     assert table.quotas[4] <= 3
     assert table.quotas[6] == 7
     assert table.quotas.min() >= 2  # the floor of the run
-    np.testing.assert_array_equal(draft_table(run.table, {}).at(DENSITY).quotas, run.table.quotas)
+    np.testing.assert_array_equal(
+        draft.limited({}).counts_at([DENSITY]), draft.counts_at([DENSITY])
+    )
 
 
-def test_the_run_of_a_draft_keeps_what_the_draft_says(dataset, run):
-    drawn = draft_table(run.table, LIMITS)
-    dataset.apply_drop(DENSITY, key="second", **draft_arguments(run, LIMITS))
-    made = fod.load_drop(dataset, "second").table
-    np.testing.assert_array_equal(made.quotas, drawn.at(DENSITY).quotas)
-    np.testing.assert_array_equal(made.quotas_at([0.5, 0.7]), drawn.quotas_at([0.5, 0.7]))
-    np.testing.assert_array_equal(made.recalls, run.table.recalls)
+def test_the_run_of_a_draft_keeps_what_the_draft_says_and_can_be_moved(pruned, draft):
+    drawn = draft.limited(named(draft.table, LIMITS))
+    plan = drawn.plan(DENSITY)
+    plan.apply("second", progress=False)
+    made = fod.load_drop(pruned, "second")
+    np.testing.assert_array_equal(made.table.quotas, plan.table.quotas)
+    np.testing.assert_array_equal(made.table.quotas_at([0.5, 0.7]), drawn.counts_at([0.5, 0.7]))
+    assert sorted(fod.drop_view(pruned, "second").values("id")) == sorted(plan.kept_ids)
+    assert fod.verify_drop(pruned, "second").unchanged
 
 
-def test_what_cannot_be_kept_is_said_of_its_class(run):
-    name, size = run.table.names[3], int(run.table.sizes[3])
+@pytest.mark.parametrize("rule", ["drop-unweighted", "proportional", "balanced", "none"])
+def test_another_rule_keeps_what_a_plan_of_that_rule_keeps(pruned, draft, recalls, rule):
+    drawn = draft.changed(rule=rule)
+    source = {} if rule in ("proportional", "balanced", "none") else {"recalls": recalls}
+    plan = fod.plan_drop(pruned, 0.5, rule=rule, min_per_class=2, **source)
+    assert sorted(drawn.plan(0.5).kept_ids) == sorted(plan.kept_ids)
+    np.testing.assert_array_equal(drawn.counts_at([0.5])[0], plan.table.quotas)
+
+
+def test_another_score_selects_other_samples_of_the_same_quotas(pruned, draft):
+    scores = np.random.default_rng(0).normal(size=300).tolist()
+    pruned.add_sample_field("el2n", fo.FloatField, info={"hard": "high"})
+    pruned.set_values("el2n", scores)
+    plan = draft.changed(select="el2n", keep="easiest").plan(DENSITY)
+    np.testing.assert_array_equal(plan.table.quotas, draft.plan(DENSITY).table.quotas)
+    value = dict(zip(pruned.values("id"), scores, strict=True))
+    label = dict(zip(pruned.values("id"), pruned.values("ground_truth.label"), strict=True))
+    kept = set(plan.kept_ids)
+    for name in draft.table.classes:
+        mine = [i for i in label if label[i] == name]
+        assert max(value[i] for i in mine if i in kept) < min(
+            value[i] for i in mine if i not in kept
+        )
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+def test_recalls_of_an_evaluation_and_of_a_run_are_measured_ones(pruned, draft, predict):
+    predict(pruned, eval_key="val")
+    with pytest.warns(fod.DropWarning, match="also in the target view"):
+        measured = draft.changed(eval_key="val")
+    assert "also in the target view" in " ".join(measured.warnings)
+    with pytest.warns(fod.DropWarning):
+        plan = fod.plan_drop(pruned, 0.5, eval_key="val", min_per_class=2)
+    np.testing.assert_array_equal(measured.table.recalls, plan.table.recalls)
+    plan.apply("second", progress=False)
+    again = draft.with_recalls_of("second")
+    np.testing.assert_array_equal(again.table.support, plan.table.support)
+    assert again.recalls.source == plan.recalls_from
+    assert not np.array_equal(again.table.recalls, draft.table.recalls)
+
+
+def test_chosen_samples_are_kept_at_every_density_and_others_left_out(pruned, draft):
+    pruned_ids = fod.drop_view(pruned, "drop", part="pruned").values("id")
+    keep, leave = pruned_ids[:4], pruned_ids[4:10]
+    drawn = draft.without(leave).keeping(keep)
+    assert len(drawn.population) == 294
+    for density in (0.1, DENSITY):
+        kept = set(drawn.plan(density).kept_ids)
+        assert kept >= set(keep)
+        assert not kept & set(leave)
+    drawn.plan(DENSITY).apply("second", progress=False)
+    assert set(fod.drop_view(pruned, "second").values("id")) == kept
+    # A draft of that run knows both still
+    again = draft_of_run(pruned, "second")
+    assert len(again.population) == 294
+    assert set(again.plan(0.1).kept_ids) >= set(keep)
+
+
+def test_a_class_that_is_left_out_as_a_whole_is_gone_and_its_limit_with_it(pruned, draft):
+    ids = pruned.match(fo.ViewField("ground_truth.label") == "one").values("id")
+    drawn = draft.without(ids).limited({"one": ("all", 0), "two": ("exactly", 3)})
+    assert "one" not in drawn.table.classes
+    assert drawn.plan(DENSITY).quotas["two"] == 3
+    with pytest.raises(DropError, match="no sample is left"):
+        draft.without(pruned.values("id"))
+
+
+def test_a_draft_without_a_run_begins_with_the_arguments_of_apply_drop(dataset, recalls):
+    draft = draft_of(dataset, recalls=recalls)
+    assert sorted(draft.plan(0.3).kept_ids) == sorted(
+        fod.plan_drop(dataset, 0.3, recalls=recalls).kept_ids
+    )
+    assert fod.list_drops(dataset) == []
+
+
+def test_what_cannot_be_kept_is_said_of_its_class(draft):
+    name, size = draft.table.names[3], int(draft.table.sizes[3])
     with pytest.raises(DropError, match=rf"'{name}' {size + 1} samples cannot .* has {size}"):
-        draft_table(run.table, {3: ("exactly", size + 1)})
-    everything = dict.fromkeys(range(8), (KINDS[0], 0))
+        draft.limited({name: ("exactly", size + 1)})
+    everything = {draft.table.classes[k]: (KINDS[0], 0) for k in range(8)}
     with pytest.raises(DropError, match="density"):
-        draft_table(run.table, everything).at(DENSITY)
+        draft.limited(everything).plan(DENSITY)
 
 
-@pytest.mark.parametrize("limits", [{10: ("all", 0)}, {0: ("some", 1)}, {0: ("least", -1)}])
-def test_a_limit_that_is_none_is_refused(run, limits):
+@pytest.mark.parametrize("limit", [("some", 1), ("least", -1)])
+def test_a_limit_that_is_none_is_refused(draft, limit):
     with pytest.raises(DropError, match="limits"):
-        draft_table(run.table, limits)
+        draft.limited({"one": limit})

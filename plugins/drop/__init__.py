@@ -22,9 +22,10 @@ def register(p):
 
         missing.register(p, packages)
         return
+    from .draft_operator import DraftWork
     from .operators import OPERATORS
     from .panel import DropPanel
 
-    for operator in OPERATORS:
+    for operator in (*OPERATORS, DraftWork):
         p.register(operator)
     p.register(DropPanel)

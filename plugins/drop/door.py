@@ -6,6 +6,7 @@ small, and of a kind that the package's checks, MongoDB and a message can take.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -17,6 +18,8 @@ from fiftyone_drop import checks
 MOST_LETTERS = 2_000
 MOST_WORDS = 1_000
 MOST_GROUPS = 10
+MOST_IDS = 10_000
+ID = re.compile("[0-9a-f]{24}")
 
 Kind = Callable[[str, object], Any]
 
@@ -126,21 +129,64 @@ def interval(name: str, value: object) -> tuple[float, float]:
     raise fod.DropError(name, f"must be two numbers, but got {checks.shown(value)}")
 
 
-def limits(name: str, value: object) -> dict[int, tuple[str, int]]:
-    """The limits of a draft: a list of (row of the class table, kind, number of samples).
+def limits(name: str, value: object) -> tuple[tuple[Any, str, int], ...]:
+    """The limits of a draft: a list of (class, kind, number of samples).
 
     Raises:
         fiftyone_drop.DropError: if it is something else
     """
     if not isinstance(value, list) or len(value) > MOST_WORDS:
         raise fod.DropError(name, f"must be a list of limits, but got {checks.shown(value)}")
-    found = {}
+    found = []
     for one in value:
         if not isinstance(one, list) or len(one) != 3:
             raise fod.DropError(name, f"must name a class each, but got {checks.shown(one)}")
-        row, kind, number = one
-        found[checks.whole(name, row, least=0)] = word(name, kind), checks.whole(name, number)
-    return found
+        of, kind, number = one
+        found.append((class_name(name, of), word(name, kind), checks.whole(name, number)))
+    return tuple(found)
+
+
+def ids(name: str, value: object) -> tuple[str, ...]:
+    """A list of at most 10,000 ids of samples.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    if isinstance(value, list) and len(value) <= MOST_IDS:
+        found = tuple(checks.text(name, one) for one in value)
+        if all(ID.fullmatch(one) for one in found):
+            return found
+    raise fod.DropError(
+        name, f"must be at most {MOST_IDS:,} ids of samples, but got {checks.shown(value)}"
+    )
+
+
+def page(name: str, value: object) -> int:
+    """The number of a page, from 0.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    return checks.whole(name, value, least=0, most=10**9)
+
+
+CHOICES: dict[str, Kind] = {
+    **dict.fromkeys(("base", "samples", "recalls", "rule", "select", "keep"), word),
+    "limits": limits,
+    **dict.fromkeys(("keep_ids", "left_out"), ids),
+}
+
+
+def choices(name: str, value: object) -> dict[str, Any]:
+    """What is chosen in a draft: name -> value, without what is not chosen yet.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    if not isinstance(value, dict) or not set(value) <= set(CHOICES):
+        raise fod.DropError(name, f"must be those of a draft, but got {checks.shown(value)}")
+    given = {one: number for one, number in value.items() if number is not None}
+    return {one: CHOICES[one](one, what) for one, what in given.items()}
 
 
 def param(ctx: Any, name: str, kind: Kind = word) -> Any:

@@ -17,7 +17,8 @@ from fiftyone.operators.categories import Categories
 import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
-from . import door, panel_data
+from . import door, draft_data, drafting, panel_data, strips
+from .draft_operator import WORKS
 from .words import in_app_words
 
 # The forms that the panel opens, with the parameters that it fills in
@@ -80,7 +81,8 @@ class DropPanel(foo.Panel):
     def render(self, ctx):
         events = (
             *(self.refresh, self.open_run, self.open_form, self.show, self.show_difference),
-            *(self.count_score, self.report, self.compare, self.draft, self.apply_draft),
+            *(self.count_score, self.report, self.compare),
+            *(self.draft, self.work_draft, self.compare_drafts, self.strips),
         )
         view = types.View(
             component="DropPanel",
@@ -112,8 +114,9 @@ class DropPanel(foo.Panel):
     @in_words
     def refresh(self, ctx):
         """Look for runs, scores and evaluations again, and forget all earlier counts."""
-        for counted in ("histogram", "report", "comparison"):
+        for counted in ("histogram", "report", "comparison", "strips"):
             ctx.panel.set_data(counted, None)
+        drafting.forget(ctx.dataset)
         self.draw(ctx)
 
     @in_words
@@ -197,25 +200,57 @@ class DropPanel(foo.Panel):
 
     @in_words
     def draft(self, ctx):
-        """Count what limits on classes would keep; nothing is written."""
-        key, limits = door.param(ctx, "key"), door.param(ctx, "limits", door.limits)
-        density = door.param(ctx, "density", checks.density)
-        ctx.panel.set_data("draft", panel_data.draft(ctx.dataset, key, limits, density))
+        """Draw what is chosen in a draft; nothing is written."""
+        chosen, asked = door.param(ctx, "choices", door.choices), door.param(ctx, "asked")
+        density = door.optional(ctx, "density", checks.density)
+        ctx.panel.set_data("draft", draft_data.drawn(ctx.dataset, asked, chosen, density))
 
     @in_words
-    def apply_draft(self, ctx):
-        """Make a run of a draft, under a free key, and show it."""
-        key, limits = door.param(ctx, "key"), door.param(ctx, "limits", door.limits)
-        density = door.param(ctx, "density", checks.density)
-        arguments = precheck.draft_arguments(fod.load_drop(ctx.dataset, key), limits)
-        new = precheck.free_key(ctx.dataset, key)
-        samples = precheck.samples_of_run(ctx.dataset, key)
-        fod.apply_drop(samples, density, **arguments, key=new, progress=False)
-        ctx.panel.set_state("key", new)
-        ctx.panel.set_data("page", panel_data.page(ctx.dataset, new))
-        ctx.ops.reload_dataset()
+    def work_draft(self, ctx):
+        """Let the operator do what takes long: it reports its progress to the panel."""
+        params = {
+            "work": door.param(ctx, "work", door.one_of(WORKS)),
+            "asked": door.param(ctx, "asked"),
+            "density": door.param(ctx, "density", checks.density),
+        }
+        door.param(ctx, "choices", door.choices)
+        params |= {"choices": ctx.params["choices"], "panel_id": ctx.panel_id}
+        ctx.trigger(f"{self.plugin_name}/draft_work", params=params)
+
+    @in_words
+    def compare_drafts(self, ctx):
+        """Compare two sides of which one is a draft at least."""
+        sides = [
+            draft_data.Side(
+                door.optional(ctx, f"{which}_key"),
+                door.optional(ctx, f"{which}_choices", door.choices),
+                door.optional(ctx, f"{which}_density", checks.density),
+            )
+            for which in ("first", "second")
+        ]
+        asked = door.param(ctx, "asked")
+        ctx.panel.set_data("comparison", draft_data.comparison(ctx.dataset, asked, *sides))
 
     # -- counts on demand --
+
+    @in_words
+    def strips(self, ctx):
+        """Show a page of kept and of pruned samples of a class, of a run or of a draft."""
+        dataset, chosen = ctx.dataset, door.optional(ctx, "choices", door.choices)
+        if chosen is None:
+            of = door.param(ctx, "key")
+        else:
+            of = drafting.measured(dataset, drafting.Choices.of(dataset, chosen))
+        shown = strips.strips(
+            dataset,
+            door.param(ctx, "asked"),
+            of,
+            density=door.param(ctx, "density", checks.density),
+            class_name=door.param(ctx, "class_name", door.class_name),
+            score=door.optional(ctx, "score"),
+            page=door.param(ctx, "page", door.page),
+        )
+        ctx.panel.set_data("strips", shown)
 
     @in_words
     def count_score(self, ctx):

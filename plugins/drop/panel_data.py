@@ -97,13 +97,7 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
     dataset = fo.load_dataset(name)
     run = fod.load_drop(dataset, key)
     config, table = run.config, run.table
-    # The run's own density may lie between the steps of the slider
-    densities = np.union1d(np.arange(1, STEPS + 1) / STEPS, run.density).tolist()
-    # With caps and protected classes there is no one level
-    bounds = table.bounds
-    by = {*bounds.floors_by, *bounds.caps_by}
-    paper = config.rule == "drop" and by <= {"min_per_class"}
-    levels = precheck.water_levels(table, densities) if paper else None
+    densities = steps(run.density)
     return {
         "version": as_of,
         "key": key,
@@ -114,16 +108,33 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
         "label_field": config.label_field,
         "group_by": " and ".join(precheck.group_names(config.group_by)) or None,
         "recalls_from": config.recalls_from,
+        "kept_field": config.kept_field,
+        "counts": fod.kept_counts(dataset, key, densities).tolist(),
+        **columns(table, densities, config.rule),
+    }
+
+
+def steps(density: float) -> list[float]:
+    """The steps of the slider, and a density of a run's own, which may lie between them."""
+    return np.union1d(np.arange(1, STEPS + 1) / STEPS, density).tolist()
+
+
+def columns(table: fod.ClassTable, densities: Sequence[float], rule: str) -> dict[str, Any]:
+    """What the panel draws of a class table, whether it is that of a run or of a draft."""
+    # With caps and protected classes there is no one level
+    bounds = table.bounds
+    by = {*bounds.floors_by, *bounds.caps_by}
+    paper = rule == "drop" and by <= {"min_per_class"}
+    return {
         "classes": table.classes,
         "names": shown(table.names),
-        "kept_field": config.kept_field,
         "sizes": table.sizes.tolist(),
+        "floors": bounds.floors.tolist(),
         "recalls": None if table.recalls is None else table.recalls.tolist(),
         "observed": None if table.observed is None else _numbers(table.observed),
         "intervals": None if table.intervals is None else table.intervals.tolist(),
         "densities": densities,
-        "counts": fod.kept_counts(dataset, key, densities).tolist(),
-        "levels": levels,
+        "levels": precheck.water_levels(table, densities) if paper else None,
         "can_limit": table.weights is not None,
     }
 
@@ -136,29 +147,6 @@ def _numbers(values: np.ndarray) -> list[float | None]:
 def shown(names: Sequence[str]) -> list[str]:
     """Class names that a person can see and click: a label may be the empty string."""
     return [name if name.strip() else f"(empty label {name!r})" for name in names]
-
-
-def draft(dataset: fo.Dataset, key: str, limits: dict[int, tuple[str, int]], density: float) -> str:
-    """What a run would keep if some classes had limits of their own, at every step of the slider.
-
-    What cannot be is said, and at which class; then there are no counts.
-
-    Raises:
-        fiftyone_drop.DropError: if there is no such run
-    """
-    run = fod.load_drop(dataset, key)
-    sent = {
-        "version": version(dataset, key),
-        "limits": [[k, *limit] for k, limit in limits.items()],
-    }
-    densities = _run(dataset.name, key, sent["version"], run.changes)["densities"]
-    try:
-        table = precheck.draft_table(run.table, limits)
-        sent["counts"] = table.quotas_at(densities).tolist()
-        table.at(density)
-    except fod.DropError as error:
-        sent["problem"] = in_app_words(error.message)
-    return json.dumps(sent)
 
 
 def histogram(dataset: fo.Dataset, key: str, score: str, density: float) -> str:
@@ -190,7 +178,36 @@ def report(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
     words = fod.report(dataset, key, eval_key).to_dict()
     for finding in words["findings"]:
         finding["text"] = in_app_words(finding["text"])
+    words["offsets"] = offsets(dataset, key, eval_key)
     return json.dumps({"version": version(dataset, key), "report": words})
+
+
+def offsets(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
+    """What offsets on the logits of a trained model would do to its worst class, in a sentence.
+
+    Raises:
+        fiftyone_drop.DropError: if there is no such run
+    """
+    if eval_key is not None:
+        try:
+            found = fod.class_offsets(dataset, key, eval_key=eval_key)
+        except fod.DropError:  # predictions without logits
+            eval_key = None
+    if eval_key is None:
+        found = fod.class_offsets(dataset, key)
+        low, high = int(np.argmin(found.offsets)), int(np.argmax(found.offsets))
+        return (
+            f"Offsets that take class sizes off a trained model's logits reach from "
+            f"{found.offsets[low]:+.2f} ({found.classes[low]}) to {found.offsets[high]:+.2f} "
+            f"({found.classes[high]}). An evaluation of predictions with logits says what they do."
+        )
+    worst = int(np.nanargmin(found.before))
+    return (
+        f"With offsets on its logits, and no training, the worst class of this model "
+        f"({found.classes[worst]}) would go from {found.before[worst]:.3f} to "
+        f"{found.after[worst]:.3f}; the worst of all would be at {np.nanmin(found.after):.3f} and "
+        f"the mean at {np.nanmean(found.after):.3f} instead of {np.nanmean(found.before):.3f}."
+    )
 
 
 def comparison(dataset: fo.Dataset, key: str, other: str) -> str:

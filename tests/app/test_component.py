@@ -17,14 +17,19 @@ STUBS = """
 window.calls = [];  // [method, params]
 window.waiting = [];  // their callbacks
 window.answer = (result = {}) => ReactDOM.flushSync(() => window.waiting.shift()(result));
-window.__foo__ = { useTriggerPanelEvent: () => (method, params, prompt, done) => {
-  window.calls.push([method, params]);
-  window.waiting.push(done);
-} };
+window.executed = [];  // [operator, params]
+window.__foo__ = {
+  executeOperator: (operator, params) => window.executed.push([operator, params]),
+  useTriggerPanelEvent: () => (method, params, prompt, done) => {
+    window.calls.push([method, params]);
+    window.waiting.push(done);
+  },
+};
 const atom = (value) => ({ value });
 window.__fos__ = {
   activeFields: () => atom([]), colorScheme: atom({}), datasetColorScheme: atom({}),
-  defaultActiveFields: atom([]),
+  defaultActiveFields: atom([]), selectedSamples: atom(new Set()),
+  getSampleSrc: (path) => `data:image/svg+xml,${path}`,
   dataset: atom({ id: "1", name: "digits" }), view: atom([]),
 };
 window.recoil = {
@@ -38,7 +43,8 @@ window.__fop__ = {
 };
 """
 METHODS = ["refresh", "open_run", "open_form", "show", "show_difference"]
-METHODS += ["count_score", "report", "compare", "draft", "apply_draft"]
+METHODS += ["count_score", "report", "compare", "draft", "work_draft"]
+METHODS += ["compare_drafts", "strips"]
 
 
 def page_of(names, **more):
@@ -280,6 +286,73 @@ def test_rows_keep_their_places_until_the_slider_is_let_go(component):
     expect(component.page.locator('[data-cy="drop-class"] button').first).to_have_text("ant")
 
 
+PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>'
+
+
+def test_kept_samples_of_a_class_stand_beside_pruned_ones_a_page_at_a_time(component):
+    sent = page_of([f"class {k:02d}" for k in range(60)]) | {"scores": ["el2n"]}
+    component.draw(sent)
+    component.choose_tab("Samples")
+    name, params = component.calls[-1]
+    worst = {"class_name": "class 59", "score": "el2n", "page": 0, "density": 0.5}
+    assert (name, {key: params[key] for key in worst}) == ("strips", worst)
+    answer = {"asked": params["asked"], "kept": [["a", PICTURE]], "pruned": [["b", PICTURE]] * 1}
+    component.draw(sent, strips=json.dumps(answer))
+    component.answer()
+    page = component.page
+    expect(page.get_by_role("group", name="Kept: 30 of class 59").locator("img")).to_have_count(1)
+    expect(page.get_by_role("group", name="Pruned: 30 of class 59").locator("img")).to_have_count(1)
+    page.get_by_role("group", name="Pruned").get_by_role("button").press("Enter")
+    executed = page.evaluate("window.executed")
+    assert executed == [["@voxel51/operators/set_selected_samples", {"samples": ["b"]}]]
+    page.get_by_role("button", name="Next").click()
+    assert component.calls[-1][1]["page"] == 1
+    component.answer()
+    page.get_by_label("Order", exact=True).select_option("at random")
+    page.get_by_label("Class", exact=True).select_option("class 02")
+    component.answer()
+    asked = [params for name, params in component.calls if name == "strips"][-1]
+    assert (asked["class_name"], asked["score"], asked["page"]) == ("class 02", None, 0)
+
+
+def test_the_worst_points_are_named_and_others_found_by_their_names(component):
+    names = [f"class {k:03d}" for k in range(200)]
+    component.draw(page_of(names, floors=[1] * 200))
+    component.choose_tab("Recall")
+    written = component.page.locator(".drop-names text")
+    assert "class 199" in written.all_text_contents()
+    assert 1 <= written.count() <= 10
+    component.page.get_by_label("Find a class").fill("class 01")
+    expect(component.page.get_by_text("10 found")).to_be_visible()
+    assert set(written.all_text_contents()) <= {f"class 01{k}" for k in range(10)}
+    # Of two samples one is kept at half, which is the floor
+    expect(component.page.locator(".drop-rings")).to_have_count(1)
+    expect(component.page.get_by_text("Rings: classes")).to_be_visible()
+
+
+def test_the_class_table_has_the_intervals_of_recalls_where_there_is_room(component):
+    component.page.set_viewport_size({"width": 800, "height": 900})
+    intervals = [[0.4, 0.5]] * 4
+    component.draw(page_of(ANIMALS, observed=[0.45] * 4, intervals=intervals))
+    cell = component.page.locator('[data-cy="drop-class"] td:last-child').first
+    expect(cell).to_have_text("0.40–0.50 0.450")
+    component.page.set_viewport_size({"width": 400, "height": 900})
+    expect(cell.locator("span")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("change", "asked"), [({}, []), ({"savedViews": ["a"]}, ["refresh"])])
+def test_a_panel_that_was_just_opened_reads_itself_again_only_if_something_was_written(
+    component, change, asked
+):
+    component.draw(page_of(ANIMALS))
+    component.page.evaluate(
+        "new => Object.assign(__fos__.dataset.value = {}, new)",
+        {"id": "2", "name": "digits", **change},
+    )
+    component.draw(page_of(ANIMALS))
+    assert [name for name, _ in component.calls] == asked
+
+
 def test_a_run_is_shown_as_it_was_left_until_it_is_another(component):
     component.draw(page_of(ANIMALS))
     component.press("ArrowRight", times=3)
@@ -311,44 +384,163 @@ def test_tabs_are_changed_by_arrow_keys_and_say_what_they_belong_to(component):
 
 # -- drafts ---------------------------------------------------------------------------------------
 
+OFFERED = {
+    "samples": {"run": "those of the run drop", "all": "the whole dataset"},
+    "recalls": {"run:drop": "those of the run drop", "eval:val": "the evaluation val"},
+    "rule": {"drop": "drop: the paper", "balanced": "balanced: equal quotas"},
+    "select": {"random": "at random", "el2n": "by el2n"},
+    "keep": {"hardest": "the hardest", "easiest": "the easiest"},
+}
+CHOSEN = {"base": "drop", "samples": "run", "recalls": "run:drop", "rule": "drop"}
+CHOSEN |= {"select": "random", "keep": "hardest", "limits": [], "keep_ids": [], "left_out": []}
 
-def test_a_limit_on_a_class_is_counted_at_once_and_can_be_undone_or_applied(component):
+
+class Drafts:
+    """Python's part: answers what the component asks of drafts."""
+
+    def __init__(self, component, sent):
+        self.component = component
+        self.sent = sent
+        self.drawn = {}
+
+    def asked(self):
+        name, params = self.component.calls[-1]
+        assert name == "draft"
+        return params
+
+    def answer(self, counts=None, **more):
+        asked = self.asked()
+        run = page_of(ANIMALS, can_limit=True)["run"]
+        if counts:
+            run["counts"] = [counts] * 10
+        drawn = {"asked": asked["asked"], "choices": CHOSEN | asked["choices"], "warnings": []}
+        drawn |= {"offered": OFFERED, "run": run} | more
+        self.drawn = {"draft": json.dumps(drawn)}
+        self.component.draw(self.sent, **self.drawn)
+        self.component.answer()
+
+
+@pytest.fixture
+def drafts(component):
     sent = page_of(ANIMALS, can_limit=True)
     component.draw(sent)
-    component.page.get_by_role("button", name="dog").click()
-    component.answer()
-    component.page.get_by_label("How many samples of dog").select_option("all of it")
-    asked = {"key": "drop", "version": "1", "limits": [[3, "all", 4]], "density": 0.5}
-    assert component.calls[-1] == ["draft", asked]
-    drafted = [[0, 0, 1, 4]] * 10
-    draft = {"version": "1", "limits": [[3, "all", 4]], "counts": drafted}
-    component.draw(sent, draft=json.dumps(draft))
-    component.answer()
+    return Drafts(component, sent)
+
+
+def test_a_new_run_is_a_draft_that_follows_every_choice_and_writes_nothing(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="New run", exact=True).click()
+    assert drafts.asked()["choices"] == {"base": "drop"}
+    drafts.answer()
+    expect(page.get_by_label("Drop run")).to_have_value("d1")
+    assert component.kept() == str(sum(drafts.sent["run"]["counts"][4]))
+    page.get_by_label("Rule").select_option("balanced")
+    assert drafts.asked()["choices"]["rule"] == "balanced"
+    drafts.answer([1, 1, 2, 1])
     assert component.kept() == "5"
-    row = component.page.locator('[data-cy="drop-class"]', has_text="dog")
+    row = page.locator('[data-cy="drop-class"]', has_text="cat")
+    expect(row.locator("td").nth(2)).to_contain_text("2 / 3")
+    page.get_by_role("button", name="Apply as a new run").click()
+    name, params = component.calls[-1]
+    assert (name, params["work"]) == ("work_draft", "apply")
+    assert params["choices"] == {"base": "drop", "rule": "balanced"}
+    assert {name for name, _ in component.calls} == {"draft", "work_draft"}
+
+
+def test_a_draft_is_undone_step_by_step_and_discarded_without_a_trace(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer()
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_be_disabled()
+    for rule in ("balanced", "drop"):
+        page.get_by_label("Rule").select_option(rule)
+        drafts.answer()
+    undo.click()
+    assert drafts.asked()["choices"]["rule"] == "balanced"
+    drafts.answer()
+    page.get_by_role("button", name="Discard").click()
+    expect(page.get_by_label("Drop run")).to_have_value("drop")
+    expect(page.get_by_label("Drop run").locator("option")).to_have_count(1)
+    assert {name for name, _ in component.calls} == {"draft"}
+
+
+def test_a_limit_on_a_class_of_a_run_begins_a_draft_of_it(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="dog").click()
+    component.answer()
+    page.get_by_label("How many samples of dog").select_option("all of it")
+    assert drafts.asked()["choices"] == {"base": "drop", "limits": [["dog", "all", 4]]}
+    drafts.answer([0, 0, 1, 4])
+    assert component.kept() == "5"
+    row = page.locator('[data-cy="drop-class"]', has_text="dog")
     expect(row.locator("td").nth(2)).to_have_text("+2 4 / 4")
-    apply = component.page.get_by_role("button", name="Apply as a new run")
-    component.page.get_by_role("button", name="Undo").click()
-    expect(apply).to_have_count(0)
-    assert component.kept() == str(sum(sent["run"]["counts"][4]))
-    component.page.get_by_label("How many samples of dog").select_option("all of it")
-    component.answer()
-    apply.click()
-    assert component.calls[-1] == ["apply_draft", asked]
+    expect(page.locator('[data-cy="drop-by-hand"]')).to_have_text("dog: all of it")
+    page.get_by_role("button", name="Undo").click()
+    assert drafts.asked()["choices"] == {"base": "drop"}
 
 
-def test_what_cannot_be_is_said_in_the_draft_and_not_applied(component):
-    sent = page_of(ANIMALS, can_limit=True)
-    component.draw(sent)
-    component.page.get_by_role("button", name="cat").click()
-    component.page.get_by_label("How many samples of cat").select_option("exactly")
-    component.page.get_by_label("Samples of cat", exact=True).fill("9")
-    draft = {"version": "1", "limits": [[2, "exactly", 9]], "problem": "it has 3"}
-    component.answer()
-    component.answer()
-    component.draw(sent, draft=json.dumps(draft))
+def test_what_cannot_be_is_said_in_the_draft_and_not_applied(component, drafts):
+    component.page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer(problem="it has 3")
     expect(component.page.get_by_role("alert")).to_contain_text("It cannot be: it has 3")
     expect(component.page.get_by_role("button", name="Apply as a new run")).to_be_disabled()
+
+
+def test_recalls_that_take_long_are_measured_when_somebody_says_so(component, drafts):
+    component.page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer(unmeasured=True, run=None)
+    component.page.get_by_role("button", name="Measure recalls").click()
+    name, params = component.calls[-1]
+    assert (name, params["work"], params["density"]) == ("work_draft", "measure", 0.5)
+    working = json.dumps({"asked": params["asked"], "label": "Stage 1: x", "done": 0.5})
+    component.draw(drafts.sent, **drafts.drawn, working=working)
+    expect(component.page.get_by_text("Stage 1: x, 50 %…")).to_be_visible()
+
+
+def test_a_draft_outlives_the_page_and_gives_way_to_the_run_that_it_becomes(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer()
+    page.get_by_label("Rule").select_option("balanced")
+    drafts.answer()
+    component.leave()
+    component.draw(drafts.sent)
+    assert drafts.asked()["choices"]["rule"] == "balanced"
+    drafts.answer()
+    applied = json.dumps({"asked": drafts.asked()["asked"], "key": "drop_2"})
+    component.draw(drafts.sent, **drafts.drawn, applied=applied)
+    expect(page.get_by_label("Drop run").locator("option")).to_have_count(1)
+
+
+def test_two_drafts_are_compared_like_runs(component, drafts):
+    page = component.page
+    for _ in range(2):
+        page.get_by_role("button", name="New run", exact=True).click()
+        drafts.answer()
+    component.choose_tab("Compare")
+    page.get_by_label("The run to compare with").select_option("draft 1")
+    name, params = component.calls[-1]
+    assert (name, params["asked"]) == ("compare_drafts", "d2.0.null d1.0.null")
+    assert params["first_choices"]["base"] == params["second_choices"]["base"] == "drop"
+    counts = {name: [1] * 4 for name in ("both", "first", "second")}
+    both = {"asked": params["asked"], "names": ANIMALS, "warnings": [], **counts}
+    both["densities"] = [[0.5] * 4, [0.4] * 4]
+    component.draw(drafts.sent, **drafts.drawn, comparison=json.dumps(both))
+    component.answer()
+    expect(page.get_by_text("Only in draft 2: 4")).to_be_visible()
+
+
+def test_selected_samples_are_kept_always_or_left_out(component, drafts):
+    component.page.evaluate("__fos__.selectedSamples.value = new Set(['a1', 'b2'])")
+    component.draw(drafts.sent)
+    component.page.get_by_role("button", name="Keep always").click()
+    assert drafts.asked()["choices"] == {"base": "drop", "keep_ids": ["a1", "b2"]}
+    drafts.answer()
+    words = component.page.locator('[data-cy="drop-by-hand"]')
+    expect(words).to_have_text("kept always: 2 samples")
+    component.page.get_by_role("button", name="Leave out").click()
+    assert drafts.asked()["choices"]["left_out"] == ["a1", "b2"]
 
 
 # -- what Python counts ---------------------------------------------------------------------------
@@ -505,6 +697,50 @@ def test_every_picture_is_one_tab_stop_with_arrow_keys_inside(component):
     assert component.calls[-1][1]["class_name"] == "class 0059"
 
 
+def test_at_two_hundred_per_cent_nothing_is_cut_off_and_nothing_moves_by_itself(component, drafts):
+    page = component.page
+    page.set_viewport_size({"width": 320, "height": 450})
+    page.emulate_media(reduced_motion="reduce")
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer(warnings=["300 of 300 samples of the evaluation 'val' are in the target view"])
+    panel = page.locator('[data-cy="drop-panel"]')
+    for tab in ("Classes", "Samples", "Recall", "Compare"):
+        component.choose_tab(tab)
+        widths = panel.evaluate("e => [e.scrollWidth, e.clientWidth]")
+        assert widths[0] <= widths[1], tab
+    moving = """e => [...e.querySelectorAll("*")].filter((one) => {
+      const style = getComputedStyle(one);
+      return parseFloat(style.transitionDuration) + parseFloat(style.animationDuration) > 0;
+    }).length"""
+    assert panel.evaluate(moving) == 0
+
+
+def test_the_whole_panel_is_walked_by_the_tab_key_and_the_focus_is_seen(component):
+    component.draw(page_of([f"class {k:04d}" for k in range(1000)], can_limit=True))
+    page = component.page
+    component.page.get_by_label("Drop run").focus()
+    seen = []
+    for _ in range(40):
+        seen.append(
+            page.evaluate(
+                """() => {
+                  const one = document.activeElement;
+                  const name = one.getAttribute("aria-label") || one.textContent;
+                  return [name, getComputedStyle(one).outlineStyle];
+                }"""
+            )
+        )
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    names = [name for name, _ in seen]
+    assert {outline for _, outline in seen} == {"solid"}
+    for name in ("New run", "Density", "Classes", "Find a class", "class 0999", "Next"):
+        assert name in names
+    assert len(names) < 25  # a thousand classes are one stop, and so is each picture
+    assert names[-1] == "class 0999"
+
+
 def test_long_names_are_told_apart_by_their_ends(component):
     names = [f"a long name of a class that ends in {word}" for word in ("one", "two")]
     component.draw(page_of(names))
@@ -531,11 +767,12 @@ def test_what_is_not_as_usual_is_one_line_with_the_way_out(component):
 
 def test_no_run_can_be_begun_where_there_is_nothing_to_prune(component):
     component.draw({"runs": [], "key": None, "title": "No labels", "text": "", "can_prune": False})
-    expect(component.page.get_by_role("button", name="New run…")).to_be_disabled()
+    expect(component.page.get_by_role("button", name="New run", exact=True)).to_be_disabled()
 
 
-def test_an_empty_page_says_what_to_do_and_opens_the_form(component):
+def test_an_empty_page_says_what_to_do_and_begins_a_draft(component):
     component.draw({"runs": [], "key": None, "title": "No drop run yet", "text": "Choose New run."})
     expect(component.page.get_by_text("Choose New run.")).to_be_visible()
-    component.page.get_by_role("button", name="New run…").click()
-    assert component.calls == [["open_form", {"operator": "apply_drop", "run": None}]]
+    component.page.get_by_role("button", name="New run", exact=True).click()
+    asked = {"id": "d1", "asked": "d1.0.null", "choices": {"base": None}, "density": None}
+    assert component.calls == [["draft", asked]]

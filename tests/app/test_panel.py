@@ -2,6 +2,7 @@
 
 import os
 import re
+from urllib.parse import parse_qs, urlparse
 
 import fiftyone as fo
 import numpy as np
@@ -207,13 +208,14 @@ def test_a_new_run_starts_from_the_run_that_is_shown_whatever_the_grid_shows(
     opened = panel(dataset)
     opened.get_by_role("button", name="Kept 80").press("Enter")
     app.expect_count(80)
-    opened.get_by_role("button", name="New run").press("Enter")
+    opened.get_by_role("button", name="New run", exact=True).press("Enter")
+    opened.get_by_role("button", name="More in the form").press("Enter")
     form = app.form()
     expect(form.get_by_text("Keeps 100 of 200 samples")).to_be_visible()
     app.execute(form)
     expect(app.page.get_by_text("Kept 100 of 200 samples")).to_be_visible()
     app.page.get_by_role("button", name="Done").click()
-    expect(opened.get_by_label("Drop run")).to_have_value("drop_2")
+    expect(opened.get_by_label("Drop run").locator("option", has_text="drop_2")).to_have_count(1)
     dataset.reload()
     assert fod.load_drop(dataset, "drop_2").config.asked["eval_key"] == "before"
 
@@ -245,21 +247,66 @@ def test_a_click_on_a_bar_of_the_histogram_shows_its_samples(app, panel, dataset
     picture("panel-score", for_docs=True)
 
 
-def test_a_class_is_protected_by_hand_and_the_draft_becomes_a_run(app, panel, pruned, picture):
+def test_a_run_is_decided_in_the_panel_and_written_when_it_is_applied(app, panel, pruned, picture):
     table = fod.load_drop(pruned, "drop").table
     opened = panel(pruned)
+    opened.get_by_role("button", name="New run", exact=True).click()
+    opened.get_by_label("Rule").select_option("balanced")
+    quotas = fod.plan_drop(pruned, 0.5, rule="balanced").quotas
+    row = part(opened, "class").filter(has_text="zero")
+    expect(row).to_contain_text(f"{quotas['zero']} / ")
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop"]
+    opened.get_by_role("button", name="Undo").click()
     opened.get_by_role("button", name="zero", exact=True).press("Enter")
     opened.get_by_label("How many samples of zero").select_option("all of it")
     size = table.by_class("sizes")["zero"]
-    row = part(opened, "class").filter(has_text="zero")
     expect(row).to_contain_text(f"{size} / {size}")
     expect(part(opened, "kept")).to_have_text("150")
     picture("panel-draft", for_docs=True)
     opened.get_by_role("button", name="Apply as a new run").click()
     expect(opened.get_by_label("Drop run")).to_have_value("drop_2")
+    expect(part(opened, "draft")).to_have_count(0)
     pruned.reload()
     made = fod.load_drop(pruned, "drop_2").table
     assert (made.by_class("quotas")["zero"], made.quotas.sum()) == (size, 150)
+
+
+def test_samples_are_seen_side_by_side_and_kept_always_in_a_draft(app, panel, pruned, picture):
+    opened = panel(pruned)
+    choose_tab(opened, "Samples")
+    table = fod.load_drop(pruned, "drop").table
+    worst = table.names[int(np.argmin(table.recalls))]
+    files = {}
+    for name in ("kept", "pruned"):
+        view = fod.drop_view(pruned, "drop", part=name, class_name=worst)
+        files[name] = set(view.values("filepath"))
+        strip = opened.get_by_role("group", name=f"{name.title()}: {len(view)} of {worst}")
+        images = strip.locator("img")
+        expect(images).to_have_count(min(len(view), 12))
+        for image in images.all():
+            image.scroll_into_view_if_needed()
+            app.page.wait_for_function("e => e.naturalWidth > 0", arg=image.element_handle())
+            assert (
+                parse_qs(urlparse(image.get_attribute("src")).query)["filepath"][0] in files[name]
+            )
+    cut = opened.get_by_role("group", name="Pruned")
+    for i in (0, 1):
+        cut.locator("button").nth(i).click()
+    expect(cut.locator("button[aria-pressed=true]")).to_have_count(2)
+    picture("panel-samples", for_docs=True)
+    opened.get_by_role("button", name="Keep always").click()
+    expect(part(opened, "by-hand")).to_have_text("kept always: 2 samples")
+    expect(part(opened, "selection")).to_have_count(0)
+    opened.get_by_role("button", name="New run", exact=True).click()
+    opened.get_by_label("Rule").select_option("balanced")
+    choose_tab(opened, "Compare")
+    opened.get_by_label("The run to compare with").select_option("draft 1")
+    expect(opened.get_by_text("In both:")).to_be_visible()
+    picture("panel-drafts-compared")
+    opened.get_by_role("button", name="Discard").click()
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop"]
 
 
 def test_what_only_one_of_two_runs_keeps_is_counted_and_shown(app, panel, pruned, picture):
@@ -329,6 +376,9 @@ def test_two_classes_and_a_thousand_fit_the_panel(app, panel, make_dataset, clas
     opened.get_by_role("button", name=last, exact=True).click()
     app.expect_count(fod.load_drop(dataset, "drop").table.by_class("quotas")[last])
     picture(f"panel-{classes}-classes")
+    choose_tab(opened, "Recall")
+    expect(opened.locator(".drop-names text").first).to_be_visible()
+    picture(f"panel-{classes}-recalls")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -338,13 +388,23 @@ def test_the_panel_is_readable_in_both_themes_on_a_small_screen(app, panel, prun
     opened = panel(pruned)
     axe = AXE.read_text() if AXE.exists() else None  # `make js` installs it
     assert axe or "DROP_REQUIRE_CHROMIUM" not in os.environ
-    for tab in ("Recall", "Score", "Fairness", "Compare", "Classes"):
-        choose_tab(opened, tab)
+
+    def looks_right():
         if axe:
             app.page.evaluate(axe)
             assert app.page.evaluate(VIOLATIONS) == []
         sizes = part(opened, "panel").evaluate("e => [e.scrollWidth, e.clientWidth]")
-        assert sizes[0] <= sizes[1], tab
+        assert sizes[0] <= sizes[1]
+
+    for tab in ("Samples", "Recall", "Score", "Fairness", "Compare", "Classes"):
+        choose_tab(opened, tab)
+        app.settle()
+        looks_right()
+    opened.get_by_role("button", name="New run", exact=True).click()
+    opened.get_by_role("button", name="zero", exact=True).press("Enter")
+    expect(opened.get_by_label("How many samples of zero")).to_be_visible()
+    expect(part(opened, "draft")).to_have_attribute("aria-busy", "false")
+    looks_right()
     least = part(opened, "panel").evaluate(LEAST_CONTRAST)
     assert least["ratio"] >= 4.5, least  # WCAG AA
     picture(f"panel-{theme}")

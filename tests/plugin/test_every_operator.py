@@ -18,7 +18,9 @@ import fiftyone_drop as fod
 
 PLUGIN = "@fiftyone-drop/drop"
 DEFINITION = Path(__file__).resolve().parents[2] / "fiftyone.yml"
-OPERATORS = yaml.safe_load(DEFINITION.read_text())["operators"]
+UNLISTED = ["draft_work"]  # the panel starts it, and it has no form
+DEFINED = yaml.safe_load(DEFINITION.read_text())["operators"]
+OPERATORS = [name for name in DEFINED if name not in UNLISTED]
 ON_RUNS = ["set_density", "compare_drops", "delete_drop"]
 OF_THE_APP = ["export_run", "open_panels", "running"]  # that no function of the package stands for
 OF_THE_PACKAGE = [name for name in OPERATORS if name not in OF_THE_APP]

@@ -169,6 +169,12 @@ EVENT = {
     "operator": "set_density",
     "eval_key": "eval",
     "version": "an older one",
+    "choices": {"base": "drop"},
+    "asked": "d1.0.0.5",
+    "page": 0,
+    "work": "measure",
+    **{f"{which}_choices": {"base": "drop"} for which in ("first", "second")},
+    **{f"{which}_density": 0.4 for which in ("first", "second")},
 }
 # The events of the panel, the parameters that they need, and others that they take
 EVENTS = {
@@ -179,7 +185,14 @@ EVENTS = {
     "count_score": (["key", "score", "density"], []),
     "report": (["key"], ["eval_key"]),
     "compare": (["key", "other"], []),
+    "draft": (["choices"], ["density"]),
+    "work_draft": (["choices", "work", "density"], []),
+    "compare_drafts": (["first_choices", "first_density"], ["second_choices", "second_density"]),
+    "strips": (["key", "density", "class_name", "page"], ["score"]),
 }
+# A draft in which nothing is chosen yet
+EMPTY = {(f"{which}choices", "nothing in it") for which in ("", "first_", "second_")}
+ALWAYS = {"draft", "work_draft", "compare_drafts", "strips"}  # tell what they are the answer to
 # Where there is no run of a key, the newest one is opened
 NEWEST = [("open_run", "a field of MongoDB"), ("open_run", "a path")]
 NO_EVENTS = ["draw", "tell", "_open", "execute", "render", "__init__", "__class__", "on_unload"]
@@ -250,10 +263,15 @@ def forged_events():
     for event, (needed, more) in EVENTS.items():
         for name in needed + more:
             params = {one: EVENT[one] for one in needed + more if one not in (name, "version")}
+            if event in ALWAYS:
+                params["asked"] = EVENT["asked"]
             if name in needed:
                 yield event, params, f"no {name}"
             for odd in ODD:
-                if (event, odd) not in NEWEST and (name, odd) != ("is_last", "a switch"):
+                if (event, odd) not in NEWEST and (name, odd) not in {
+                    *EMPTY,
+                    ("is_last", "a switch"),
+                }:
                     yield event, params | {name: ODD[odd]}, f"{name}: {odd}"
 
 
@@ -331,6 +349,28 @@ def plain(words):
         assert kind not in words, words[:2000]
     assert len(words) < 20_000
     return words
+
+
+CHOSEN = ("base", "samples", "recalls", "rule", "select", "keep", "limits", "keep_ids", "left_out")
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_an_odd_choice_of_a_draft_is_said_and_nothing_is_read_for_it(
+    name, request_of, labelled, ours, unchanged
+):
+    for case, odd in ODD.items():
+        choices = {"base": "drop", name: odd}
+        params = {"__method__": "draft", "panel_id": "panel", "panel_state": {}}
+        params |= {"choices": choices, "asked": "d1"}
+        request = request_of(labelled, params, operator="drop_panel")
+        uri = request["operator_uri"]
+        context = ExecutionContext(request, Executor(), operator_uri=uri)
+        result = in_time(lambda context=context, uri=uri: ours[uri].execute(context))
+        data = {}
+        for one in context.executor._requests:
+            data |= one.params.get("data", {})
+        words = data["message"] if result else json.loads(data["draft"])["problem"]
+        assert plain(words), case
 
 
 def test_there_are_at_least_three_hundred():

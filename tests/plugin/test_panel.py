@@ -254,33 +254,130 @@ def test_both_parts_together_say_which_they_are_in_the_place_of_the_tags(pruned)
 # -- drafts ---------------------------------------------------------------------------------------
 
 
-def test_a_draft_is_counted_at_each_density_and_written_when_it_is_applied(pruned):
+def drawn(panel, density=0.5, **choices):
+    """What the panel is sent of a draft that begins with the run "drop"."""
+    choices = {"base": "drop"} | choices
+    panel.call("draft", choices=choices, density=density, asked="d1.0.null")
+    return json.loads(panel.data["draft"])
+
+
+def test_a_draft_begins_as_the_run_and_says_what_can_be_chosen(pruned, predict):
+    predict(pruned, eval_key="val")
+    pruned.add_sample_field("el2n", fo.FloatField, info={"hard": "high"})
     panel = PanelSession(pruned)
-    limits = [[0, "all", 0], [3, "exactly", 5]]
-    panel.call("draft", key="drop", limits=limits, density=0.5)
-    draft = json.loads(panel.data["draft"])
-    assert (draft["version"], draft["limits"]) == (panel.run["version"], limits)
-    kept = draft["counts"][panel.run["own"]]
+    draft = drawn(panel)
+    assert draft["run"]["counts"] == panel.run["counts"]
+    assert draft["choices"]["recalls"] == "run:drop"
+    assert list(draft["offered"]["recalls"]) == ["eval:val", "run:drop", "closed-form"]
+    assert list(draft["offered"]["select"]) == ["random", "el2n"]
+    assert list(draft["offered"]["rule"]) == list(fod.precheck.rules())
+
+
+def test_a_draft_is_counted_at_each_density_and_nothing_is_written(pruned):
+    panel = PanelSession(pruned)
+    names = panel.run["names"]
+    limits = [[names[0], "all", 0], [names[3], "exactly", 5]]
+    kept = drawn(panel, limits=limits)["run"]["counts"][panel.run["own"]]
     assert (kept[0], kept[3], sum(kept)) == (panel.run["sizes"][0], 5, 150)
+    rules = drawn(panel, rule="balanced")["run"]
+    sizes = dict(zip(names, panel.run["sizes"], strict=True))
+    quotas = fod.allocate(sizes, None, 0.3, rule="balanced").quotas
+    assert rules["counts"][rules["densities"].index(0.3)] == quotas.tolist()
     pruned.reload()
     assert fod.list_drops(pruned) == ["drop"]
-    panel.call("apply_draft", key="drop", limits=limits, density=0.5)
-    assert panel.run["key"] == "drop_2"
-    assert panel.run["counts"][panel.run["own"]] == kept
-    assert panel.asked_for("reload_dataset") is not None
+
+
+@pytest.mark.filterwarnings("ignore:300 of 300 samples")
+def test_recalls_of_an_evaluation_are_measured_ones(pruned, predict):
+    predict(pruned, eval_key="val")
+    draft = drawn(PanelSession(pruned), recalls="eval:val")
+    plan = fod.plan_drop(pruned, 0.5, eval_key="val")
+    assert draft["run"]["recalls"] == plan.table.recalls.tolist()
+    assert draft["run"]["intervals"] == plan.table.intervals.tolist()
+    assert "also in the target view" in draft["warnings"][0]
+
+
+def test_a_query_model_is_measured_only_when_somebody_says_so(pruned):
+    assert drawn(PanelSession(pruned), recalls="closed-form")["unmeasured"]
 
 
 def test_a_draft_that_cannot_be_says_why(pruned):
     panel = PanelSession(pruned)
+    names = panel.run["names"]
     for limits, words in (
-        ([[0, "exactly", 10**6]], "samples cannot be kept"),
-        ([[k, "all", 0] for k in range(9)], "samples"),
+        ([[names[0], "exactly", 10**6]], "samples cannot be kept"),
+        ([[name, "all", 0] for name in names[:9]], "samples"),
     ):
-        panel.call("draft", key="drop", limits=limits, density=0.2)
-        assert words in json.loads(panel.data["draft"])["problem"]
-    panel.call("apply_draft", key="drop", limits=limits, density=0.2)
-    assert panel.data["message"]
+        assert words in drawn(panel, 0.2, limits=limits)["problem"]
+    assert "no sample is left" in drawn(panel, left_out=pruned.values("id"))["problem"]
+
+
+def test_a_draft_without_a_run_begins_with_the_training_split(two_classes):
+    dataset = two_classes(val={"cat": 25, "dog": 50})
+    panel = PanelSession(dataset)
+    panel.call("draft", choices={"base": None}, asked="d1.0.null")
+    draft = json.loads(panel.data["draft"])
+    assert (draft["choices"]["samples"], draft["choices"]["recalls"]) == ("tag:train", "eval:val")
+    assert sum(draft["run"]["sizes"]) == len(dataset.match_tags("train"))
+
+
+def test_two_drafts_and_a_draft_and_a_run_are_compared(pruned):
+    panel = PanelSession(pruned)
+    even = {"base": "drop", "rule": "balanced"}
+    pruned.apply_drop(0.5, rule="balanced", key="even", progress=False)
+    expected = fod.compare_drops(pruned, "drop", "even")
+    for first in ({"first_key": "drop"}, {"first_choices": {"base": "drop"}, "first_density": 0.5}):
+        panel.call("compare_drafts", asked="a b", second_choices=even, second_density=0.5, **first)
+        sent = json.loads(panel.data["comparison"])
+        assert sent["first"] == expected.only_first.tolist()
+        assert sent["both"] == expected.kept_by_both.tolist()
+        np.testing.assert_allclose(np.transpose(sent["densities"]), expected.densities)
+
+
+@pytest.fixture
+def work(run_in_app):
+    """A function that lets the operator behind a draft do something; what the panel is told."""
+
+    def run(dataset, **params):
+        told = run_in_app(
+            dataset, {"asked": "d1.0", "panel_id": "p", **params}, operator="draft_work"
+        )
+        data = [params["data"] for name, params in told if name == "patch_panel_data"]
+        return data, [name for name, _ in told]
+
+    return run
+
+
+def test_a_draft_is_written_by_an_operator_that_says_how_far_it_is(pruned, work):
+    choices = {"base": "drop", "limits": [["one", "exactly", 5]]}
+    data, asked = work(pruned, work="apply", choices=choices, density=0.4)
+    assert json.loads(data[0]["working"])["label"] == "Writing the run"
+    assert json.loads(data[-1]["applied"])["key"] == "drop_2"
+    assert json.loads(data[-1]["page"])["key"] == "drop_2"
+    assert asked[-1] == "reload_dataset"
+    pruned.reload()
+    made = fod.load_drop(pruned, "drop_2").table
+    assert (made.by_class("quotas")["one"], made.quotas.sum()) == (5, 120)
+
+
+def test_a_draft_that_cannot_be_written_says_why_and_leaves_nothing(pruned, work):
+    choices = {"base": "drop", "limits": [["one", "exactly", 10**6]]}
+    data, _ = work(pruned, work="apply", choices=choices, density=0.4)
+    assert data[-1]["working"] is None
+    assert "samples cannot be kept" in data[-1]["message"]
+    pruned.reload()
     assert fod.list_drops(pruned) == ["drop"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_recalls_are_measured_by_the_operator_and_known_from_then_on(pruned, work):
+    choices = {"base": "drop", "recalls": "closed-form"}
+    data, _ = work(pruned, work="measure", choices=choices, density=0.5)
+    sent = json.loads(data[-1]["draft"])
+    assert (
+        sent["run"]["recalls_from"] == drawn(PanelSession(pruned), **choices)["run"]["recalls_from"]
+    )
+    assert "closed" in sent["run"]["recalls_from"]
 
 
 # -- report, comparison, forms --------------------------------------------------------------------
@@ -291,7 +388,53 @@ def test_the_report_is_that_of_the_package(pruned, predict):
     panel = PanelSession(pruned)
     panel.call("report", key="drop", eval_key="after")
     expected = fod.report(pruned, "drop", "after").to_dict()
-    assert json.loads(panel.data["report"])["report"] == json.loads(json.dumps(expected))
+    sent = json.loads(panel.data["report"])["report"]
+    assert sent.pop("offsets")
+    assert sent == json.loads(json.dumps(expected))
+
+
+def test_the_report_says_what_offsets_would_do_to_the_worst_class(pruned, module_of_plugin):
+    labels = pruned.values("ground_truth.label")
+    classes = sorted(set(labels))
+    rng = np.random.default_rng(51)
+    logits = rng.normal(size=(len(labels), len(classes)))
+    logits[np.arange(len(labels)), [classes.index(label) for label in labels]] += 1
+    predictions = [
+        fo.Classification(label=classes[int(np.argmax(row))], logits=row) for row in logits
+    ]
+    pruned.classes["predictions"] = classes
+    pruned.save()
+    pruned.set_values("predictions", predictions)
+    pruned.evaluate_classifications("predictions", "ground_truth", eval_key="after")
+    panel = PanelSession(pruned).call("report", key="drop", eval_key="after")
+    said = json.loads(panel.data["report"])["report"]["offsets"]
+    found = fod.class_offsets(pruned, "drop", eval_key="after")
+    worst = int(np.nanargmin(found.before))
+    assert f"({found.classes[worst]}) would go from {found.before[worst]:.3f} to" in said
+    assert f"to {found.after[worst]:.3f};" in said
+    panel.call("report", key="drop")
+    assert "reach from" in json.loads(panel.data["report"])["report"]["offsets"]
+
+
+@pytest.mark.parametrize("score", [None, "el2n"])
+def test_strips_show_every_sample_of_a_class_once_of_a_run_and_of_a_draft(pruned, score):
+    pruned.add_sample_field("el2n", fo.FloatField, info={"hard": "low"})
+    values = np.random.default_rng(0).random(len(pruned)).tolist()
+    pruned.set_values("el2n", values)
+    panel = PanelSession(pruned)
+    run = panel.run
+    for of in ({"key": "drop"}, {"choices": {"base": "drop"}}):
+        seen = {"kept": [], "pruned": []}
+        for page in range(3):
+            shown = {"density": 0.5, "class_name": "one", "score": score, "page": page}
+            sent = json.loads(panel.call("strips", asked="x", **of, **shown).data["strips"])
+            for part, ids in seen.items():
+                ids += [i for i, _ in sent[part]]
+        assert len(seen["kept"]) == run["counts"][run["own"]][run["names"].index("one")]
+        for part, ids in seen.items():
+            view = fod.drop_view(pruned, "drop", part=part, class_name="one", score=score)
+            expected = view.values("id")
+            assert (ids if score else sorted(ids)) == (expected if score else sorted(expected))
 
 
 def test_the_samples_that_one_run_keeps_are_as_many_as_the_comparison_says(pruned):
@@ -346,8 +489,8 @@ def test_an_empty_panel_says_what_to_do_next(dataset, make_dataset):
 
 
 EVENTS = {
-    "draft": {"limits": [], "density": 0.3},
-    "apply_draft": {"limits": [], "density": 0.3},
+    "draft": {"choices": {"base": "drop"}, "asked": "d1"},
+    "compare_drafts": {"first_key": "drop", "second_key": "other", "asked": "d1"},
     "show": {"density": 0.3, "part": "kept"},
     "report": {},
     "count_score": {"score": "el2n", "density": 0.3},

@@ -47,7 +47,7 @@ export function Classes({ run, kept, before, columns, selected, onSelect }) {
             <th className="drop-if-wide" aria-hidden="true" />
             {header({ kept: "Kept", size: "size" }, { className: "drop-number drop-wide" })}
             {header({ density: "Density" }, { className: "drop-number" })}
-            {run.recalls && header({ recall: "Recall" }, { className: "drop-number" })}
+            {run.recalls && header({ recall: "Recall" }, { className: run.intervals ? "drop-number drop-interval" : "drop-number" })}
           </tr>
         </thead>
         <tbody ref={body} onKeyDown={onKeyDown}>
@@ -80,7 +80,10 @@ export function Classes({ run, kept, before, columns, selected, onSelect }) {
               </td>
               <td className="drop-number">{fraction(kept[k] / run.sizes[k])}</td>
               {run.recalls && (
-                <td className="drop-number" title={recallWords(run, k)}>{fraction(measured(run, k))}</td>
+                <td className="drop-number" title={recallWords(run, k)}>
+                  {run.intervals && <span className="drop-quiet drop-if-wide">{run.intervals[k].map((x) => x.toFixed(2)).join("–")} </span>}
+                  {fraction(measured(run, k))}
+                </td>
               )}
             </tr>
           ))}

@@ -60,18 +60,18 @@ export function Density({ run, index, kept, onMove, onRelease, onKeep }) {
       />
       <div className="drop-row drop-quiet">
         {isOwn ? (
-          "This is the density of the run: drag to see others."
+          onKeep ? "This is the density of the run: drag to see others." : "Drag to see other densities."
         ) : (
           <>
-            <span>The run itself stays at {density(run.density)}.</span>
-            <Button onClick={onKeep}>Move the run to {at}…</Button>
+            {onKeep && <span>The run itself stays at {density(run.density)}.</span>}
+            {onKeep && <Button onClick={onKeep}>Move the run to {at}…</Button>}
             <Button
               onClick={() => {
                 onMove(run.own);
                 onRelease(run.own);
               }}
             >
-              Back
+              Back{onKeep ? "" : ` to ${density(run.density)}`}
             </Button>
           </>
         )}

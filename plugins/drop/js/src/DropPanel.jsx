@@ -1,5 +1,7 @@
 import React, { useMemo, useState } from "react";
-import { useColours, useOwnView, useReloads } from "./app.js";
+import { useColours, useDataset, useOwnView, useReloads } from "./app.js";
+import { Draft } from "./Draft.jsx";
+import { useDraft, useDrafts } from "./drafts.js";
 import { useEvents, useLatest } from "./events.js";
 import { Run } from "./Run.jsx";
 import { css } from "./style.js";
@@ -14,34 +16,39 @@ export function DropPanel({ data, schema }) {
   const histogram = useParsed(data?.histogram);
   const report = useParsed(data?.report);
   const comparison = useParsed(data?.comparison);
-  const draft = useParsed(data?.draft);
-  const [isBusy, ask] = useLatest(call, page?.run?.version);
+  const strips = useParsed(data?.strips);
+  const drafts = useDrafts(useDataset(), useParsed(data?.draft), useParsed(data?.applied));
+  const [isBusy, ask] = useLatest(call, drafts.current?.id ?? page?.run?.version);
+  const draft = useDraft(drafts, useParsed(data?.working), ask);
   const ownView = useOwnView();
   useColours();
   useReloads(() => call("refresh", { key: page?.key ?? null }));
   if (!page) return <div className="drop-panel drop-quiet">Loading…</div>;
-  const { run } = page;
+  const run = draft ? draft.run : page.run;
+  const form = (params) => call("open_form", { operator: "apply_drop", run: page.run?.key ?? null, ...params });
+  const names = Object.fromEntries(drafts.list.map(({ id, name }) => [id, name]));
   const message = failure ?? data.message;
   return (
     <div className="drop-panel" data-cy="drop-panel" onKeyDown={press}>
       <style>{css}</style>
       <div className="drop-row">
-        {page.runs.length > 0 && (
+        {page.runs.length + drafts.list.length > 0 && (
           <Select
             label="Drop run"
-            value={page.key}
-            options={page.runs}
-            onChange={(key) => call("open_run", { key })}
+            value={draft?.id ?? page.key ?? ""}
+            options={[...(page.key ? page.runs : ["", ...page.runs]), ...Object.keys(names)]}
+            words={(key) => names[key] ?? (key || "no run yet")}
+            onChange={(key) => {
+              drafts.show(key in names ? key : null);
+              if (!(key in names) && key) call("open_run", { key });
+            }}
           />
         )}
-        <Button
-          disabled={page.can_prune === false}
-          onClick={() => call("open_form", { operator: "apply_drop", run: run?.key ?? null })}
-        >
-          New run…
+        <Button disabled={page.can_prune === false} onClick={() => drafts.open(page.run?.key ?? null)}>
+          New run
         </Button>
         <span className="drop-gap" />
-        {page.key && (
+        {page.key && !draft && (
           <Button onClick={() => call("open_form", { operator: "delete_drop", key: page.key })}>
             Delete run…
           </Button>
@@ -58,14 +65,17 @@ export function DropPanel({ data, schema }) {
       {page.states?.map((state) => (
         <State key={state.words} {...state} shown={page.key} call={call} />
       ))}
-      {page.changes && (
+      {page.changes && !draft && (
         <State words={page.changes} way="again" shown={page.key} call={call} />
       )}
+      {draft && <Draft draft={{ ...draft, onForm: () => form({}) }} />}
       {run ? (
         <Run
           key={run.version}
           page={page}
-          answers={{ histogram, report, comparison, draft }}
+          answers={{ histogram, report, comparison, strips }}
+          drafts={drafts}
+          draft={draft}
           tab={tab}
           setTab={setTab}
           call={call}
@@ -73,7 +83,7 @@ export function DropPanel({ data, schema }) {
           isBusy={isBusy}
           ownView={ownView}
         />
-      ) : (
+      ) : draft ? null : (
         <div className="drop-empty">
           <strong>{page.title}</strong>
           <p>{page.text}</p>

@@ -41,6 +41,7 @@ export function Report({ run, evaluations, answer, ask, onHardest }) {
         </div>
       )}
       {fits.accuracy && <Accuracy {...fits.accuracy} />}
+      {fits.offsets && <p className="drop-quiet" data-cy="drop-offsets">{fits.offsets}</p>}
       {fits.findings.map(({ level, text }) => (
         <Message key={text} level={level}>{text}</Message>
       ))}

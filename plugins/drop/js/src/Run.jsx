@@ -2,22 +2,32 @@ import React, { useMemo, useState } from "react";
 import { Classes } from "./Classes.jsx";
 import { Compare } from "./Compare.jsx";
 import { Density } from "./Density.jsx";
+import { Limit, Selection } from "./Draft.jsx";
 import { Grid } from "./Grid.jsx";
 import { leave, leftOf } from "./left.js";
-import { Draft, Limit, useDraft } from "./Limits.jsx";
-import { count, density, measured, nearest, recallWords, sum } from "./model.js";
+import { count, density, measured, nearest, offsetRange, recallWords, sorted, sum } from "./model.js";
 import { Report } from "./Report.jsx";
 import { Scatter } from "./Scatter.jsx";
 import { Score } from "./Score.jsx";
+import { Strips } from "./Strips.jsx";
 import { TabPanel, Tabs } from "./ui.jsx";
 
-const TABS = { classes: "Classes", recall: "Recall", score: "Score", report: "Fairness", compare: "Compare" };
+const TABS = { classes: "Classes", samples: "Samples", recall: "Recall", score: "Score", report: "Fairness", compare: "Compare" };
 
 const NOTHING = { part: null, score: null, selected: null, range: null };
 
-/** One run at the density of the slider. Moving it needs no request: all counts are here already. */
-export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) {
-  const { run, scores } = page;
+// What needs fields of a run
+const OF_RUNS = ["score", "report"];
+
+/** One run, or a draft, at the density of the slider.
+ *
+ * Moving it needs no request: all counts are here already.
+ */
+export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, ask, isBusy, ownView }) {
+  const run = draft?.run ?? page.run;
+  const scores = draft ? [] : page.scores;
+  const tabs = Object.fromEntries(Object.entries(TABS).filter(([name]) => !draft || !OF_RUNS.includes(name)));
+  const tab = wanted in tabs ? wanted : "classes";
   const { key, version } = run;
   const [left] = useState(() => leftOf(version));
   const [index, setIndex] = useState(() =>
@@ -33,9 +43,9 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) 
   // Its field may have been deleted meanwhile
   const shown = scores.includes(choice.score) ? choice : { ...choice, score: null, range: null };
 
-  const draft = useDraft({ run, answer: answers.draft, ask });
-  const ofRun = run.counts[index];
-  const kept = draft.counts?.[index] ?? ofRun;
+  const kept = run.counts[index];
+  const base = draft && draft.choices.base === page.run?.key ? page.run : null;
+  const before = base && String(base.classes) === String(run.classes) ? base.counts[index] : kept;
   const columns = useMemo(() => tableColumns(run, settled), [run, settled]);
 
   /** Show the choice in the grid, after a `change` of it. */
@@ -49,6 +59,7 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) 
       class_name: now.selected === null ? null : run.classes[now.selected],
     };
     leave({ version, ...wanted, range: now.range });
+    if (draft) return; // the grid shows what is written
     ownView.remember();
     ask("show", { key, version, ...wanted, ...now.range });
   };
@@ -70,15 +81,23 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) 
         onMove={setIndex}
         onRelease={(i) => {
           setSettled(i);
+          if (draft) draft.settle(run.densities[i]);
           show({}, i);
         }}
-        onKeep={() =>
-          call("open_form", { operator: "set_density", key: run.key, density: run.densities[index] })
+        onKeep={
+          !draft &&
+          (() => call("open_form", { operator: "set_density", key, density: run.densities[index] }))
         }
       />
-      <Grid
+      {draft && !run.group_by && (
+        <div className="drop-quiet" data-cy="drop-offsets">
+          Offsets that take class sizes off a model trained on these:{" "}
+          {offsetRange(kept).map(([k, by]) => `${by > 0 ? "+" : ""}${by.toFixed(2)} (${run.names[k]})`).join(" to ")}
+        </div>
+      )}
+      {!draft && <Grid
         run={run}
-        kept={ofRun}
+        kept={kept}
         shown={shown}
         scores={scores}
         isBusy={isBusy}
@@ -89,18 +108,37 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) 
           leave(null);
           ownView.back();
         }}
-      />
+      />}
+      {!draft && <Selection onChange={(name, ids) => drafts.open(key, { [name]: ids })} />}
       {shown.selected !== null && run.recalls && (
         <div className="drop-quiet" data-cy="drop-recall">Recall: {recallWords(run, shown.selected)}</div>
       )}
       {shown.selected !== null && run.can_limit && (
-        <Limit run={run} k={shown.selected} kept={kept} density={run.densities[index]} draft={draft} />
+        <Limit
+          run={run}
+          k={shown.selected}
+          kept={kept}
+          limits={draft?.choices.limits}
+          onChange={draft ? draft.change : (change) => drafts.open(key, change)}
+        />
       )}
-      <Draft run={run} draft={draft} density={run.densities[index]} kept={sum(kept)} />
-      <Tabs tabs={TABS} current={tab} onChange={setTab} />
+      <Tabs tabs={tabs} current={tab} onChange={setTab} />
       <TabPanel of={tab}>
         {tab === "classes" && (
-          <Classes run={run} kept={kept} before={ofRun} columns={columns} selected={shown.selected} onSelect={select} />
+          <Classes run={run} kept={kept} before={before} columns={columns} selected={shown.selected} onSelect={select} />
+        )}
+        {tab === "samples" && (
+          <Strips
+            run={run}
+            draft={draft}
+            kept={run.counts[settled]}
+            density={run.densities[settled]}
+            k={shown.selected ?? sorted(columns, run.recalls ? "recall" : "density", false)[0]}
+            scores={page.scores ?? []}
+            answer={answers.strips}
+            ask={ask}
+            onSelect={(k) => show({ selected: k })}
+          />
         )}
         {tab === "recall" && (
           <Scatter run={run} index={index} selected={shown.selected} onSelect={select} />
@@ -124,7 +162,9 @@ export function Run({ page, answers, tab, setTab, call, ask, isBusy, ownView }) 
         {tab === "compare" && (
           <Compare
             run={run}
+            draft={draft}
             runs={page.runs}
+            drafts={drafts.list}
             answer={answers.comparison}
             ask={ask}
             onShow={showDifference}

@@ -1,17 +1,24 @@
 import React, { useMemo, useState } from "react";
-import { count, densityAxis, fraction, linear, nearestPoint, recallWords, sorted, ticks, waterLine } from "./model.js";
+import { count, densityAxis, linear, matching, nearestPoint, PAGE_SIZE, recallWords, sorted, ticks, waterLine } from "./model.js";
 import { Axes, useWidth } from "./plot.jsx";
-import { arrows } from "./ui.jsx";
+import { arrows, Search } from "./ui.jsx";
 
 const HEIGHT = 280;
 const NEAR = 12; // px
 const TICK = 5; // px, half of it
+const NAMED = 10; // classes, the worst, of which the names are written
+const LINE = 13; // px, between two names
 const MANY = 100; // classes, from which on dots are small and intervals faint
 
 /** Recall against class density: how the rule answers the failures of the query model. */
 export function Scatter({ run, index, selected, onSelect }) {
   const [width, box] = useWidth(360);
   const [hovered, setHovered] = useState(null);
+  const [text, setText] = useState("");
+  const found = useMemo(
+    () => (text.trim() ? matching(run.names.map((_, k) => k), run.names, text) : []),
+    [run, text],
+  );
   if (!run.recalls)
     return <p className="drop-quiet">The rule “{run.rule}” needs no recalls, so this run has none.</p>;
   return (
@@ -22,13 +29,43 @@ export function Scatter({ run, index, selected, onSelect }) {
             "kept. Bars: the measured recall, a tick, with its 95 % interval; smoothing moves dots off the ticks."
           : "Recall of each class, as it was given, and the fraction of the class that is kept."}
         {run.levels && " The line is Algorithm 1: min(1, c (1 - recall))."}
+        {onFloor(run, index).length > 0 && " Rings: classes that keep no more than their floor."}
       </p>
-      <Plot {...{ run, index, selected, onSelect, width, hovered, setHovered }} />
+      {run.names.length > PAGE_SIZE && (
+        <div className="drop-row">
+          <Search value={text} onChange={setText} />
+          {text.trim() && <span className="drop-quiet" role="status">{count(found.length)} found</span>}
+        </div>
+      )}
+      <Plot {...{ run, index, selected, onSelect, width, hovered, setHovered, found }} />
     </section>
   );
 }
 
-function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
+/** Names beside their points; one that would lie on another is left out. */
+function Names({ at, width }) {
+  const placed = [];
+  for (const [name, x, y] of at) {
+    const words = name.length > 24 ? `${name.slice(0, 11)}…${name.slice(-11)}` : name;
+    const long = 6.5 * words.length;
+    const left = x + 8 + long > width ? x - 8 - long : x + 8;
+    const isFree = placed.every((one) => Math.abs(one.y - y) > LINE || left > one.left + one.long || left + long < one.left);
+    if (isFree) placed.push({ words, left, long, y });
+  }
+  return (
+    <g className="drop-names" aria-hidden="true">
+      {placed.map(({ words, left, y }) => (
+        <text key={`${words} ${left} ${y}`} x={left} y={y} dy="0.32em">{words}</text>
+      ))}
+    </g>
+  );
+}
+
+/** The classes that keep as few samples as they must, whatever the rule would give them. */
+const onFloor = ({ floors, counts, sizes }, index) =>
+  (floors ?? []).flatMap((floor, k) => (floor > 0 && floor < sizes[k] && counts[index][k] <= floor ? [k] : []));
+
+function Plot({ run, index, selected, onSelect, width, hovered, setHovered, found }) {
   const kept = run.counts[index];
   const low = useMemo(() => {
     const least = Math.min(...run.recalls, ...(run.intervals ?? []).map((i) => i[0]));
@@ -52,6 +89,8 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
   };
   const marked = hovered ?? selected;
   const order = useMemo(() => sorted({ name: run.names, recall: run.recalls }, "recall", false), [run]);
+  const rings = onFloor(run, index).map((k) => dot(points[k])).join("");
+  const marks = [...new Set([...(marked === null ? [] : [marked]), ...found.slice(0, NAMED), ...(found.length ? [] : order.slice(0, NAMED))])];
   const words = (k) => `recall ${recallWords(run, k)}; ${count(kept[k])} of ${count(run.sizes[k])} kept`;
   return (
     <div className="drop-plot">
@@ -95,6 +134,9 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered }) {
           />
         )}
         <path className={isMany ? "drop-dots drop-many" : "drop-dots"} d={points.map(dot).join("")} />
+        {rings && <path className={isMany ? "drop-dots drop-many drop-rings" : "drop-dots drop-rings"} d={rings} />}
+        {found.length > 0 && <path className="drop-dots drop-found" d={found.map((k) => dot(points[k])).join("")} />}
+        <Names at={marks.map((k) => [run.names[k], ...points[k]])} width={width} />
         {marked !== null && (
           <>
             {run.intervals && (

@@ -7,6 +7,8 @@ import {
   dataset,
   datasetColorScheme,
   defaultActiveFields,
+  getSampleSrc,
+  selectedSamples,
   view,
 } from "@fiftyone/state";
 import { useEffect, useRef } from "react";
@@ -83,6 +85,9 @@ export function useColours() {
 
 let isExpected = false; // whether the panel has asked for another view
 
+/** The name of the open dataset. */
+export const useDataset = () => useRecoilValue(dataset).name;
+
 /** The view that somebody had before the panel set its own: `remember` it, and go `back` to it. */
 export function useOwnView() {
   const shown = useRecoilValue(view);
@@ -103,21 +108,42 @@ export function useOwnView() {
   };
 }
 
+/** The ids of the samples that are selected in the grid. */
+export const useSelected = () => [...useRecoilValue(selectedSamples).keys()];
+
+export const clearSelected = () => executeOperator("@voxel51/operators/clear_selected_samples", {});
+
+export const selectSamples = (samples) =>
+  executeOperator("@voxel51/operators/set_selected_samples", { samples });
+
+/** The address of a file at the App's own server. */
+export const mediaOf = (path) => getSampleSrc(path);
+
+const OPENING = 10000; // ms
+
+// What changes with every run, score and evaluation that is written or deleted
+const writtenIn = ({ savedViews, sampleFields, evaluations }) =>
+  JSON.stringify([savedViews, sampleFields?.map(({ path }) => path), evaluations]);
+
 /** Call `refresh` when the App has read its dataset again, as it does after an operator of ours.
  *
- * It does so for each view that the panel sets too, which changes no run.
+ * It does so for each view that the panel sets too, and when a panel is opened, which change no run.
  */
 export function useReloads(refresh) {
-  const { id } = useRecoilValue(dataset); // another one at each reading
+  const read = useRecoilValue(dataset);
+  const { id } = read; // another one at each reading
   const stages = JSON.stringify(useRecoilValue(view));
-  const seen = useRef({ id, stages });
+  const written = writtenIn(read);
+  const seen = useRef({ id, stages, written });
+  const opened = useRef(Date.now());
   const latest = useRef();
-  latest.current = { refresh, stages };
+  latest.current = { refresh, stages, written };
   useEffect(() => {
-    const { refresh, stages } = latest.current;
+    const { refresh, stages, written } = latest.current;
     const isOwn = isExpected && seen.current.stages !== stages;
+    const isOpening = Date.now() - opened.current < OPENING && seen.current.written === written;
     if (isOwn) isExpected = false;
-    else if (seen.current.id !== id) refresh();
-    seen.current = { id, stages };
+    else if (seen.current.id !== id && !isOpening) refresh();
+    seen.current = { id, stages, written };
   }, [id]);
 }

@@ -47,7 +47,7 @@ export function useLatest(call, version) {
         done?.(worked);
         const next = lane.waiting;
         lane.waiting = null;
-        if (next && next[1].version === shown.current) ask(...next);
+        if (next && (next[1].version ?? next[1].id) === shown.current) ask(...next);
       });
     },
     [call],

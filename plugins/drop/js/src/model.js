@@ -102,6 +102,18 @@ export function recallWords(run, k) {
   return words.join("; ");
 }
 
+/** The classes with the least and the greatest offset, each as [row, offset].
+ *
+ * An offset takes the share of a class in the kept samples off the logit of a trained model: its
+ * log, less the mean of all.
+ */
+export function offsetRange(kept) {
+  const logs = kept.map((n) => Math.log(Math.max(n, 1)));
+  const mean = sum(logs) / logs.length;
+  const ends = [Math.max(...logs), Math.min(...logs)];
+  return ends.map((log) => [logs.indexOf(log), mean - log]);
+}
+
 /** The end of an axis of densities: the least of a few round ones that has room for all. */
 export const densityAxis = (most) => [0.05, 0.1, 0.25, 0.5, 1].find((end) => most <= end) ?? 1;
 

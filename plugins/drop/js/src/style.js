@@ -6,6 +6,7 @@ const line = "var(--fo-palette-divider, #8886)";
 const kept = "var(--fo-palette-primary-main, #ff6d04)";
 const field = "var(--fo-palette-background-level2, transparent)";
 const raised = "var(--fo-palette-background-level3, #8883)";
+const ground = "var(--fo-palette-background-level1, #888)";
 const hatch = `repeating-linear-gradient(135deg, ${quiet} 0 1px, transparent 1px 4px)`;
 
 export const css = `
@@ -51,6 +52,9 @@ export const css = `
 .drop-message > span:first-child { font-weight: 700; width: 1ch; flex: none; text-align: center; }
 .drop-message.drop-warning { border-left-color: ${kept}; }
 .drop-message.drop-info { border-left-color: ${quiet}; }
+.drop-panel .drop-draft { flex-direction: column; gap: 6px; }
+.drop-panel .drop-draft > * { width: auto; font-weight: inherit; text-align: left; }
+.drop-choice { display: flex; flex-direction: column; }
 .drop-empty { padding: 28px 12px; text-align: center; display: flex; flex-direction: column; gap: 8px; align-items: center; }
 .drop-empty p { color: ${quiet}; max-width: 42em; }
 
@@ -59,6 +63,7 @@ export const css = `
 .drop-table th { font-size: 12px; color: ${quiet}; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .drop-table .drop-number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; width: 74px; }
 .drop-table .drop-wide { width: 104px; }
+.drop-table .drop-interval { width: 128px; }
 .drop-table .drop-name { width: 30%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .drop-name button { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: pre; vertical-align: bottom; }
 tr[data-cy="drop-class"] { cursor: pointer; }
@@ -94,6 +99,16 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 .drop-whiskers.drop-marked { stroke: ${text}; stroke-width: 2; opacity: 1; }
 .drop-dots.drop-many { stroke-width: 4; }
 .drop-dots.drop-marked { stroke: ${text}; stroke-width: 10; }
+.drop-rings { stroke: ${ground}; stroke-width: 3; }
+.drop-rings.drop-many { stroke-width: 2; }
+.drop-found { stroke: ${text}; }
+.drop-names text { fill: ${text}; font-size: 11px; pointer-events: none; paint-order: stroke; stroke: ${ground}; stroke-width: 4px; }
+.drop-strips { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; }
+.drop-strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(64px, 1fr)); gap: 4px; align-content: start; }
+.drop-strip > div { grid-column: 1 / -1; overflow-wrap: anywhere; }
+.drop-strip button { aspect-ratio: 1; border: 1px solid ${line}; border-radius: 4px; overflow: hidden; background: ${field}; }
+.drop-strip button[aria-pressed="true"] { box-shadow: 0 0 0 3px ${kept}; }
+.drop-strip img { width: 100%; height: 100%; object-fit: contain; display: block; }
 .drop-bin { cursor: pointer; }
 .drop-reached .drop-bin-area { stroke: ${text}; stroke-width: 2; }
 .drop-bin-area { fill: transparent; }
@@ -107,6 +122,7 @@ tr[data-cy="drop-class"]:hover td { background: ${field}; }
 @container (max-width: 480px) {
   .drop-table .drop-number { width: 54px; }
   .drop-table .drop-wide { width: 86px; }
+  .drop-table .drop-interval { width: 54px; }
   .drop-table th, .drop-table td { padding: 3px; }
   .drop-panel .drop-tabs button { padding: 5px 7px; }
   .drop-if-narrow { display: block; padding: 2px 0; }

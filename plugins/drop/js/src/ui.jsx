@@ -76,6 +76,17 @@ export function arrows({ label, length, at, words, onMove, onChoose }) {
   };
 }
 
+/** Arrow keys go through the buttons of an element that is one tab stop. */
+export function within(event) {
+  const step = STEPS[event.key];
+  if (step === undefined) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const all = [...event.currentTarget.querySelectorAll("button")];
+  const next = all.indexOf(document.activeElement) + (event.key.endsWith("Up") || event.key.endsWith("Down") ? -step : step);
+  all[Math.min(Math.max(0, next), all.length - 1)]?.focus();
+}
+
 /** Tabs; the arrow keys choose another one. */
 export function Tabs({ tabs, current, onChange }) {
   const names = Object.keys(tabs);

@@ -105,3 +105,11 @@ test("an axis of densities ends where all have room, and the line with it", () =
   assert.deepEqual([0.03, 0.11, 0.25, 0.6, 1].map(model.densityAxis), [0.05, 0.25, 0.25, 1, 1]);
   assert.deepEqual(model.waterLine(0.5, 0, 0.25), [[0.5, 0.25], [1, 0]]);
 });
+
+test("offsets reach from the largest class to the smallest, as class_offsets has them", () => {
+  // -log(n / total) less its mean, of 8, 2 and 4 samples, and of none, which counts as one
+  const [low, high] = model.offsetRange([8, 2, 4]);
+  assert.deepEqual([low[0], high[0]], [0, 1]);
+  assert.ok(Math.abs(low[1] + Math.log(2)) < 1e-12 && Math.abs(high[1] - Math.log(2)) < 1e-12);
+  assert.deepEqual(model.offsetRange([1, 0]).map(([, by]) => by), [0, 0]);
+});

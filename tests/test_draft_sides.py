@@ -1,0 +1,37 @@
+"""Drafts side by side, against comparisons of the runs that they become."""
+
+import numpy as np
+from fiftyone import ViewField as F
+
+import fiftyone_drop as fod
+from fiftyone_drop.draft_sides import counts_of_two, side_of_draft, side_of_run
+from fiftyone_drop.drafts import draft_of, draft_of_run
+
+DENSITY = 0.4
+
+
+def test_two_drafts_are_compared_as_two_runs_are(dataset, recalls):
+    dataset.apply_drop(DENSITY, recalls=recalls)
+    draft = draft_of_run(dataset, "drop")
+    even = draft.changed(rule="balanced")
+    even.plan(0.5).apply("even", progress=False)
+    compared = fod.compare_drops(dataset, "drop", "even")
+    for first, second in (
+        (side_of_draft(draft, DENSITY), side_of_draft(even, 0.5)),
+        (side_of_run(dataset, "drop", draft), side_of_draft(even, 0.5)),
+        (side_of_draft(draft, DENSITY), side_of_run(dataset, "even", draft)),
+    ):
+        classes, counts = counts_of_two(first, second)
+        assert tuple(classes) == compared.classes
+        expected = [compared.only_first, compared.only_second, compared.kept_by_both]
+        np.testing.assert_array_equal(counts, expected)
+
+
+def test_what_one_of_two_lacks_is_not_kept_by_it(dataset, recalls):
+    draft = draft_of(dataset, recalls=recalls)
+    ones = dataset.match(F("ground_truth.label") == "one").values("id")
+    others = draft.without(ones)
+    classes, counts = counts_of_two(side_of_draft(draft, 1.0), side_of_draft(others, 1.0))
+    row = classes.index("one")
+    assert counts[:, row].tolist() == [len(ones), 0, 0]
+    assert counts.sum() == 300
