@@ -9,7 +9,7 @@ DEMO := $(RUN) --home .demo --
 # containers set this
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo python app export readme docs notebook site screenshots js js-check test faults newcomer lint check clean
+.PHONY: demo python app export readme docs notebook site screenshots js js-check test chromium faults newcomer lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
@@ -55,6 +55,10 @@ js-check: js
 # Two processes of tests; the one that is done first takes over half of what is left to the other
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# Debian's Chromium, for the tests that open the App; without it they are skipped
+chromium:
+	scripts/ensure_chromium.sh
 
 # Every fault of every call, which takes an hour or more; goes on where it stopped
 faults: $(VENV)/.ready
