@@ -9,7 +9,7 @@ DEMO := $(RUN) --home .demo --
 # containers set this
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo python app export readme docs notebook site screenshots js js-check test chromium faults newcomer lint check clean
+.PHONY: demo python app export readme docs notebook site screenshots js js-check test chromium matrix faults newcomer lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
@@ -31,6 +31,7 @@ docs: $(VENV)/.ready
 	$(BIN)/python scripts/docs_scores.py
 	$(BIN)/python scripts/docs_benchmarks.py
 	$(BIN)/python scripts/docs_map.py
+	$(BIN)/python scripts/docs_compatibility.py
 	$(RUN) --home .artifacts/docs -- $(BIN)/python scripts/docs_reference.py
 
 # docs/tutorial.ipynb of docs/tutorial.md, with real outputs: after `make demo`
@@ -59,6 +60,12 @@ test: $(VENV)/.ready
 # Debian's Chromium, for the tests that open the App; without it they are skipped
 chromium:
 	scripts/ensure_chromium.sh
+
+# The oldest and newest versions of everything, on each Python, and docs/compatibility.md. pyenv, where
+# it is, shows one Python at a time if nobody asks for all.
+matrix: $(VENV)/.ready
+	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | sort -rV | paste -sd:)" \
+		$(BIN)/nox --session matrix $(if $(ONLY),--keywords "$(ONLY)")
 
 # Every fault of every call, which takes an hour or more; goes on where it stopped
 faults: $(VENV)/.ready
