@@ -9,7 +9,7 @@ DEMO := $(RUN) --home .demo --
 # containers set this
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo python app export readme docs notebook site screenshots js js-check test chromium matrix faults newcomer lint check clean
+.PHONY: demo python app export readme docs notebook site screenshots js js-check test chromium matrix faults newcomer release dist lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
@@ -77,6 +77,16 @@ faults: $(VENV)/.ready
 # A newcomer's way, in a clone of what is committed and an empty home
 newcomer:
 	$(PYTHON) scripts/newcomer.py
+
+# The version and the date of a release, where they stand: make release VERSION=0.2.0
+release: $(VENV)/.ready
+	$(BIN)/python scripts/cut_release.py "$(VERSION)"
+
+# What is uploaded: a source archive and the wheel that is built of it, in dist
+dist: $(VENV)/.ready
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
