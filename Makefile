@@ -65,7 +65,7 @@ chromium:
 # it is, shows one Python at a time if nobody asks for all.
 matrix: $(VENV)/.ready
 	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | sort -rV | paste -sd:)" \
-		$(BIN)/nox --session matrix $(if $(ONLY),--keywords "$(ONLY)")
+		$(BIN)/nox --session "matrix$(if $(ONLY),($(ONLY)))"
 
 # Every fault of every call, which takes an hour or more; goes on where it stopped
 faults: $(VENV)/.ready

@@ -1,7 +1,7 @@
 """Cut a release: ``make release VERSION=0.2.0``. Writes its version and date wherever they stand.
 
-The package's version is that of ``fiftyone_drop/_version.py``. FiftyOne reads ``fiftyone.yml`` and code
-hosts read ``CITATION.cff`` before any Python runs, so that these hold it too; nobody edits them by hand.
+The package's version is that of ``fiftyone_drop/_version.py``. FiftyOne reads ``fiftyone.yml``, and
+code hosts read ``CITATION.cff``, without running Python; these hold it too, and nobody edits them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Write which versions were tried, and how that ended, into docs/compatibility.md: ``make matrix``.
 
-``docs_compatibility.py BOUNDS REPORT``, in an environment of noxfile.py, keeps a line of its versions
-and of the results of its tests; without arguments the page is written from the lines that are kept.
+``docs_compatibility.py BOUNDS REPORT``, in an environment of noxfile.py, keeps a line of its
+versions and of the results of its tests; without arguments the page is written from the lines.
 """
 
 from __future__ import annotations

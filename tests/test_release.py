@@ -38,8 +38,9 @@ def test_all_places_say_the_version_and_the_notes_stand_under_it(root, monkeypat
     headings = re.findall(r"^## (.*)$", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[:2] == ["[Unreleased]", f"[10.0.1] - {citation['date-released']}"]
     released = (root / "CHANGELOG.md").read_text().partition("## [10.0.1]")
-    assert "A pony" in released[2] and "A pony" not in released[0]
-    assert citation["version"] == "10.0.1" and citation["cff-version"] == "1.2.0"
+    assert "A pony" in released[2]
+    assert "A pony" not in released[0]
+    assert (citation["version"], citation["cff-version"]) == ("10.0.1", "1.2.0")
 
 
 @pytest.mark.parametrize("version", ["0.0.1", "1.0", "v1.0.0", "", fiftyone_drop.__version__])
