@@ -121,8 +121,13 @@ assert not os.path.exists(fo.config.plugins_dir)  # it was empty
 
 
 # pip says whether the requirements are there, and changes nothing: the environment is that of the
-# tests, and where something that PyTorch asks for is missing pip would install another PyTorch
-ASK = {"PIP_DRY_RUN": "1", "PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1"}
+# tests, and a machine's own constraints would have pip install another PyTorch into it
+ASK = {
+    "PIP_DRY_RUN": "1",
+    "PIP_NO_DEPS": "1",
+    "PIP_NO_INDEX": "1",
+    "PIP_CONFIG_FILE": os.devnull,
+}
 
 
 @pytest.fixture
