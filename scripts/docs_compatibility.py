@@ -6,6 +6,7 @@ versions and of the results of its tests; without arguments the page is written 
 
 from __future__ import annotations
 
+import ast
 import datetime
 import json
 import platform
@@ -57,11 +58,24 @@ def keep(line: dict[str, Any]) -> None:
     LINES.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def environments() -> list[tuple[str, str]]:
+    """The Pythons and bounds of noxfile.py, read without nox, which its environments lack."""
+    for node in ast.parse((ROOT / "noxfile.py").read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ENVIRONMENTS":
+            return list(ast.literal_eval(node.value))
+    raise SystemExit("noxfile.py: ENVIRONMENTS is a list of pairs, Python and bounds")
+
+
 def table() -> str:
-    """A row for each environment."""
+    """A row for each environment, tried or not."""
     heads = ["Python", "bounds", *PACKAGES, "passed", "failed", "skipped", "on"]
     rows = [heads, ["---"] * len(heads)]
-    for found in recorded():
+    tried = {environment(line): line for line in recorded()}
+    for python, bounds in environments():
+        found = tried.get(environment({"python": python, "bounds": bounds}))
+        if found is None:
+            rows.append([python, bounds, "not run", *[""] * (len(heads) - 3)])
+            continue
         versions = [found["versions"][name] for name in PACKAGES]
         results = [found[name] for name in ("passed", "failed", "skipped", "date")]
         rows.append([found["python"], found["bounds"], *versions, *results])
