@@ -45,10 +45,10 @@ def test_the_tests_of_the_matrix_exist():
 
 
 def test_the_lower_bounds_are_what_the_oldest_environment_had():
-    (oldest,) = (line for line in LINES if line["bounds"] == "oldest")
-    for needed in REQUIREMENTS:
-        (lower,) = (spec.version for spec in needed.specifier if spec.operator == ">=")
-        assert Version(oldest["versions"][needed.name]) == Version(lower), needed.name
+    for oldest in (line["versions"] for line in LINES if line["bounds"] == "oldest"):
+        for needed in REQUIREMENTS:
+            (lower,) = (spec.version for spec in needed.specifier if spec.operator == ">=")
+            assert Version(oldest[needed.name]) == Version(lower), needed.name
 
 
 @pytest.mark.parametrize("needed", REQUIREMENTS, ids=lambda needed: needed.name)
