@@ -9,7 +9,7 @@ DEMO := $(RUN) --home .demo --
 # containers set this
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo python app export readme docs notebook site screenshots js js-check test faults newcomer lint check clean
+.PHONY: demo python app export readme docs notebook site screenshots js js-check test chromium matrix faults newcomer release dist lint check clean
 
 demo: $(VENV)/.ready
 	$(DEMO) $(BIN)/python scripts/demo.py
@@ -31,6 +31,7 @@ docs: $(VENV)/.ready
 	$(BIN)/python scripts/docs_scores.py
 	$(BIN)/python scripts/docs_benchmarks.py
 	$(BIN)/python scripts/docs_map.py
+	$(BIN)/python scripts/docs_compatibility.py
 	$(RUN) --home .artifacts/docs -- $(BIN)/python scripts/docs_reference.py
 
 # docs/tutorial.ipynb of docs/tutorial.md, with real outputs: after `make demo`
@@ -56,6 +57,16 @@ js-check: js
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
+# Debian's Chromium, for the tests that open the App; without it they are skipped
+chromium:
+	scripts/ensure_chromium.sh
+
+# The oldest and newest versions of everything, on each Python, and docs/compatibility.md. pyenv, where
+# it is, shows one Python at a time if nobody asks for all.
+matrix: $(VENV)/.ready
+	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | sort -rV | paste -sd:)" \
+		$(BIN)/nox --session "matrix$(if $(ONLY),($(ONLY)))"
+
 # Every fault of every call, which takes an hour or more; goes on where it stopped
 faults: $(VENV)/.ready
 	DROP_FAULTS=long $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(if $(PART),-k "$(PART)") \
@@ -66,6 +77,16 @@ faults: $(VENV)/.ready
 # A newcomer's way, in a clone of what is committed and an empty home
 newcomer:
 	$(PYTHON) scripts/newcomer.py
+
+# The version and the date of a release, where they stand: make release VERSION=0.2.0
+release: $(VENV)/.ready
+	$(BIN)/python scripts/cut_release.py "$(VERSION)"
+
+# What is uploaded: a source archive and the wheel that is built of it, in dist
+dist: $(VENV)/.ready
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -85,7 +85,18 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_unconfigure(config):
+    """End the servers; the last line of all says what a machine without Chromium left out."""
     _session.close()
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if number := sum(NO_CHROMIUM in str(report.longrepr) for report in skipped):
+        reporter.write_line(
+            f"{number} tests of the App and its panel were skipped: {NO_CHROMIUM}. "
+            "This adds them: make chromium test"
+        )
+
+
+NO_CHROMIUM = "there is no Chromium here"
 
 
 @pytest.fixture(scope="session")
@@ -94,10 +105,9 @@ def needs_chromium():
     from app_browser import find_chromium
 
     if find_chromium() is None:
-        reason = "there is no Chromium here; scripts/ensure_chromium.sh installs Debian's"
         if os.environ.get("DROP_REQUIRE_CHROMIUM"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+            pytest.fail(NO_CHROMIUM)
+        pytest.skip(NO_CHROMIUM)
 
 
 @pytest.fixture(scope="session")

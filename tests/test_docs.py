@@ -84,8 +84,12 @@ def links():
 
 def anchors(page):
     """The anchors of the headings, as code hosts make them."""
-    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    return set(anchors_of(page.read_text()))
+
+
+def anchors_of(text):
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
 def test_every_link_inside_the_repository_leads_to_a_file_and_a_heading():
@@ -98,17 +102,71 @@ def test_every_link_inside_the_repository_leads_to_a_file_and_a_heading():
     assert broken == []
 
 
-def test_every_page_is_at_most_two_clicks_from_the_readme():
-    def pages_of(page):
-        return {
-            (page.parent / target.partition("#")[0]).resolve()
-            for source, target in links()
-            if source == page and target.partition("#")[0].endswith(".md")
-        }
+def clicks_to(page, anchor=""):
+    """The fewest links to follow from the README to a page, or to a heading on it.
 
-    first = pages_of(ROOT / "README.md")
-    second = first.union(*(pages_of(page) for page in first))
-    assert set(DOCS.rglob("*.md")) - second == set()
+    The headings of a page are links beside it, on the site and on code hosts.
+    """
+    found = [
+        (source, (source.parent / target.partition("#")[0]).resolve(), target.partition("#")[2])
+        for source, target in links()
+        if target.partition("#")[0].endswith(".md")
+    ]
+    at = {(ROOT / "README.md", "")}
+    for clicks in range(5):
+        if any(there == page and anchor in ("", heading) for there, heading in at):
+            return clicks
+        pages = {there for there, _ in at}
+        at = {(there, heading) for source, there, heading in found if source in pages}
+        at |= {(there, heading) for there in pages for heading in anchors(there)}
+    raise AssertionError(f"no way leads to {page}")
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_every_page_is_at_most_two_clicks_from_the_readme(page):
+    assert clicks_to(page) <= 2
+
+
+# What a new user wants, the page and the heading that answer it, and what the answer has in it
+TASKS = {
+    "prune my training split to 5,000 images and export it": (
+        "howto/budgets.md",
+        ["size=", "match_tags", ".export("],
+    ),
+    "I have logits in a file": ("howto/predictions.md#logits-in-a-file", ["np.load", "logits="]),
+    "my run disappeared from the App": ("faq.md#runs", ["list_drops", "drop_view", "persistent"]),
+    "my classes are long-tailed": ("howto/long-tails.md", ["class_offsets", "min_per_class="]),
+    "two of us prune the same dataset": ("howto/shared.md", ["key=", "lease", "overwrite=True"]),
+    "which samples were cut and why": (
+        "howto/which-were-cut.md",
+        ["-pruned", "load_drop", "_keep_at"],
+    ),
+    "train in my own PyTorch loop": ("howto/train.md", ["DataLoader(", "suggested_epochs("]),
+    "a new batch of images arrived": ("howto/grown.md", ["extend_drop("]),
+    "undo everything": (
+        "howto/undo.md",
+        ["delete_drop(", "delete_sample_field(", "update-and-remove"],
+    ),
+    "a billion rows in Parquet": ("cluster.md#above-100-million", ["plan_parquet(", "kept_only"]),
+    "some of my labels are wrong": ("howto/label-noise.md", ["drop_above=", "drop_below="]),
+    "keep all cats and at most 100 of each other class": (
+        "choosing.md#which",
+        ["protect=", "max_per_class="],
+    ),
+    "the App shows no operator": ("faq.md#getting-started", ["install-plugin"]),
+}
+
+
+@pytest.mark.parametrize(("place", "answer"), TASKS.values(), ids=TASKS)
+def test_a_task_of_a_new_user_is_answered_at_most_two_clicks_from_the_readme(place, answer):
+    name, _, anchor = place.partition("#")
+    page = DOCS / name
+    assert clicks_to(page, anchor) <= 2
+    text = page.read_text()
+    if anchor:  # from this heading to the next one of its depth
+        sections = re.split(r"^(?=#{1,2} )", text, flags=re.MULTILINE)
+        text = next(s for s in sections if anchors_of(s)[:1] == [anchor])
+    assert [words for words in answer if words not in text] == []
 
 
 def test_the_reference_pages_are_those_of_the_code():

@@ -1,14 +1,15 @@
-"""The wheel holds the package and the plugin's files, and every place names the same version."""
+"""The wheel and the source archive hold the package and the plugin, of one version."""
 
 import ast
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
 import yaml
-from wheels import ROOT, build, tracked
+from wheels import ROOT, build, copy, tracked
 
 import fiftyone_drop
 
@@ -36,8 +37,36 @@ def test_the_wheel_holds_the_package_and_the_files_of_the_plugin_and_nothing_els
     assert {name for name in names if name.startswith("fiftyone_drop/")} == package | plugin
 
 
-def test_twine_finds_no_fault_with_the_wheel(wheel):
-    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", wheel], check=True)
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sdist")
+    return build(folder, copy(folder / "source"), "sdist")
+
+
+def contents(wheel):
+    """The files of a wheel, by name; dates aside."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_source_archive_builds_the_same_wheel_as_the_repository(wheel, sdist, tmp_path):
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    assert contents(build(tmp_path / "built", source)) == contents(wheel)
+
+
+def test_the_source_archive_has_what_builds_the_wheel_and_neither_tests_nor_documentation(sdist):
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "setup.py"} <= names
+    assert {"requirements.txt", "fiftyone.yml", "plugins/drop/js/dist/index.umd.js"} <= names
+    others = ("benchmarks", "docs", "scripts", "tests", ".")
+    assert not [name for name in names if name.startswith(others)]
+
+
+def test_twine_finds_no_fault_with_either(wheel, sdist):
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", wheel, sdist], check=True)
 
 
 def test_plugin_and_package_have_one_version():

@@ -1,4 +1,4 @@
-"""The wheel of the files that git knows, as a release would have it."""
+"""The wheel of the files that git knows, and the source archive, as a release would have them."""
 
 import subprocess
 import sys
@@ -19,16 +19,18 @@ def tracked():
     return [name for name in listed if (ROOT / name).is_file()]
 
 
-def build(folder):
-    """Build the wheel in a folder; its path."""
-    source = folder / "source"
+def copy(folder):
+    """Copy the files to a folder; returns it."""
     for name in tracked():
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((ROOT / name).read_bytes())
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source],
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = folder.glob("*.whl")
-    return wheel
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+def build(folder, source=None, kind="wheel"):
+    """Build the wheel, or the archive ``kind="sdist"``, in a folder; its path."""
+    source = source or copy(folder / "source")
+    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", folder]
+    subprocess.run([*command, source], check=True, capture_output=True)
+    (built,) = folder.glob("*.whl" if kind == "wheel" else "*.tar.gz")
+    return built

@@ -66,6 +66,25 @@ left = [f for _, _, files in os.walk(fo.config.plugins_dir) for f in files]
 assert left == [], left
 """
 )
+# With the package installed, which is the one that counts
+DOWNLOADED_BESIDE = (
+    START
+    + f"""
+import fiftyone_drop
+site = os.path.realpath(sys.argv[2])
+assert os.path.realpath(fiftyone_drop.__file__).startswith(site)
+fiftyone("plugins", "download", where)
+before = list(sys.path)
+assert set(loaded()) == names
+assert sys.path == before  # no second package behind it
+fiftyone("plugins", "requirements", {NAME!r}, "--ensure")
+fiftyone("plugins", "download", where, "--overwrite")
+assert set(loaded()) == names
+fiftyone("plugins", "delete", {NAME!r})
+left = [f for _, _, files in os.walk(fo.config.plugins_dir) for f in files]
+assert left == [], left
+"""
+)
 FROM_WHEEL = (
     START
     + f"""
@@ -83,10 +102,32 @@ again = install()
 assert again.exit_code == 1 and "--overwrite replaces it" in again.stderr, again.output
 assert install("--overwrite", "--json").exit_code == 0
 assert len(fop.list_plugins()) == len(set(p.name for p in fop.list_plugins()))
+
+# The package is uninstalled and the plugin is not
+find_spec = importlib.util.find_spec
+gone = lambda name, *more: None if name == "fiftyone_drop" else find_spec(name, *more)
+importlib.util.find_spec = gone
+stand_ins = loaded()
+assert set(stand_ins) == names
+for shown in (stand_ins["apply_drop"].resolve_input(None), stand_ins["drop_panel"].render(None)):
+    shown = str(shown.to_json())
+    assert "lacks fiftyone_drop" in shown and "pip install fiftyone-drop" in shown
+importlib.util.find_spec = find_spec
+
 fiftyone("plugins", "delete", {NAME!r})
 assert not os.path.exists(fo.config.plugins_dir)  # it was empty
 """
 )
+
+
+# pip says whether the requirements are there, and changes nothing: the environment is that of the
+# tests, and a machine's own constraints would have pip install another PyTorch into it
+ASK = {
+    "PIP_DRY_RUN": "1",
+    "PIP_NO_DEPS": "1",
+    "PIP_NO_INDEX": "1",
+    "PIP_CONFIG_FILE": os.devnull,
+}
 
 
 @pytest.fixture
@@ -95,7 +136,7 @@ def run(tmp_path):
 
     def run(code, *arguments):
         (tmp_path / "plugins").mkdir()
-        env = os.environ | {"FIFTYONE_PLUGINS_DIR": str(tmp_path / "plugins")}
+        env = os.environ | ASK | {"FIFTYONE_PLUGINS_DIR": str(tmp_path / "plugins")}
         command = [sys.executable, "-c", code, *map(str, arguments)]
         done = subprocess.run(command, cwd="/", env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
@@ -126,9 +167,46 @@ def test_a_downloaded_plugin_brings_the_package_says_what_is_missing_and_leaves_
     run(DOWNLOADED, address)
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory):
+    """A folder of packages in which ours is installed."""
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
 @pytest.mark.slow
-def test_the_wheel_alone_installs_its_plugin_and_fiftyone_removes_it(run, tmp_path):
-    site = tmp_path / "site"
-    with zipfile.ZipFile(build(tmp_path / "built")) as archive:
-        archive.extractall(site)
+def test_a_downloaded_plugin_takes_the_package_that_is_installed(run, address, site):
+    run(DOWNLOADED_BESIDE, address, site)
+
+
+@pytest.mark.slow
+def test_the_wheel_alone_installs_its_plugin_and_fiftyone_removes_it(run, site):
     run(FROM_WHEEL, "", site)
+
+
+@pytest.mark.slow
+def test_uninstalling_the_package_leaves_no_file(wheel, tmp_path):
+    """After its modules were compiled and its command was used."""
+    environment = tmp_path / "environment"
+    uv = [sys.executable, "-m", "uv", "--quiet", "--offline"]
+    subprocess.run([*uv, "venv", "--python", sys.executable, environment], check=True)
+    python = environment / "bin" / "python"
+
+    def files():
+        return {path for path in environment.rglob("*") if path.name != "__pycache__"}
+
+    before = files()
+    pip = [*uv, "pip"]
+    subprocess.run([*pip, "install", "--python", python, "--no-deps", wheel], check=True)
+    subprocess.run([python, "-m", "compileall", "-q", environment / "lib"], check=True)
+    assert (environment / "bin" / "fiftyone-drop").exists()
+    subprocess.run([*pip, "uninstall", "--python", python, "fiftyone-drop"], check=True)
+    left = {path for path in files() - before if "fiftyone" in str(path.relative_to(environment))}
+    assert left == set()
