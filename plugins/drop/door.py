@@ -58,6 +58,15 @@ def scalar(name: str, value: object) -> str | int | float:
         return checks.number(name, value)
 
 
+def seed(name: str, value: object) -> int:
+    """A whole number that is not negative, as forms say of seeds.
+
+    Raises:
+        fiftyone_drop.DropError: if it is something else
+    """
+    return checks.whole(name, value, least=0)
+
+
 def one_of(choices: Collection[str]) -> Kind:
     """The kind of a text that is one of these."""
     return lambda name, value: checks.choice(name, word(name, value), choices)

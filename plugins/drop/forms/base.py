@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 import fiftyone.operators.types as types
 
 import fiftyone_drop as fod
-from fiftyone_drop import checks
 
 from .. import door
 from ..plain_text import as_it_is
@@ -300,8 +299,6 @@ class Form:
     def seed(self) -> None:
         """The seed: a whole number, as good as any other that is not negative."""
         self.number("seed", min=0, label="Seed")
-        with self.checking():
-            checks.whole("seed", self.value("seed"), least=0)
 
     def more(self) -> bool:
         """The switch that shows the rarer fields; returns whether it is on."""

@@ -35,7 +35,8 @@ class ComputeScoresForm(ScoresForm):
     kinds: ClassVar[Kinds] = {
         **dict.fromkeys(("label_field", "prefix", "on_error", "device"), door.word),
         **dict.fromkeys(("logits_field", "zoo_model", "model_file"), door.word),
-        **dict.fromkeys(("folds", "batch_size", "workers", "seed"), door.scalar),
+        **dict.fromkeys(("folds", "batch_size", "workers"), door.scalar),
+        "seed": door.seed,
         **dict.fromkeys(("overwrite", "more"), checks.flag),
         "scores": door.words,
         "classes": door.list_of_words,
