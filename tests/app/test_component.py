@@ -346,7 +346,7 @@ def test_a_panel_that_was_just_opened_reads_itself_again_only_if_something_was_w
 ):
     component.draw(page_of(ANIMALS))
     component.page.evaluate(
-        "new => Object.assign(__fos__.dataset.value = {}, new)",
+        "read => Object.assign(__fos__.dataset.value = {}, read)",
         {"id": "2", "name": "digits", **change},
     )
     component.draw(page_of(ANIMALS))
@@ -376,7 +376,7 @@ def test_a_run_is_shown_as_it_was_left_until_it_is_another(component):
 def test_tabs_are_changed_by_arrow_keys_and_say_what_they_belong_to(component):
     component.draw(page_of(ANIMALS))
     component.page.get_by_role("tab", name="Classes").focus()
-    for key, name in (("ArrowRight", "Recall"), ("End", "Compare"), ("ArrowRight", "Classes")):
+    for key, name in (("ArrowRight", "Samples"), ("End", "Compare"), ("ArrowRight", "Classes")):
         component.page.keyboard.press(key)
         expect(component.page.get_by_role("tab", name=name)).to_be_focused()
         expect(component.page.get_by_role("tabpanel", name=name)).to_be_visible()
