@@ -19,16 +19,8 @@ OUT_OF_REACH = {
     *("manifest_file.py", "matching.py", "class_table.py", "integrations", "recorder.py"),
     *("dynamics.py", "presentations.py", "registry.py", "arrays.py", "imports.py", "forward.py"),
     *("gradient_norms.py", "resolve.py", "images.py", "query_model.py", "options.py"),
-    *(
-        "cluster.py",
-        "chunks.py",
-        "cli",
-        "score_file.py",
-        "score_table.py",
-        "sample_keys.py",
-        "parquet.py",
-        "figures.py",
-    ),
+    *("cluster.py", "chunks.py", "cli", "score_file.py", "score_table.py", "sample_keys.py"),
+    *("parquet.py", "figures.py", "embeddings.py"),
 }
 
 
