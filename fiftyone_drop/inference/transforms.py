@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import embedding
 from torchvision.transforms import _presets as presets
 from torchvision.transforms import functional, v2
 from torchvision.transforms import transforms as v1
@@ -42,7 +43,7 @@ def split(transform: Transform) -> tuple[Transform, BatchTransform | None]:
         tail.insert(0, pair[1])
         if pair[0]:  # an image of Pillow's goes in there
             break
-    return (Chain(single), Chain(tail)) if tail else (transform, None)
+    return (Chain(single), OnBatches(tail)) if tail else (transform, None)
 
 
 class Chain:
@@ -59,6 +60,30 @@ class Chain:
 
     def __repr__(self) -> str:
         return f"{list(self.steps)}"
+
+
+class OnBatches(Chain):
+    """Steps that change each number by itself, in the same way in each batch (B, C, H, W).
+
+    A GPU may round otherwise: CUDA divides by a number as it multiplies with its inverse. There,
+    each byte is looked up in a table that was made on the CPU.
+    """
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """What the steps make of a batch, the same on every device."""
+        if value.device.type == "cpu" or value.dtype != torch.uint8 or value.ndim != 4:
+            batch: Tensor = super().__call__(value)
+            return batch
+        return self.looked_up(value)
+
+    def looked_up(self, pixels: Tensor) -> Tensor:
+        """What the steps make of bytes, by a table of 256 numbers for each channel."""
+        bytes_ = torch.arange(256, dtype=torch.uint8).expand(1, pixels.shape[1], 1, 256)
+        table: Tensor = super().__call__(bytes_.contiguous())[0, :, 0].to(pixels.device)
+        channels = [
+            embedding(pixels[:, c].int(), table[c, :, None])[..., 0] for c in range(len(table))
+        ]
+        return torch.stack(channels, dim=1)
 
 
 def _steps(transform: Transform) -> list[Transform]:
@@ -102,7 +127,8 @@ def _cropped(preset: presets.ImageClassification, image: Any) -> Tensor:
     image = functional.resize(
         image, preset.resize_size, interpolation=preset.interpolation, antialias=preset.antialias
     )
-    pixels: Tensor = functional.pil_to_tensor(functional.center_crop(image, preset.crop_size))
+    image = functional.center_crop(image, preset.crop_size)
+    pixels: Tensor = image if isinstance(image, Tensor) else functional.pil_to_tensor(image)
     return pixels
 
 

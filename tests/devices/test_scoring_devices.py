@@ -10,13 +10,16 @@ import torch
 from digit_models import CLASSES, TRANSFORM, network
 from grand_models import shuffled, vision, whole_float32
 from histories import labels, record, regular
+from PIL import Image
 from score_references import REFERENCES
+from torchvision.transforms import transforms as v1
 
 from fiftyone_drop.engine.images import Transformed
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.inference.forward_pass import Scorer
 from fiftyone_drop.inference.image_model import ImageModel
 from fiftyone_drop.inference.source import PassOptions, Request
+from fiftyone_drop.inference.transforms import split
 from fiftyone_drop.scoring import (
     SCORES,
     DynamicsRecorder,
@@ -194,6 +197,15 @@ def test_a_pass_over_files_gives_every_score_on_the_device(few, device):
         assert np.isfinite(values).all(), name
     for name in FORWARD:
         np.testing.assert_allclose(found[name], expected[name], rtol=2e-2, atol=3e-2, err_msg=name)
+
+
+def test_the_end_of_a_transform_gives_the_same_bits_on_the_device(few, device):
+    transform = v1.Compose([v1.ToTensor(), v1.Normalize((0.4, 0.5, 0.6), (0.2, 0.3, 0.4))])
+    single, batch = split(transform)
+    images = [Image.open(path).convert("RGB") for path in few[0]]
+    pixels = torch.stack([single(image) for image in images])
+    expected = torch.stack([transform(image) for image in images])
+    assert torch.equal(batch(pixels.to(device)).cpu(), expected)
 
 
 def test_a_deterministic_pass_gives_the_same_bits_twice(few, device):

@@ -47,6 +47,10 @@ WHOLE = {
     "v1, of an array": (v1.Compose([to_array, v1.ToTensor()]), 1),
     "one step": (v1.ToTensor(), 1),
     "preset": (_presets.ImageClassification(crop_size=16, resize_size=20), 1),
+    "preset, of a tensor": (
+        v2.Compose([v2.ToImage(), _presets.ImageClassification(crop_size=16, resize_size=20)]),
+        1,
+    ),
     "a flip at the end": (v2.Compose([v2.ToImage(), v2.RandomHorizontalFlip(1.0)]), 0),
     "of a user": (v1.Compose([v1.ToTensor(), OfAUser(MEAN, STD)]), 0),
     "in place": (v1.Compose([v1.ToTensor(), v1.Normalize(MEAN, STD, inplace=True)]), 0),
@@ -78,6 +82,14 @@ def test_both_parts_together_give_what_the_transform_gives(images, name):
         found = batch(found)
     assert found.dtype == expected.dtype
     assert torch.equal(found, expected)
+
+
+def test_a_table_of_bytes_gives_the_same_where_a_device_rounds_otherwise(images):
+    for name, (transform, steps) in WHOLE.items():
+        single, batch = split(transform)
+        if steps and "array" not in name:
+            pixels = torch.stack([torch.as_tensor(single(image)) for image in images])
+            assert torch.equal(batch.looked_up(pixels), batch(pixels)), name
 
 
 def test_images_wait_as_bytes():
