@@ -32,7 +32,8 @@ def loaded():
     return {{o.name: o for o in context.instances}}
 
 where, names = sys.argv[1], {{"drop_panel", "apply_drop", "train_query_model", "compute_scores"}}
-names |= {{"set_density", "compare_drops", "delete_drop"}}
+names |= {{"set_density", "compare_drops", "delete_drop", "export_run", "open_panels"}}
+names |= {{"running", "draft_work"}}
 """
 DOWNLOADED = (
     START

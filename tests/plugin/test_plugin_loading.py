@@ -117,6 +117,7 @@ MAY_IMPORT = {
     ("from", "fiftyone_drop", "precheck"),
     ("from", "fiftyone_drop", "checks"),
     ("from", "fiftyone_drop", "exporting"),
+    ("from", "fiftyone_drop.python_call", "python_call"),
 }
 
 

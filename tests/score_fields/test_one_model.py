@@ -16,7 +16,7 @@ from writes import Writes
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, documents, field_marks, lease, target
 from fiftyone_drop.engine.checkpoint import Checkpoint
-from fiftyone_drop.score_fields import compute
+from fiftyone_drop.score_fields import sources
 
 
 def values_of(dataset, field):
@@ -48,7 +48,7 @@ def test_a_part_that_another_model_has_filled_is_refused(small, score, other, mo
     score(small[:25], ["el2n"], network())
     before = small.values("el2n")
     with monkeypatch.context() as patch:
-        patch.delattr(compute, "by_models")  # before anything is computed
+        patch.setattr(sources, "by_models", None)  # before anything is computed
         with pytest.raises(DropError, match=r"overwrite: 20 samples .*'el2n'.* \(Sequential \("):
             score(small[20:], ["el2n"], **{"model": network()} | other)
     assert small.values("el2n") == before

@@ -89,7 +89,7 @@ def fake_processes(monkeypatch, answers):
     def gather(everywhere, own):
         everywhere[:] = [own, answers(own)]
 
-    monkeypatch.setattr(presentations.dist, "all_gather_object", gather)
+    monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
     monkeypatch.setattr("fiftyone_drop.scoring.dynamics.process", lambda: (0, 2))
 
 
