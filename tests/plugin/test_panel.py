@@ -380,6 +380,45 @@ def test_recalls_are_measured_by_the_operator_and_known_from_then_on(pruned, wor
     assert "closed" in sent["run"]["recalls_from"]
 
 
+def test_the_work_of_a_draft_is_seen_with_what_runs(pruned, work, module_of_plugin):
+    jobs = module_of_plugin("jobs")
+    jobs._jobs.clear()
+    data, _ = work(pruned, work="apply", choices={"base": "drop"}, density=0.4)
+    done = [json.loads(one["working"])["done"] for one in data if one["working"]]
+    assert len(done) > 2
+    assert done == sorted(done)
+    (job,) = jobs.on(pruned.name)
+    assert (job.label, job.result["key"]) == ("DRoP: apply a draft", "drop_2")
+    assert jobs.at_work(pruned.name) == []
+
+
+def test_the_work_of_a_draft_can_be_cancelled_and_leaves_nothing(
+    pruned, work, module_of_plugin, monkeypatch
+):
+    jobs = module_of_plugin("jobs")
+    monkeypatch.setattr(module_of_plugin("worker"), "SECONDS_BETWEEN_REPORTS", 0)
+    report = jobs.Job.report
+
+    def cancels(self, fraction, words, **more):
+        if fraction:
+            self.cancel()
+        report(self, fraction, words, **more)
+
+    monkeypatch.setattr(jobs.Job, "report", cancels)
+    data, _ = work(pruned, work="apply", choices={"base": "drop"}, density=0.4)
+    assert (data[-1]["working"], data[-1]["message"]) == (None, "Cancelled. Nothing was written")
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop"]
+
+
+@pytest.mark.parametrize("doing", ["apply", "measure", "nothing that it can"])
+def test_the_panel_does_not_wait_for_work_on_a_run_that_is_deleted(pruned, work, doing):
+    fod.delete_drop(pruned, "drop")
+    data, _ = work(pruned, work=doing, choices={"base": "drop"}, density=0.4)
+    assert data[-1]["working"] is None
+    assert data[-1]["message"]
+
+
 # -- report, comparison, forms --------------------------------------------------------------------
 
 
