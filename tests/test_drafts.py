@@ -150,3 +150,16 @@ def test_what_cannot_be_kept_is_said_of_its_class(draft):
 def test_a_limit_that_is_none_is_refused(draft, limit):
     with pytest.raises(DropError, match="limits"):
         draft.limited({"one": limit})
+
+
+def test_a_class_without_a_recall_is_named(pruned, draft, make_dataset):
+    labels = pruned.values("ground_truth.label")
+    pruned.set_values("ground_truth.label", ["new" if x == "one" else x for x in labels])
+    with pytest.raises(DropError, match=r"none of 'new'|none of \['new'\]"):
+        draft_of(pruned, rule="proportional").with_recalls_from(draft)
+
+
+def test_a_run_without_recalls_gives_none(pruned, draft):
+    pruned.apply_drop(DENSITY, rule="balanced", key="even", progress=False)
+    with pytest.raises(DropError, match="'even', which has none"):
+        draft.with_recalls_of("even")

@@ -94,9 +94,10 @@ class DraftWork(foo.Operator):
 def _done(dataset, work, chosen, density, progress):
     """Do the work of a draft; its result, as JSON."""
     choices = drafting.Choices.of(dataset, chosen)
-    draft = drafting.find(dataset, choices, wait=True)
     if work == "measure":
-        return {"recalls_from": draft.recalls.source}
+        measured = drafting.find(dataset, choices, wait=True)
+        return {"recalls_from": measured.recalls.source}
+    draft = drafting.read_again(dataset, choices)
     key = precheck.free_key(dataset, choices.base or "drop")
     draft.plan(density).apply(key, progress=progress)
     return fod.load_drop(dataset, key).to_dict()
