@@ -26,7 +26,7 @@ from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.extension import IN_WORDS, options_of, recalls_of
-from fiftyone_drop.fields import check_collection, default_label_field
+from fiftyone_drop.fields import check_collection, default_label_field, highest_first
 from fiftyone_drop.options import RANDOM, VECTORS, DropOptions
 from fiftyone_drop.order import positions_to_keep_at
 from fiftyone_drop.overshoot import overshoot_warning
@@ -99,23 +99,35 @@ class Draft:
         ends = np.searchsorted(at, densities, side="right")
         return np.array([np.bincount(codes[:n], minlength=len(self.table.sizes)) for n in ends])
 
-    def view(self, density: float, part: str, class_name: ClassName) -> fo.DatasetView:
+    def view(
+        self, density: float, part: str, class_name: ClassName, score: str | None = None
+    ) -> fo.DatasetView:
         """The samples of one class that are kept or pruned at a density, the first 10,000 of them.
 
         Args:
             density: the dataset density
             part: ``"kept"`` or ``"pruned"``
             class_name: the class
+            score (None): the score field by which the hardest come first
 
         Raises:
-            DropError: if there is no such class
+            DropError: if there is no such class or score
         """
         mine = self.population.codes == self.table.classes.index(self.table.find(class_name))
         kept = self.keep_at <= density
-        rows = np.flatnonzero(mine & (kept if part == "kept" else ~kept))[:MOST_SHOWN]
-        return self.samples._root_dataset.select(
-            [i.decode() for i in self.population.ids[rows].tolist()]
-        )
+        rows = np.flatnonzero(mine & (kept if part == "kept" else ~kept))
+        root = self.samples._root_dataset
+        if score is None:
+            return root.select(self._words(rows[:MOST_SHOWN]))
+        high = highest_first(root, score, "hardest")
+        values = self.population.values.get(score)
+        if values is not None:  # else all of them travel to the database, which knows the score
+            by = -values[rows] if high else values[rows]
+            rows = rows[np.argsort(by, kind="stable")][:MOST_SHOWN]
+        return root.select(self._words(rows)).sort_by(score, reverse=high).limit(MOST_SHOWN)
+
+    def _words(self, rows: IntArray) -> list[str]:
+        return [i.decode() for i in self.population.ids[rows].tolist()]
 
     def check(self, density: float) -> None:
         """Check that the run could stand at a density; nothing is put in order for that.
