@@ -141,7 +141,7 @@ def read_again(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
     Raises:
         fiftyone_drop.DropError: if a choice is invalid, or two do not go together
     """
-    _forget(dataset, _drafts)
+    forget(dataset)
     draft = find(dataset, choices, wait=True)
     assert draft is not None
     return draft
@@ -160,9 +160,10 @@ def measured(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
 
 
 def forget(dataset: fo.Dataset) -> None:
-    """Read the samples of the dataset again the next time."""
-    _forget(dataset, _drafts)
-    _forget(dataset, _measured)
+    """Read the samples of the dataset again the next time; recalls in closed form stay."""
+    with _lock:
+        for known in [one for one in _drafts if json.loads(one)[0] == dataset.name]:
+            del _drafts[known]
 
 
 def _begin(dataset: fo.Dataset, choices: Choices, wait: bool) -> precheck.Draft | None:
@@ -177,6 +178,10 @@ def _begin(dataset: fo.Dataset, choices: Choices, wait: bool) -> precheck.Draft 
         return None
     decided = {"rule": choices.rule, "select": choices.select, "keep": choices.keep}
     drawn = _of_samples(dataset, choices)
+    if measured is not None and not {*drawn.table.classes} <= {*measured.table.classes}:
+        measured = None
+        if not wait:
+            return None
     if not needs or (choices.recalls == f"run:{choices.base}" and drawn.recalls is not None):
         return drawn.changed(**decided)
     if kind == "run":
@@ -263,9 +268,3 @@ def _remember(drafts: OrderedDict[str, precheck.Draft], known: str, draft: prech
         drafts[known] = draft
         while len(drafts) > REMEMBERED:
             drafts.popitem(last=False)
-
-
-def _forget(dataset: fo.Dataset, drafts: OrderedDict[str, precheck.Draft]) -> None:
-    with _lock:
-        for known in [one for one in drafts if json.loads(one)[0] == dataset.name]:
-            del drafts[known]

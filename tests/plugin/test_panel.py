@@ -431,8 +431,8 @@ def test_what_is_written_is_read_again_even_where_nothing_tells_of_a_change(prun
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_recalls_that_take_long_are_measured_once(pruned, work, module_of_plugin, monkeypatch):
-    choices = {"base": "drop", "recalls": "closed-form"}
+def test_recalls_that_take_long_are_measured_once(pruned, work):
+    choices = {"base": "drop", "samples": "all", "recalls": "closed-form"}
     work(pruned, work="measure", choices=choices, density=0.5)
     panel = PanelSession(pruned)
     recalls = drawn(panel, **choices)["run"]["recalls"]
@@ -443,6 +443,11 @@ def test_recalls_that_take_long_are_measured_once(pruned, work, module_of_plugin
     pruned.reload()
     assert fod.load_drop(pruned, "drop_2").table.recalls.tolist() == recalls
     panel.call("refresh")
+    assert panel.data["draft"] is None
+    assert drawn(panel, **choices)["run"]["recalls"] == recalls
+    sample = pruned.match(F("ground_truth.label") == "one").first()
+    sample["ground_truth"].label = "new"
+    sample.save()
     assert drawn(panel, **choices)["unmeasured"]
 
 
