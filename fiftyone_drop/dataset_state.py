@@ -54,6 +54,11 @@ def quick_state(dataset: fo.Dataset) -> list[Any]:
     return [str(dataset._doc.id), size, _newest(dataset)]
 
 
+def last_change(dataset: fo.Dataset) -> str | None:
+    """When a sample was last changed, from an index: for caches of values."""
+    return _latest(dataset, "last_modified_at")
+
+
 def changes_since(dataset: fo.Dataset, state: Mapping[str, Any]) -> Changes | None:
     """What happened to a dataset since :func:`state_of`.
 
@@ -83,10 +88,14 @@ def changes_since(dataset: fo.Dataset, state: Mapping[str, Any]) -> Changes | No
 
 def _newest(dataset: fo.Dataset) -> str | None:
     """When the newest sample was added, from an index."""
-    newest = dataset._sample_collection.find_one(
-        {"created_at": {"$ne": None}}, {"created_at": 1}, sort=[("created_at", -1)]
+    return _latest(dataset, "created_at")
+
+
+def _latest(dataset: fo.Dataset, field: str) -> str | None:
+    latest = dataset._sample_collection.find_one(
+        {field: {"$ne": None}}, {field: 1}, sort=[(field, -1)]
     )
-    return None if newest is None else str(newest["created_at"].isoformat())
+    return None if latest is None else str(latest[field].isoformat())
 
 
 def _count(dataset: fo.Dataset) -> int:

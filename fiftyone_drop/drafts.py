@@ -23,10 +23,10 @@ from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.decision import class_table, decide, order_of
 from fiftyone_drop.density import check_no_class_emptied
-from fiftyone_drop.errors import DropError, Warner
+from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.extension import IN_WORDS, options_of, recalls_of
-from fiftyone_drop.fields import check_collection, default_label_field
+from fiftyone_drop.fields import check_collection, default_label_field, highest_first
 from fiftyone_drop.options import RANDOM, VECTORS, DropOptions
 from fiftyone_drop.order import positions_to_keep_at
 from fiftyone_drop.overshoot import overshoot_warning
@@ -99,23 +99,35 @@ class Draft:
         ends = np.searchsorted(at, densities, side="right")
         return np.array([np.bincount(codes[:n], minlength=len(self.table.sizes)) for n in ends])
 
-    def view(self, density: float, part: str, class_name: ClassName) -> fo.DatasetView:
+    def view(
+        self, density: float, part: str, class_name: ClassName, score: str | None = None
+    ) -> fo.DatasetView:
         """The samples of one class that are kept or pruned at a density, the first 10,000 of them.
 
         Args:
             density: the dataset density
             part: ``"kept"`` or ``"pruned"``
             class_name: the class
+            score (None): the score field by which the hardest come first
 
         Raises:
-            DropError: if there is no such class
+            DropError: if there is no such class or score
         """
         mine = self.population.codes == self.table.classes.index(self.table.find(class_name))
         kept = self.keep_at <= density
-        rows = np.flatnonzero(mine & (kept if part == "kept" else ~kept))[:MOST_SHOWN]
-        return self.samples._root_dataset.select(
-            [i.decode() for i in self.population.ids[rows].tolist()]
-        )
+        rows = np.flatnonzero(mine & (kept if part == "kept" else ~kept))
+        root = self.samples._root_dataset
+        if score is None:
+            return root.select(self._words(rows[:MOST_SHOWN]))
+        high = highest_first(root, score, "hardest")
+        values = self.population.values.get(score)
+        if values is not None:  # else all of them travel to the database, which knows the score
+            by = -values[rows] if high else values[rows]
+            rows = rows[np.argsort(by, kind="stable")][:MOST_SHOWN]
+        return root.select(self._words(rows)).sort_by(score, reverse=high).limit(MOST_SHOWN)
+
+    def _words(self, rows: IntArray) -> list[str]:
+        return [i.decode() for i in self.population.ids[rows].tolist()]
 
     def check(self, density: float) -> None:
         """Check that the run could stand at a density; nothing is put in order for that.
@@ -159,35 +171,52 @@ class Draft:
         Raises:
             DropError: if one is invalid
         """
+        finds = self.recalls is None or set(NO_SOURCE) & set(arguments)
         options = _parse(self.options, arguments)
+        return self._decided(options, None if finds else self.recalls_for, arguments)
+
+    def with_recalls_of(self, key: str, **arguments: Any) -> Draft:
+        """The same with the recalls of a run, and other arguments of ``apply_drop``.
+
+        Raises:
+            DropError: if there is no such run, or it has no recalls, or none of a class
+        """
+        run = load_drop(self.samples._root_dataset, key)
+        if run.recalls is None:
+            raise DropError("recalls", f"are those of the run '{key}', which has none")
+        options = _parse(self.options, NO_SOURCE | {"recalls": run.recalls} | arguments)
+        return self._decided(options, lambda p: recalls_of(run, p, options), arguments)
+
+    def with_recalls_from(self, other: Draft, **arguments: Any) -> Draft:
+        """The same with the recalls that another draft has measured, and other arguments.
+
+        Raises:
+            DropError: if it has no recall of a class
+        """
+        source = {name: getattr(other.options, name) for name in NO_SOURCE}
+        options = _parse(self.options, source | arguments)
+        return self._decided(options, other.recalls_for, arguments)
+
+    def _decided(
+        self, options: DropOptions, recalls_for: RecallsFor | None, arguments: Mapping[str, Any]
+    ) -> Draft:
+        """The same with other options; ``arguments`` are those that were given."""
         names = {*options.the_rule.of_kind("mean"), options.select} - {RANDOM}
-        reads = options.needs_recalls and options.query is not None
-        known = self.recalls if not set(NO_SOURCE) & set(arguments) else None
+        reads = recalls_for is None and options.needs_recalls and options.query is not None
         if (
             READ_BY & set(arguments)
             or names - set(self.population.values)
             or (reads and self.population.filepaths is None)
         ):
-            return _draft(self.samples, options, self.recalls_for if known else None)
+            return _draft(self.samples, options, recalls_for)
         population, warn = self.population, Warner()
         if "must_keep" in arguments:
             population = replace(population, must_keep=None)
             if options.must_keep is not None:
                 population = mark_must_keep(population, self.samples, options.must_keep)
+        known = recalls_for and recalls_for(population)
         drawn = _tabulated(self.samples, options, population, known, warn)
         return replace(drawn, warnings=(*self.warnings, *warn.messages), left_out=self.left_out)
-
-    def with_recalls_of(self, key: str) -> Draft:
-        """The same with the recalls of a run.
-
-        Raises:
-            DropError: if there is no such run, or it has no recall of a class
-        """
-        run = load_drop(self.samples._root_dataset, key)
-        options = _parse(self.options, NO_SOURCE | {"recalls": run.recalls})
-        recalls = recalls_of(run, self.population, options)
-        drawn = _tabulated(self.samples, options, self.population, recalls, Warner())
-        return replace(drawn, warnings=self.warnings, left_out=self.left_out)
 
     def limited(self, limits: Limits) -> Draft:
         """The same with limits on some classes; the others divide the rest by the rule.
@@ -366,6 +395,11 @@ def _for_classes(
     recalls: Recalls, classes: Sequence[ClassName], wanted: Sequence[ClassName]
 ) -> Recalls:
     row = {name: k for k, name in enumerate(classes)}
+    unknown = [name for name in wanted if name not in row]
+    if unknown:
+        raise DropError(
+            "recalls", f"of the draft have none of {listing(unknown)}: measure recalls again"
+        )
     rows = np.array([row[name] for name in wanted])
     counts = (recalls.correct, recalls.support)
     correct, support = (None if column is None else column[rows] for column in counts)

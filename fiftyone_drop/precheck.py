@@ -23,7 +23,7 @@ from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.comparison import check_comparable
-from fiftyone_drop.dataset_state import quick_state
+from fiftyone_drop.dataset_state import last_change, quick_state
 from fiftyone_drop.density import check_no_class_emptied, kept_size
 from fiftyone_drop.draft_sides import counts_of_two, side_of_draft, side_of_run
 from fiftyone_drop.drafts import Draft, draft_of, draft_of_run, samples_of_run
@@ -84,6 +84,7 @@ __all__ = [
     "kept",
     "kept_by_run",
     "label_fields",
+    "last_change",
     "measured_inside",
     "must_keep_names",
     "newest_run",

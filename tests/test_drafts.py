@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, drafts
 from fiftyone_drop.drafts import KINDS, draft_of, draft_of_run
 
 DENSITY = 0.4
@@ -69,6 +69,23 @@ def test_another_rule_keeps_what_a_plan_of_that_rule_keeps(pruned, draft, recall
     plan = fod.plan_drop(pruned, 0.5, rule=rule, min_per_class=2, **source)
     assert sorted(drawn.plan(0.5).kept_ids) == sorted(plan.kept_ids)
     np.testing.assert_array_equal(drawn.counts_at([0.5])[0], plan.table.quotas)
+
+
+@pytest.mark.parametrize("hard", ["high", "low"])
+def test_the_hardest_of_a_class_come_first_however_many_there_are(pruned, monkeypatch, hard):
+    monkeypatch.setattr(drafts, "MOST_SHOWN", 5)
+    rng = np.random.default_rng(0)
+    for name in ("el2n", "aum"):
+        pruned.add_sample_field(name, fo.FloatField, info={"hard": hard})
+        pruned.set_values(name, rng.normal(size=300).tolist())
+    draft = draft_of_run(pruned, "drop").changed(select="el2n")
+    kept = set(draft.plan(DENSITY).kept_ids)
+    for name in ("el2n", "aum"):  # one that the draft has read, and one that it has not
+        mine = pruned.match(fo.ViewField("ground_truth.label") == "one").values(["id", name])
+        rows = sorted(zip(*mine, strict=True), key=lambda row: row[1], reverse=hard == "high")
+        for part in ("kept", "pruned"):
+            hardest = [i for i, _ in rows if (i in kept) == (part == "kept")][:5]
+            assert draft.view(DENSITY, part, "one", name).values("id") == hardest
 
 
 def test_another_score_selects_other_samples_of_the_same_quotas(pruned, draft):
@@ -150,3 +167,16 @@ def test_what_cannot_be_kept_is_said_of_its_class(draft):
 def test_a_limit_that_is_none_is_refused(draft, limit):
     with pytest.raises(DropError, match="limits"):
         draft.limited({"one": limit})
+
+
+def test_a_class_without_a_recall_is_named(pruned, draft, make_dataset):
+    labels = pruned.values("ground_truth.label")
+    pruned.set_values("ground_truth.label", ["new" if x == "one" else x for x in labels])
+    with pytest.raises(DropError, match=r"none of 'new'|none of \['new'\]"):
+        draft_of(pruned, rule="proportional").with_recalls_from(draft)
+
+
+def test_a_run_without_recalls_gives_none(pruned, draft):
+    pruned.apply_drop(DENSITY, rule="balanced", key="even", progress=False)
+    with pytest.raises(DropError, match="'even', which has none"):
+        draft.with_recalls_of("even")

@@ -10,12 +10,14 @@ import fiftyone.operators as foo
 import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
-from . import door, draft_data, drafting, panel_data, worker
+from . import door, draft_data, drafting, jobs, panel_data, results, worker
 from .words import in_app_words
 
 logger = logging.getLogger(__name__)
 
 WORKS = {"measure": "Measuring recalls", "apply": "Writing the run"}
+LABELS = {"measure": "DRoP: measure the recalls of a draft", "apply": "DRoP: apply a draft"}
+NOTHING = "Nothing was written"
 
 
 class DraftWork(foo.Operator):
@@ -31,42 +33,75 @@ class DraftWork(foo.Operator):
         )
 
     def execute(self, ctx):
-        dataset, work = door.open_dataset(ctx), door.param(ctx, "work", door.one_of(WORKS))
-        asked, panel_id = door.param(ctx, "asked"), door.param(ctx, "panel_id")
-        chosen = door.param(ctx, "choices", door.choices)
-        density = door.param(ctx, "density", checks.density)
+        dataset, panel_id = door.open_dataset(ctx), door.param(ctx, "panel_id")
 
         def tell(**data):
             return ctx.ops.patch_panel_data(data, panel_id=panel_id)
 
-        def progress(fraction, label):
-            return tell(working=json.dumps({"asked": asked, "label": label, "done": fraction}))
-
-        def begin(send):
-            with worker.progress_in_words(lambda *at: send(progress(*at))) as report:
-                choices = drafting.Choices.of(dataset, chosen)
-                draft = drafting.find(dataset, choices, wait=True)
-                if work == "measure":
-                    return None
-                key = precheck.free_key(dataset, choices.base or "drop")
-                draft.plan(density).apply(key, progress=report)
-                return key
-
-        yield progress(0.0, WORKS[work])
+        # Whatever fails, the panel must not wait for an end
         try:
-            key = yield from worker.stream(begin)
+            yield from self._work(ctx, dataset, tell)
+        except jobs.StoppedError:
+            yield tell(working=None, message=f"Cancelled. {NOTHING}")
         except Exception as error:
-            words = str(error)
             if not isinstance(error, fod.DropError):
                 logger.exception("a draft failed")
-                words = f"{type(error).__name__}: {error}"
-            yield tell(working=None, message=in_app_words(words))
-            return
-        if key is None:
+            yield tell(working=None, message=in_app_words(_words(error)))
+
+    def _work(self, ctx, dataset, tell):
+        work, asked = door.param(ctx, "work", door.one_of(WORKS)), door.param(ctx, "asked")
+        chosen = door.param(ctx, "choices", door.choices)
+        density = door.param(ctx, "density", checks.density)
+        job = jobs.start(dataset.name, LABELS[work])
+        job.report(0.0, WORKS[work])
+
+        def progress():
+            words = {"asked": asked, "label": job.words, "done": job.fraction}
+            return tell(working=json.dumps(words))
+
+        def begin(told):
+            def report(*at):
+                job.report(*at)
+                told()
+
+            shown, result = results.show_stopped(NOTHING, ""), None
+            try:
+                with worker.progress_in_words(report) as bar:
+                    result = _done(dataset, work, chosen, density, bar)
+                shown = results.show_draft(result)
+            except Exception as error:
+                if not isinstance(error, jobs.StoppedError):
+                    shown = results.show_failure(NOTHING, _words(error))
+                raise
+            finally:
+                job.end(shown, result)
+
+        yield progress()
+        for told in worker.stream(begin):
+            if told:
+                yield progress()
+        if work == "measure":
             yield tell(working=None, draft=draft_data.drawn(dataset, asked, chosen, density))
             return
         dataset.reload()
+        key = job.result["key"]
         applied = json.dumps({"asked": asked, "key": key})
         yield tell(working=None, applied=applied, page=panel_data.page(dataset, key))
-        yield ctx.ops.patch_panel_state({"key": key}, panel_id=panel_id)
+        yield ctx.ops.patch_panel_state({"key": key}, panel_id=ctx.params["panel_id"])
         yield ctx.ops.reload_dataset()
+
+
+def _done(dataset, work, chosen, density, progress):
+    """Do the work of a draft; its result, as JSON."""
+    choices = drafting.Choices.of(dataset, chosen)
+    if work == "measure":
+        measured = drafting.find(dataset, choices, wait=True)
+        return {"recalls_from": measured.recalls.source}
+    draft = drafting.read_again(dataset, choices)
+    key = precheck.free_key(dataset, choices.base or "drop")
+    draft.plan(density).apply(key, progress=progress)
+    return fod.load_drop(dataset, key).to_dict()
+
+
+def _words(error):
+    return str(error) if isinstance(error, fod.DropError) else f"{type(error).__name__}: {error}"

@@ -6,6 +6,7 @@ Drafts live in the browser, which sends all choices each time. Here is remembere
 from __future__ import annotations
 
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -23,7 +24,10 @@ REMEMBERED = 12
 SPLIT_TAGS = precheck.SPLIT_TAGS["train"]
 SELECT_AT_RANDOM = "random"
 
+# What was read, by all that it depends on; each request has a thread of its own
 _drafts: OrderedDict[str, precheck.Draft] = OrderedDict()
+_measured: OrderedDict[str, precheck.Draft] = OrderedDict()  # those of recalls that take long
+_lock = threading.Lock()
 
 
 class Choices(NamedTuple):
@@ -113,9 +117,9 @@ def find(dataset: fo.Dataset, choices: Choices, wait: bool = False) -> precheck.
         fiftyone_drop.DropError: if a choice is invalid, or two do not go together
     """
     known = _known(dataset, choices)
-    if known in _drafts:
-        _drafts.move_to_end(known)
-        return _drafts[known]
+    found = _recalled(_drafts, known)
+    if found is not None:
+        return found
     bare = choices._replace(limits=(), keep_ids=(), left_out=())
     if bare == choices:
         drawn = _begin(dataset, choices, wait)
@@ -125,10 +129,22 @@ def find(dataset: fo.Dataset, choices: Choices, wait: bool = False) -> precheck.
             drawn = drawn.without(choices.left_out).keeping(choices.keep_ids)
             drawn = drawn.limited({of: (kind, n) for of, kind, n in choices.limits})
     if drawn is not None:
-        _drafts[known] = drawn
-        while len(_drafts) > REMEMBERED:
-            _drafts.popitem(last=False)
+        _remember(_drafts, known, drawn)
     return drawn
+
+
+def read_again(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
+    """The draft of some choices, of the samples as they are now: what is written must be true.
+
+    Only recalls in closed form that were measured stay, for they take long.
+
+    Raises:
+        fiftyone_drop.DropError: if a choice is invalid, or two do not go together
+    """
+    forget(dataset)
+    draft = find(dataset, choices, wait=True)
+    assert draft is not None
+    return draft
 
 
 def measured(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
@@ -144,9 +160,10 @@ def measured(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
 
 
 def forget(dataset: fo.Dataset) -> None:
-    """Read the samples of the dataset again the next time."""
-    for known in [one for one in _drafts if json.loads(one)[0] == dataset.name]:
-        _drafts.pop(known, None)
+    """Read the samples of the dataset again the next time; recalls in closed form stay."""
+    with _lock:
+        for known in [one for one in _drafts if json.loads(one)[0] == dataset.name]:
+            del _drafts[known]
 
 
 def _begin(dataset: fo.Dataset, choices: Choices, wait: bool) -> precheck.Draft | None:
@@ -155,39 +172,99 @@ def _begin(dataset: fo.Dataset, choices: Choices, wait: bool) -> precheck.Draft 
     checks.choice("rule", choices.rule, precheck.rules())
     checks.choice("recalls", kind, ("eval", "run", CLOSED_FORM))
     needs = "recalls" in precheck.rules()[choices.rule].needs
-    if needs and choices.recalls == CLOSED_FORM and not wait:
+    slow = needs and choices.recalls == CLOSED_FORM
+    measured = _recalled(_measured, _slow_part(dataset, choices)) if slow else None
+    if slow and measured is None and not wait:
         return None
     decided = {"rule": choices.rule, "select": choices.select, "keep": choices.keep}
-    if choices.base is not None and choices.samples == "run":
-        first = choices._replace(recalls=f"run:{choices.base}", rule="", select="", keep="")
-        known = _known(dataset, first)
-        drawn = _drafts.get(known) or precheck.draft_of_run(dataset, choices.base)
-        _drafts[known] = drawn
-        own = choices.recalls == f"run:{choices.base}" and drawn.recalls is not None
-        if own or not needs:
-            return drawn.changed(**decided)
-        if kind == "run":
-            return drawn.with_recalls_of(key).changed(**decided)
-        source = {"eval_key": key} if kind == "eval" else {"query": CLOSED_FORM}
-        return drawn.changed(**decided, **source)
-    samples = dataset
-    if choices.samples != "all":
-        offered = [f"tag:{tag}" for tag in splits(dataset)]
-        checks.choice("samples", choices.samples, ["run", "all", *offered])
-        samples = dataset.match_tags(choices.samples[4:])
-    source = {}
-    if needs and kind == "eval":
-        source = {"eval_key": key}
-    elif needs and kind == "run":
-        run = fod.load_drop(dataset, key)
-        source = {"recalls": run.recalls, "label_field": run.config.label_field}
-    if choices.base is not None:
-        source["label_field"] = fod.load_drop(dataset, choices.base).config.label_field
-    drawn = precheck.draft_of(samples, **decided, **source)
-    return drawn.with_recalls_of(key) if needs and kind == "run" else drawn
+    drawn = _of_samples(dataset, choices)
+    if measured is not None and not {*drawn.table.classes} <= {*measured.table.classes}:
+        measured = None
+        if not wait:
+            return None
+    if not needs or (choices.recalls == f"run:{choices.base}" and drawn.recalls is not None):
+        return drawn.changed(**decided)
+    if kind == "run":
+        return drawn.with_recalls_of(key, **decided)
+    if kind == "eval":
+        return drawn.changed(**decided, eval_key=key)
+    if measured is not None:
+        return drawn.with_recalls_from(measured, **decided)
+    drawn = drawn.changed(**decided, query=CLOSED_FORM)
+    _remember(_measured, _slow_part(dataset, choices), drawn)
+    return drawn
 
 
-def _known(dataset: fo.Dataset, choices: Choices) -> str:
+def _of_samples(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
+    """A draft of the chosen samples; its rule and its recalls are those of the run, or none."""
+    base, select, label_field = choices.base, choices.select, None
+    if choices.samples == "run":
+        select = ""  # what the run has read may do
+    else:
+        label_field = _label_field(dataset, choices)
+    read = Choices(base, choices.samples, "", "", select, "")
+    known = _known(dataset, read, label_field)
+    found = _recalled(_drafts, known)
+    if found is not None:
+        return found
+    offered = {f"tag:{tag}" for tag in splits(dataset)} | {"all"} | ({"run"} if base else set())
+    checks.choice("samples", choices.samples, sorted(offered))
+    if base is not None and choices.samples == "run":
+        drawn = precheck.draft_of_run(dataset, base)
+    else:
+        tag = choices.samples.partition(":")[2]
+        samples = dataset.match_tags(tag) if tag else dataset
+        decided = {"rule": "proportional", "select": select, "keep": choices.keep}
+        drawn = precheck.draft_of(samples, label_field=label_field, **decided)
+    _remember(_drafts, known, drawn)
+    return drawn
+
+
+def _label_field(dataset: fo.Dataset, choices: Choices) -> str | None:
+    """That of the run that it begins with, or of the source of recalls; None for the only one."""
+    kind, _, key = choices.recalls.partition(":")
+    if choices.base is not None or kind == "run":
+        return fod.load_drop(dataset, choices.base or key).config.label_field
+    if kind == "eval" and dataset.has_evaluation(key):
+        return dataset.get_evaluation_info(key).config.gt_field
+    return None
+
+
+# -- what is remembered ---------------------------------------------------------------------------
+
+
+def _known(dataset: fo.Dataset, choices: Choices, label_field: str | None = None) -> str:
     """A text that is the same as long as the draft is."""
+    kind, _, key = choices.recalls.partition(":")
+    source = None
+    if kind == "run":
+        source = panel_data.version(dataset, key)
+    elif kind == "eval" and dataset.has_evaluation(key):
+        source = dataset.get_evaluation_info(key).timestamp
+    changed = precheck.last_change(dataset)
+    known = [*_members(dataset, choices), source, changed, choices, label_field]
+    return json.dumps(known, default=str)
+
+
+def _slow_part(dataset: fo.Dataset, choices: Choices) -> str:
+    """A text that is the same as long as recalls in closed form need not be measured again."""
+    return json.dumps([*_members(dataset, choices), choices.base, choices.samples])
+
+
+def _members(dataset: fo.Dataset, choices: Choices) -> list[Any]:
     run = choices.base and panel_data.version(dataset, choices.base)
-    return json.dumps([dataset.name, precheck.quick_state(dataset), run, choices], default=str)
+    return [dataset.name, precheck.quick_state(dataset), run]
+
+
+def _recalled(drafts: OrderedDict[str, precheck.Draft], known: str) -> precheck.Draft | None:
+    with _lock:
+        if known in drafts:
+            drafts.move_to_end(known)
+        return drafts.get(known)
+
+
+def _remember(drafts: OrderedDict[str, precheck.Draft], known: str, draft: precheck.Draft) -> None:
+    with _lock:
+        drafts[known] = draft
+        while len(drafts) > REMEMBERED:
+            drafts.popitem(last=False)

@@ -114,7 +114,7 @@ class DropPanel(foo.Panel):
     @in_words
     def refresh(self, ctx):
         """Look for runs, scores and evaluations again, and forget all earlier counts."""
-        for counted in ("histogram", "report", "comparison", "strips"):
+        for counted in ("histogram", "report", "comparison", "strips", "draft"):
             ctx.panel.set_data(counted, None)
         drafting.forget(ctx.dataset)
         self.draw(ctx)

@@ -170,6 +170,13 @@ def show_deleted(result: Json) -> Shown:
     return _page("Deleted", f"The drop run {result['key']} is deleted", f"Deleted with it: {gone}")
 
 
+def show_draft(result: Json) -> Shown:
+    """What a draft has measured, or the run that it has become, for the App."""
+    if "key" not in result:
+        return _page("Measured", f"Recalls from {result['recalls_from']}", "The draft has them")
+    return show_run(result, "Pruned")
+
+
 def show_export(result: Json) -> Shown:
     """:func:`of_export` for the App, with the call to copy."""
     done = []

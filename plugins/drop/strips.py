@@ -45,9 +45,7 @@ def strips(
                 dataset, of, density, part=part, class_name=class_name, score=score
             )
         else:
-            view = of.view(density, part, class_name)
-            if score is not None:
-                view = view.sort_by(score, reverse=precheck.highest_first(view, score, "hardest"))
+            view = of.view(density, part, class_name, score)
         if score is None:
             view = view.shuffle(seed=SEED)
         sent[part] = _media(view.skip(page * PAGE).limit(PAGE))

@@ -498,6 +498,20 @@ def test_recalls_that_take_long_are_measured_when_somebody_says_so(component, dr
     expect(component.page.get_by_text("Stage 1: x, 50 %…")).to_be_visible()
 
 
+def test_a_draft_is_asked_for_again_when_python_has_forgotten_it(component, drafts):
+    component.page.get_by_role("button", name="New run").click()
+    drafts.answer()
+    before = len(component.calls)
+    component.draw(drafts.sent, draft=None)
+    component.page.wait_for_timeout(100)
+    assert len(component.calls) == before + 1
+    drafts.answer([1, 1, 2, 1])
+    assert component.kept() == "5"
+    component.draw(drafts.sent, **drafts.drawn)
+    component.page.wait_for_timeout(100)
+    assert len(component.calls) == before + 1
+
+
 def test_a_draft_outlives_the_page_and_gives_way_to_the_run_that_it_becomes(component, drafts):
     page = component.page
     page.get_by_role("button", name="New run", exact=True).click()

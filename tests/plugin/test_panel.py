@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
+from bson import ObjectId
 from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
@@ -334,6 +336,17 @@ def test_two_drafts_and_a_draft_and_a_run_are_compared(pruned):
         np.testing.assert_allclose(np.transpose(sent["densities"]), expected.densities)
 
 
+def test_sides_of_other_classes_are_not_compared(pruned):
+    pruned.apply_drop(0.5, label_field="name", rule="balanced", key="names", progress=False)
+    panel = PanelSession(pruned)
+    chosen = {"base": "names", "rule": "balanced"}
+    sides = {"first_key": "drop", "second_choices": chosen, "second_density": 0.5}
+    panel.call("compare_drafts", asked="a b", **sides)
+    assert "'ground_truth'" in panel.data["message"]
+    assert "'name'" in panel.data["message"]
+    assert "comparison" not in panel.data
+
+
 @pytest.fixture
 def work(run_in_app):
     """A function that lets the operator behind a draft do something; what the panel is told."""
@@ -378,6 +391,135 @@ def test_recalls_are_measured_by_the_operator_and_known_from_then_on(pruned, wor
         sent["run"]["recalls_from"] == drawn(PanelSession(pruned), **choices)["run"]["recalls_from"]
     )
     assert "closed" in sent["run"]["recalls_from"]
+
+
+def test_a_draft_is_read_again_when_a_label_has_changed(pruned):
+    panel = PanelSession(pruned)
+    before = dict(zip(panel.run["names"], drawn(panel)["run"]["sizes"], strict=True))
+    sample = pruned.match(F("ground_truth.label") == "one").first()
+    sample["ground_truth"].label = "two"
+    sample.save()
+    run = drawn(panel)["run"]
+    after = dict(zip(run["names"], run["sizes"], strict=True))
+    assert (after["one"], after["two"]) == (before["one"] - 1, before["two"] + 1)
+
+
+@pytest.mark.filterwarnings("ignore:300 of 300 samples")
+def test_a_draft_has_the_recalls_of_the_evaluation_that_was_made_last(pruned, predict):
+    predict(pruned, eval_key="val")
+    panel = PanelSession(pruned)
+    before = drawn(panel, recalls="eval:val", samples="all")["run"]["observed"]
+    pruned.delete_evaluation("val")
+    labels = pruned.values("ground_truth.label")
+    wrong = ["two" if label == "one" else label for label in labels]
+    pruned.set_values("predictions.label", wrong)
+    pruned.evaluate_classifications("predictions", "ground_truth", eval_key="val")
+    run = drawn(panel, recalls="eval:val", samples="all")["run"]
+    assert run["observed"] != before
+    assert run["observed"][run["names"].index("one")] == 0
+
+
+def test_what_is_written_is_read_again_even_where_nothing_tells_of_a_change(pruned, work):
+    assert drawn(PanelSession(pruned))["run"]
+    one = pruned.match(F("ground_truth.label") == "one").first().id
+    label = {"$set": {"ground_truth.label": "two"}}
+    pruned._sample_collection.update_one({"_id": ObjectId(one)}, label)
+    work(pruned, work="apply", choices={"base": "drop"}, density=0.4)
+    pruned.reload()
+    sizes = fod.load_drop(pruned, "drop_2").table.by_class("sizes")
+    assert sizes["one"] == pruned.count_values("ground_truth.label")["one"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_recalls_that_take_long_are_measured_once(pruned, work):
+    choices = {"base": "drop", "samples": "all", "recalls": "closed-form"}
+    work(pruned, work="measure", choices=choices, density=0.5)
+    panel = PanelSession(pruned)
+    recalls = drawn(panel, **choices)["run"]["recalls"]
+    pruned.match_tags("train").limit(1).tag_samples("seen")
+    unweighted = drawn(panel, rule="drop-unweighted", **choices)
+    assert unweighted["run"]["recalls"] == recalls
+    work(pruned, work="apply", choices=choices, density=0.5)
+    pruned.reload()
+    assert fod.load_drop(pruned, "drop_2").table.recalls.tolist() == recalls
+    panel.call("refresh")
+    assert panel.data["draft"] is None
+    assert drawn(panel, **choices)["run"]["recalls"] == recalls
+    sample = pruned.match(F("ground_truth.label") == "one").first()
+    sample["ground_truth"].label = "new"
+    sample.save()
+    assert drawn(panel, **choices)["unmeasured"]
+
+
+def test_samples_of_a_run_are_those_of_a_draft_that_begins_with_one(pruned):
+    panel = PanelSession(pruned)
+    chosen = {"base": None, "samples": "run", "recalls": "run:drop"}
+    panel.call("draft", choices=chosen, density=0.5, asked="d1.0.null")
+    draft = json.loads(panel.data["draft"])
+    assert draft["problem"] == "must be one of 'all', but got 'run'"
+
+
+def test_recalls_of_another_run_are_found_on_other_samples(pruned):
+    chosen = {"samples": "all", "recalls": "run:drop"}
+    for base in (None, "drop"):
+        draft = drawn(PanelSession(pruned), base=base, **chosen)
+        assert draft["run"]["recalls"] == fod.load_drop(pruned, "drop").table.recalls.tolist()
+        assert draft["run"]["recalls_from"] == fod.load_drop(pruned, "drop").config.recalls_from
+
+
+def test_drafts_of_many_threads_are_remembered_and_forgotten(pruned, module_of_plugin):
+    drafting = module_of_plugin("drafting")
+    choices = drafting.Choices.of(pruned, {"base": "drop"})
+
+    def ask(i):
+        if i % 5 == 0:
+            drafting.forget(pruned)
+        return drafting.find(pruned, choices._replace(left_out=(pruned_ids[i % 20],)))
+
+    pruned_ids = pruned.values("id")
+    with ThreadPoolExecutor(8) as pool:
+        drafts = list(pool.map(ask, range(60)))
+    assert all(len(draft.population) == 299 for draft in drafts)
+    assert len(drafting._drafts) <= drafting.REMEMBERED
+
+
+def test_the_work_of_a_draft_is_seen_with_what_runs(pruned, work, module_of_plugin):
+    jobs = module_of_plugin("jobs")
+    jobs._jobs.clear()
+    data, _ = work(pruned, work="apply", choices={"base": "drop"}, density=0.4)
+    done = [json.loads(one["working"])["done"] for one in data if one["working"]]
+    assert len(done) > 2
+    assert done == sorted(done)
+    (job,) = jobs.on(pruned.name)
+    assert (job.label, job.result["key"]) == ("DRoP: apply a draft", "drop_2")
+    assert jobs.at_work(pruned.name) == []
+
+
+def test_the_work_of_a_draft_can_be_cancelled_and_leaves_nothing(
+    pruned, work, module_of_plugin, monkeypatch
+):
+    jobs = module_of_plugin("jobs")
+    monkeypatch.setattr(module_of_plugin("worker"), "SECONDS_BETWEEN_REPORTS", 0)
+    report = jobs.Job.report
+
+    def cancels(self, fraction, words, **more):
+        if fraction:
+            self.cancel()
+        report(self, fraction, words, **more)
+
+    monkeypatch.setattr(jobs.Job, "report", cancels)
+    data, _ = work(pruned, work="apply", choices={"base": "drop"}, density=0.4)
+    assert (data[-1]["working"], data[-1]["message"]) == (None, "Cancelled. Nothing was written")
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop"]
+
+
+@pytest.mark.parametrize("doing", ["apply", "measure", "nothing that it can"])
+def test_the_panel_does_not_wait_for_work_on_a_run_that_is_deleted(pruned, work, doing):
+    fod.delete_drop(pruned, "drop")
+    data, _ = work(pruned, work=doing, choices={"base": "drop"}, density=0.4)
+    assert data[-1]["working"] is None
+    assert data[-1]["message"]
 
 
 # -- report, comparison, forms --------------------------------------------------------------------

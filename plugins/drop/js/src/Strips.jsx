@@ -5,6 +5,7 @@ import { count } from "./model.js";
 import { Button, Select, within } from "./ui.jsx";
 
 const PAGE = 12; // as Python has it
+const MOST_SHOWN = 10_000; // samples of one class of a draft, as Python has it
 
 /** Kept beside pruned samples of one class: what the rule cuts there, with one's own eyes. */
 export function Strips({ run, draft, kept, density, k, scores, answer, ask, onSelect }) {
@@ -12,7 +13,8 @@ export function Strips({ run, draft, kept, density, k, scores, answer, ask, onSe
   const [page, setPage] = useState(0);
   const score = scores.includes(wanted) ? wanted : "";
   const [name, pruned] = [run.classes[k], run.sizes[k] - kept[k]];
-  const pages = Math.max(1, Math.ceil(Math.max(kept[k], pruned) / PAGE));
+  const most = draft ? MOST_SHOWN : Infinity;
+  const pages = Math.max(1, Math.ceil(Math.min(Math.max(kept[k], pruned), most) / PAGE));
   const current = Math.min(page, pages - 1);
   const asked = `${draft?.asked ?? run.version} ${k} ${density} ${score} ${current}`;
   const of = draft ? { id: draft.id, choices: draft.choices } : { key: run.key, version: run.version };

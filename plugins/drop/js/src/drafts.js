@@ -15,9 +15,16 @@ export function useDrafts(dataset, answer, applied) {
   if (answer) answers.current[idOf(answer)] = answer;
   const set = (all) => (keep(slot, all), setAll(all));
   const without = (id) => ({ ...all, current: null, list: all.list.filter((one) => one.id !== id) });
+  const wasAnswered = useRef(false);
   useEffect(() => {
-    if (applied && all.list.some(({ id }) => id === idOf(applied))) set(without(idOf(applied)));
-  }, [applied]);
+    const isApplied = applied && all.list.some(({ id }) => id === idOf(applied));
+    const isForgotten = !answer && wasAnswered.current; // Python reads its samples again
+    wasAnswered.current = !!answer;
+    if (!isApplied && !isForgotten) return;
+    const left = isApplied ? without(idOf(applied)) : all;
+    const again = (one) => ({ ...one, revision: one.revision + 1 });
+    set(isForgotten ? { ...left, list: left.list.map(again) } : left);
+  }, [applied, answer]);
   const current = all.list.find(({ id }) => id === all.current);
   const edit = (change) =>
     set({ ...all, list: all.list.map((one) => (one === current ? { ...one, ...change } : one)) });
