@@ -1,5 +1,7 @@
 """What a run keeps is taken away: into one folder, with a manifest, a tag and the call."""
 
+from pathlib import Path
+
 import fiftyone as fo
 import pytest
 from reading import choices, message, output, problems, texts
@@ -102,3 +104,43 @@ def test_without_images_the_tag_or_the_manifest_is_enough(form, run_in_app, prun
     assert not exports.exists()
     again = form(pruned, params, operator="export_run")
     assert "150 samples have the tag kept already" in message(again["tagged"])
+
+
+def test_where_the_manifest_cannot_be_written_there_are_no_images(
+    run_in_app, pruned, exports, monkeypatch
+):
+    def full(dataset, key, path):
+        raise fod.DropError("path", f"cannot write {path}") from OSError(28, "No space left")
+
+    monkeypatch.setattr(fod, "save_manifest", full)
+    params = {"key": "drop", "export_dir": "out", "manifest": True, "tag": "kept"}
+    schema, _ = output(run_in_app(pruned, params, operator="export_run"))
+    assert "Nothing was written" in texts(schema)
+    assert "cannot write out: No space left" in texts(schema)
+    assert str(exports) not in texts(schema)
+    assert not list(exports.iterdir())
+    assert pruned.count_sample_tags().get("kept") is None
+
+
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_where_the_images_cannot_be_written_there_is_no_manifest_and_no_path_is_shown(
+    run_in_app, pruned, exports, monkeypatch, meanwhile
+):
+    def export(self, export_dir, **_):
+        assert (exports / "out.parquet").is_file()
+        if not meanwhile:
+            raise OSError(28, "No space left", export_dir)
+        (exports / "out").mkdir()
+        (exports / "out" / "of another").touch()
+        Path(export_dir).mkdir()
+
+    monkeypatch.setattr(fo.DatasetView, "export", export)
+    params = {"key": "drop", "export_dir": "out", "manifest": True, "tag": "kept"}
+    schema, _ = output(run_in_app(pruned, params, operator="export_run"))
+    assert "Nothing was written" in texts(schema)
+    reason = "Directory not empty" if meanwhile else "No space left"
+    assert f"cannot write out: {reason}" in texts(schema)
+    assert str(exports) not in texts(schema)
+    names = [path.name for path in exports.rglob("*")]
+    assert sorted(names) == (["of another", "out"] if meanwhile else [])
+    assert pruned.count_sample_tags().get("kept") is None
