@@ -24,12 +24,14 @@ FOLDER = ServerFolder(
     suffix="",
     words="the name of a folder in the folder of exports, such as digits or mine/digits",
 )
+MOST_BYTES = 180  # of a likely name: room for a number, and for the suffix of a manifest
 OF_PATHS = ("export_dir", "path")  # the arguments of the package that errors about paths name
 
 
 def likely(dataset: str, key: str) -> str:
     """A name for an export that is free."""
-    name = re.sub(r"[^\w-]+", "-", f"{dataset}-{key}").strip("-")[:100] or "export"
+    words = re.sub(r"[^\w-]+", "-", f"{dataset}-{key}").encode(errors="ignore")
+    name = words[:MOST_BYTES].decode(errors="ignore").strip("-") or "export"
     names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
     return next((one for one in names if not (FOLDER.path() / one).exists()), name)
 

@@ -32,6 +32,16 @@ def test_the_form_says_how_many_samples_it_takes_and_offers_a_free_name(form, pr
     assert form(pruned, operator="export_run")["export_dir"].default == f"{pruned.name}-drop-2"
 
 
+def test_a_likely_name_has_room_in_a_file_system(module_of_plugin, exports):
+    folder = module_of_plugin("exports_folder")
+    name = folder.likely("日" * 100, "k")
+    assert name == "日" * 60
+    folder.to_write("export_dir", name).mkdir(parents=True)
+    assert folder.likely("日" * 100, "k") == f"{name}-2"
+    folder.manifest("export_dir", f"{name}-2").touch()
+    assert folder.likely("", "-") == "export"
+
+
 def test_images_manifest_tag_and_call_are_one_step(run_in_app, pruned, exports):
     params = {"key": "drop", "dataset_type": "ImageClassificationDirectoryTree"}
     params |= {"export_dir": "mine/digits", "manifest": True, "tag": "kept by drop"}
