@@ -154,3 +154,16 @@ def test_where_the_images_cannot_be_written_there_is_no_manifest_and_no_path_is_
     names = [path.name for path in exports.rglob("*")]
     assert sorted(names) == (["of another", "out"] if meanwhile else [])
     assert pruned.count_sample_tags().get("kept") is None
+
+
+def test_a_folder_is_asked_for_where_something_is_written_into_it(
+    form, run_in_app, pruned, exports
+):
+    params = {"key": "drop", "dataset_type": "none", "tag": "kept", "export_dir": ""}
+    drawn = form(pruned, params, operator="export_run")
+    assert problems(drawn) == {}
+    assert "export_dir" not in drawn
+    with_manifest = form(pruned, params | {"manifest": True}, operator="export_run")
+    assert "must not be empty" in problems(with_manifest)["export_dir"]
+    run_in_app(pruned, params, operator="export_run")
+    assert pruned.count_sample_tags()["kept"] == 150
