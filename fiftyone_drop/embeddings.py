@@ -101,13 +101,14 @@ class Embeddings:
         try:
             index = self.samples._root_dataset.load_brain_results(self.name)
             rows, names, _ = index.get_embeddings(sample_ids=wanted)
+            found = list(zip(names, rows, strict=True))
         except Exception as error:  # of any backend, which may be a server
             raise DropError(
                 self.argument,
                 f"the similarity index '{self.name}' gives no embeddings ({type(error).__name__}: "
                 f"{str(error)[:200]}); store them in a field, and pass embeddings=<field>",
             ) from error
-        for name, row in zip(names, rows, strict=True):
+        for name, row in found:
             yield str(name).encode(), row
 
     def _vector(self, name: bytes, value: Any) -> Vectors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ DATASET_TYPES = (*LABELLED, "ImageDirectory", "FiftyOneDataset")
 def export(
     samples: Any, folder: str, dataset_type: str, label_field: str, progress: Any = False
 ) -> int:
-    """Export a view to a new folder.
+    """Export a view to a new folder, which is there when it is whole.
 
     Args:
         samples: a view
@@ -32,14 +32,14 @@ def export(
 
     Raises:
         DropError: if the folder has files, the field cannot be exported, or a class is no name for
-            a folder, so that its images would lie elsewhere. Nothing is left of an export that
-            has failed, or was interrupted
+            a folder, so that its images would lie elsewhere. An export that has failed, or was
+            interrupted, leaves the folder as it was
     """
     import fiftyone as fo  # which the names of the formats do not need
 
     from fiftyone_drop.fields import is_classification
 
-    path = Path(folder)
+    path = Path(folder).expanduser().resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise DropError("export_dir", f"must be a new or an empty folder, but got {folder!r}")
     options: dict[str, str] = {}
@@ -55,16 +55,20 @@ def export(
         check_folders(samples.distinct(f"{label_field}.label"))
     logger.info("Exporting %s samples", f"{len(samples):,}")
     try:
-        samples.export(
-            export_dir=folder,
-            dataset_type=getattr(fo.types, dataset_type),
-            progress=progress,
-            **options,
-        )
-    except BaseException as error:
-        shutil.rmtree(path, ignore_errors=True)
-        if not isinstance(error, OSError):
-            raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Nobody else writes there, and nothing else is removed
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".exporting-") as own:
+            whole = Path(own, "export")
+            samples.export(
+                export_dir=str(whole),
+                dataset_type=getattr(fo.types, dataset_type),
+                progress=progress,
+                **options,
+            )
+            if path.is_dir():
+                path.rmdir()  # fails where another export came first
+            whole.rename(path)
+    except OSError as error:
         raise DropError("export_dir", f"{folder!r} could not be written whole: {error}") from error
     return len(samples)
 

@@ -8,8 +8,11 @@ from typing import Any
 import fiftyone as fo
 
 from fiftyone_drop import checks
+from fiftyone_drop.errors import DropError
+from fiftyone_drop.fields import must_keep_view
+from fiftyone_drop.precheck import free_key
 from fiftyone_drop.pruning import apply_drop
-from fiftyone_drop.run_lookup import get_config
+from fiftyone_drop.run_lookup import get_config, load_drop
 from fiftyone_drop.runs import DropConfig
 
 # Said otherwise: how much is the density, and the rest is about writing
@@ -22,10 +25,10 @@ _MAPPINGS = ("quotas", "weights", "drop_below", "drop_above", "min_per_class", "
 
 
 def python_call(dataset: fo.Dataset, key: str) -> str:
-    """A script that makes a run again, with the density that it has now.
+    """A script that makes a run again beside it, with the density that it has now.
 
-    Where its recalls came from a view or a model, which no record can hold, it takes the recalls
-    themselves from the run.
+    No record can hold a view or a model. Where its recalls came from one, the script takes the
+    recalls themselves from the run, and where a view had to be kept, its samples.
 
     Args:
         dataset: the dataset
@@ -36,14 +39,21 @@ def python_call(dataset: fo.Dataset, key: str) -> str:
     """
     key = checks.text("key", key)
     config = get_config(dataset, key)
-    given = {"density": config.density} | _arguments(config) | {"key": key}
-    lines, recalls = [], f"fod.load_drop(dataset, {key!r}).recalls"
+    given = {"density": config.density} | _arguments(config)
+    given["key"] = free_key(dataset, key)
+    lines, from_the_run = [], []
     if config.recalls_from and not _can_be_said(config):
-        lines = [f"# Its recalls are from {_one_line(config.recalls_from)}"]
+        lines.append(f"# Its recalls are from {_one_line(config.recalls_from)}")
+        from_the_run.append(f"    recalls=fod.load_drop(dataset, {key!r}).recalls,")
         given = {n: v for n, v in given.items() if n not in (*_RECALLS, *_OF_MEASURING)}
-    passed = [f"    {name}={value!r}," for name, value in given.items()]
-    if lines:
-        passed.append(f"    recalls={recalls},")
+    words = given.get("must_keep")
+    if words is not None and not _has_name(dataset, words):
+        lines.append(f"# What had to be kept comes first in its order: {_one_line(words)}")
+        del given["must_keep"]
+        table = load_drop(dataset, key).table
+        first = int(table.bounds.must_keep.sum()) / table.size
+        from_the_run.append(f"    must_keep=fod.drop_view(dataset, {key!r}, density={first!r}),")
+    passed = [f"    {name}={value!r}," for name, value in given.items()] + from_the_run
     return "\n".join(
         [
             "import fiftyone as fo",
@@ -88,6 +98,15 @@ def _hashable(of: object) -> object:
 def _can_be_said(config: DropConfig) -> bool:
     """Whether the source of recalls is a name, or a number, and nothing that was passed."""
     return all(config.asked.get(name) is None for name in ("recalls", "validation", "model"))
+
+
+def _has_name(dataset: fo.Dataset, must_keep: str) -> bool:
+    """Whether samples that must be kept have a tag or a field, and are no view in words."""
+    try:
+        must_keep_view(dataset, must_keep)
+    except DropError:
+        return False
+    return True
 
 
 def _one_line(text: str) -> str:

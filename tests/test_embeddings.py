@@ -137,6 +137,15 @@ def test_embeddings_of_some_samples_that_are_unfit_are_refused(embedded, value, 
     assert set(embedded.get_field_schema()) == before
 
 
+@pytest.mark.parametrize("answer", [None, (None, None, None), ([[1.0]], ["a", "b"], None)])
+def test_an_index_whose_server_answers_something_else_is_refused(embedded, monkeypatch, answer):
+    index = embedded.load_brain_results("index")
+    monkeypatch.setattr(type(index), "get_embeddings", lambda *_, **__: answer)
+    with pytest.raises(DropError, match="gives no embeddings") as refused:
+        fod.plan_drop(embedded, 0.5, brain_key="index")
+    assert refused.value.argument == "brain_key"
+
+
 def test_an_index_that_lacks_samples_is_refused(embedded):
     fob.compute_similarity(
         embedded[:100],

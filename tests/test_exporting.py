@@ -14,16 +14,47 @@ def test_every_format_holds_the_samples(dataset, tmp_path, dataset_type):
     assert len(list((tmp_path / "out").rglob("*.png"))) == 10
 
 
+class StoppedError(Exception):
+    pass
+
+
+def stop(_):
+    raise StoppedError
+
+
 def test_an_export_that_is_interrupted_leaves_nothing(dataset, tmp_path):
-    class StoppedError(Exception):
-        pass
-
-    def stop(_):
-        raise StoppedError
-
     with pytest.raises(StoppedError):
         export(dataset[:10], str(tmp_path / "out"), DATASET_TYPES[0], "ground_truth", stop)
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_folder_of_before_stays_where_an_export_is_interrupted(dataset, tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StoppedError):
+        export(dataset[:10], str(tmp_path / "out"), DATASET_TYPES[0], "ground_truth", stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert export(dataset[:10], str(tmp_path / "out"), DATASET_TYPES[0], "ground_truth") == 10
+
+
+def test_of_two_exports_into_one_folder_the_first_to_end_stands(dataset, tmp_path):
+    out, begun = str(tmp_path / "out"), []
+
+    def meanwhile(_):
+        if not begun:
+            begun.append(True)
+            export(dataset[:5], out, "ImageDirectory", "ground_truth")
+
+    with pytest.raises(fod.DropError, match="could not be written whole"):
+        export(dataset[:10], out, "ImageDirectory", "ground_truth", meanwhile)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_nothing_that_is_exported_names_the_folder_it_was_written_in(dataset, tmp_path):
+    export(dataset[:3], str(tmp_path / "out"), "FiftyOneDataset", "ground_truth")
+    files = list((tmp_path / "out").rglob("*.json"))
+    assert files
+    assert not any("exporting-" in path.read_text() for path in files)
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "..", ".hidden", "", "a\\b", "/etc"])

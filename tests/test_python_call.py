@@ -8,11 +8,10 @@ from fiftyone_drop.python_call import python_call
 
 
 def again(dataset, key):
-    """Execute the call under another key; the ids that it keeps, and the script."""
-    script = python_call(dataset, key)
-    assert script.count(f"key={key!r}") == 1
-    done = {}
-    exec(script.replace(f"key={key!r}", "key='again'"), done)
+    """Execute the call, with the run still there; the ids that it keeps, and the script."""
+    script, done = python_call(dataset, key), {}
+    exec(script, done)
+    assert fod.list_drops(dataset) == [key, f"{key}_2"]
     return done["view"].values("id"), script
 
 
@@ -59,6 +58,35 @@ def test_a_split_is_said_as_its_tag(dataset):
     found, script = again(dataset, "mine")
     assert "dataset.match_tags('half')" in script
     assert len(found) == 80
+
+
+@pytest.mark.parametrize("name", ["tag", "favourite"])
+def test_what_must_be_kept_is_said_by_its_tag_or_field(dataset, name):
+    dataset[:40].tag_samples("tag")
+    dataset.add_sample_field("favourite", fo.BooleanField)
+    dataset.set_values("favourite", [i < 40 for i in range(300)])
+    kept = dataset.apply_drop(0.3, key="mine", rule="proportional", must_keep=name).values("id")
+    found, script = again(dataset, "mine")
+    assert found == kept
+    assert f"must_keep={name!r}" in script
+
+
+def test_a_view_that_had_to_be_kept_is_taken_from_the_run(dataset, recalls):
+    first = dataset.match(fo.ViewField("ground_truth.label") == "three").limit(20)
+    kept = dataset.apply_drop(0.3, key="mine", recalls=recalls, must_keep=first).values("id")
+    found, script = again(dataset, "mine")
+    assert found == kept
+    assert set(first.values("id")) <= set(found)
+    assert "must_keep=fod.drop_view(dataset, 'mine', density=" in script
+    assert fod.load_drop(dataset, "mine_2").table.bounds.must_keep.sum() == 20
+
+
+def test_a_tag_that_is_gone_is_taken_from_the_run(dataset):
+    dataset[:40].tag_samples("gone")
+    kept = dataset.apply_drop(0.3, key="mine", rule="proportional", must_keep="gone").values("id")
+    dataset.untag_samples("gone")
+    found, _ = again(dataset, "mine")
+    assert found == kept
 
 
 def test_scores_and_thresholds_are_said(dataset):

@@ -6,8 +6,10 @@ default it is the folder ``exports`` beside FiftyOne's datasets.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import fiftyone as fo
@@ -22,11 +24,14 @@ FOLDER = ServerFolder(
     suffix="",
     words="the name of a folder in the folder of exports, such as digits or mine/digits",
 )
+MOST_BYTES = 180  # of a likely name: room for a number, and for the suffix of a manifest
+OF_PATHS = ("export_dir", "path")  # the arguments of the package that errors about paths name
 
 
 def likely(dataset: str, key: str) -> str:
     """A name for an export that is free."""
-    name = re.sub(r"[^\w-]+", "-", f"{dataset}-{key}").strip("-")[:100] or "export"
+    words = re.sub(r"[^\w-]+", "-", f"{dataset}-{key}").encode(errors="ignore")
+    name = words[:MOST_BYTES].decode(errors="ignore").strip("-") or "export"
     names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
     return next((one for one in names if not (FOLDER.path() / one).exists()), name)
 
@@ -51,3 +56,20 @@ def manifest(argument: str, name: object) -> Path:
         fiftyone_drop.DropError: as :func:`to_write`
     """
     return to_write(argument, f"{name}.parquet")
+
+
+@contextlib.contextmanager
+def saying_the_name(argument: str, name: object) -> Iterator[None]:
+    """Where something cannot be written: say its name, since the path is the server's own.
+
+    Raises:
+        fiftyone_drop.DropError: in place of an error about a path; others are as they are
+    """
+    try:
+        yield
+    except (OSError, fod.DropError) as error:
+        if isinstance(error, fod.DropError) and error.argument not in OF_PATHS:
+            raise
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else "it exists meanwhile"
+        raise fod.DropError(argument, f"cannot write {name}: {reason}") from error

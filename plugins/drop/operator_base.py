@@ -91,7 +91,7 @@ class DropOperator(foo.Operator):
                 job.report(*args, can_stop=not form.has_written)
                 tell()
 
-            result = None
+            result, shown = None, results.show_failure(self.nothing, "It was cut off")
             try:
                 done = self._report(form, report)
                 result, shown = done, self.show(done)
@@ -103,14 +103,19 @@ class DropOperator(foo.Operator):
                 logger.exception("%s failed", self.name)
                 words = f"{type(error).__name__}: {error}"
                 shown = results.show_failure(self.nothing, words)
-            job.end(shown, result)
+            finally:  # even where the thread is told to end, for nobody follows it for ever
+                job.end(shown, result)
 
-        yield following.progress(ctx, job)
-        for told in worker.stream(work):
-            if job.in_background:  # the App lets nobody do anything else until this ends
-                return
-            if told or following.has_buttons(job):
-                yield following.progress(ctx, job)
+        try:
+            yield following.progress(ctx, job)
+            for told in worker.stream(work):
+                if job.in_background:  # the App lets nobody do anything else until this ends
+                    return
+                if told or following.has_buttons(job):
+                    yield following.progress(ctx, job)
+        except GeneratorExit:  # the page is closed
+            job.in_background = True
+            raise
         yield ctx.ops.show_output(*job.shown)
         if job.result is not None:
             yield from self.afterwards(form, job.result)

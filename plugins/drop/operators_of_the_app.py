@@ -11,7 +11,7 @@ import fiftyone_drop as fod
 from fiftyone_drop import checks, exporting
 from fiftyone_drop.python_call import python_call
 
-from . import door, following, results, workspace
+from . import door, exports_folder, following, results, workspace
 from .forms.exporting import ExportRunForm
 from .forms.panels import OpenPanelsForm
 from .forms.running import RunningForm
@@ -38,11 +38,19 @@ class ExportRun(DropOperator):
         dataset, key = form.ctx.dataset, form.entries.get("key")
         run = fod.load_drop(dataset, key)
         kept, (folder, manifest) = fod.drop_view(dataset, key), form.paths()
-        if folder is not None:
-            exporting.export(kept, str(folder), form.format, run.config.label_field, progress)
-        if manifest is not None:
-            manifest.parent.mkdir(parents=True, exist_ok=True)
-            fod.save_manifest(dataset, key, manifest)
+        with exports_folder.saying_the_name("export_dir", form.entries.get("export_dir")):
+            if manifest is not None:
+                manifest.parent.mkdir(parents=True, exist_ok=True)
+                fod.save_manifest(dataset, key, manifest)
+            if folder is not None:
+                try:
+                    exporting.export(
+                        kept, str(folder), form.format, run.config.label_field, progress
+                    )
+                except BaseException:
+                    if manifest is not None:
+                        manifest.unlink(missing_ok=True)
+                    raise
         if tag := form.entries.get("tag"):
             kept.tag_samples(tag)
         return results.of_export(form.entries, len(kept), folder, manifest) | {

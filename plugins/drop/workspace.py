@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.utils as fou
 
 import fiftyone_drop as fod
 
@@ -28,11 +29,17 @@ def check_name(dataset: fo.Dataset, name: str) -> None:
     """Check that a workspace can be saved under a name; only one of ours is replaced.
 
     Raises:
-        fiftyone_drop.DropError: if the name is another's
+        fiftyone_drop.DropError: if the name, or the slug that FiftyOne makes of it, is another's,
+            or it makes none of it
     """
-    taken = dataset.has_workspace(name)
-    if taken and dataset.get_workspace_info(name).get("description") != DESCRIPTION:
-        raise fod.DropError("workspace", f"there is a workspace {name}; choose another name")
+    try:
+        slug = fou.to_slug(name)
+    except ValueError as error:
+        raise fod.DropError("workspace", f"must have letters or digits, but got {name}") from error
+    for other in dataset.list_workspaces():
+        ours = dataset.get_workspace_info(other).get("description") == DESCRIPTION
+        if fou.to_slug(other) == slug and not (other == name and ours):
+            raise fod.DropError("workspace", f"there is a workspace {other}; choose another name")
 
 
 def build(

@@ -1,5 +1,7 @@
 """What a run keeps is taken away: into one folder, with a manifest, a tag and the call."""
 
+from pathlib import Path
+
 import fiftyone as fo
 import pytest
 from reading import choices, message, output, problems, texts
@@ -28,6 +30,16 @@ def test_the_form_says_how_many_samples_it_takes_and_offers_a_free_name(form, pr
     assert "ImageDirectory" in choices(drawn["dataset_type"])
     (exports / f"{pruned.name}-drop").mkdir(parents=True)
     assert form(pruned, operator="export_run")["export_dir"].default == f"{pruned.name}-drop-2"
+
+
+def test_a_likely_name_has_room_in_a_file_system(module_of_plugin, exports):
+    folder = module_of_plugin("exports_folder")
+    name = folder.likely("日" * 100, "k")
+    assert name == "日" * 60
+    folder.to_write("export_dir", name).mkdir(parents=True)
+    assert folder.likely("日" * 100, "k") == f"{name}-2"
+    folder.manifest("export_dir", f"{name}-2").touch()
+    assert folder.likely("", "-") == "export"
 
 
 def test_images_manifest_tag_and_call_are_one_step(run_in_app, pruned, exports):
@@ -102,3 +114,56 @@ def test_without_images_the_tag_or_the_manifest_is_enough(form, run_in_app, prun
     assert not exports.exists()
     again = form(pruned, params, operator="export_run")
     assert "150 samples have the tag kept already" in message(again["tagged"])
+
+
+def test_where_the_manifest_cannot_be_written_there_are_no_images(
+    run_in_app, pruned, exports, monkeypatch
+):
+    def full(dataset, key, path):
+        raise fod.DropError("path", f"cannot write {path}") from OSError(28, "No space left")
+
+    monkeypatch.setattr(fod, "save_manifest", full)
+    params = {"key": "drop", "export_dir": "out", "manifest": True, "tag": "kept"}
+    schema, _ = output(run_in_app(pruned, params, operator="export_run"))
+    assert "Nothing was written" in texts(schema)
+    assert "cannot write out: No space left" in texts(schema)
+    assert str(exports) not in texts(schema)
+    assert not list(exports.iterdir())
+    assert pruned.count_sample_tags().get("kept") is None
+
+
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_where_the_images_cannot_be_written_there_is_no_manifest_and_no_path_is_shown(
+    run_in_app, pruned, exports, monkeypatch, meanwhile
+):
+    def export(self, export_dir, **_):
+        assert (exports / "out.parquet").is_file()
+        if not meanwhile:
+            raise OSError(28, "No space left", export_dir)
+        (exports / "out").mkdir()
+        (exports / "out" / "of another").touch()
+        Path(export_dir).mkdir()
+
+    monkeypatch.setattr(fo.DatasetView, "export", export)
+    params = {"key": "drop", "export_dir": "out", "manifest": True, "tag": "kept"}
+    schema, _ = output(run_in_app(pruned, params, operator="export_run"))
+    assert "Nothing was written" in texts(schema)
+    reason = "Directory not empty" if meanwhile else "No space left"
+    assert f"cannot write out: {reason}" in texts(schema)
+    assert str(exports) not in texts(schema)
+    names = [path.name for path in exports.rglob("*")]
+    assert sorted(names) == (["of another", "out"] if meanwhile else [])
+    assert pruned.count_sample_tags().get("kept") is None
+
+
+def test_a_folder_is_asked_for_where_something_is_written_into_it(
+    form, run_in_app, pruned, exports
+):
+    params = {"key": "drop", "dataset_type": "none", "tag": "kept", "export_dir": ""}
+    drawn = form(pruned, params, operator="export_run")
+    assert problems(drawn) == {}
+    assert "export_dir" not in drawn
+    with_manifest = form(pruned, params | {"manifest": True}, operator="export_run")
+    assert "must not be empty" in problems(with_manifest)["export_dir"]
+    run_in_app(pruned, params, operator="export_run")
+    assert pruned.count_sample_tags()["kept"] == 150

@@ -71,6 +71,23 @@ def test_only_a_workspace_of_ours_is_replaced(form, run_in_app, pruned):
     assert pruned.get_workspace_info("mine")["description"] == "My own"
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("drop", "a workspace DRoP"), ("DRoP!", "a workspace DRoP"), ("???", "letters or digits")],
+)
+def test_a_name_that_fiftyone_takes_for_another_or_for_none_is_refused(
+    form, run_in_app, pruned, name, words
+):
+    run_in_app(pruned, {"key": "drop", "workspace": "DRoP"}, operator="open_panels")
+    pruned.reload()
+    params = {"key": "drop", "workspace": name}
+    assert words in problems(form(pruned, params, operator="open_panels"))["workspace"]
+    schema, _ = output(run_in_app(pruned, params, operator="open_panels"))
+    assert "No panel was opened" in texts(schema)
+    pruned.reload()
+    assert pruned.list_workspaces() == ["DRoP"]
+
+
 @pytest.mark.parametrize("forged", [{"brain_key": "no"}, {"eval_key": "no"}, {"key": "no"}])
 def test_what_is_not_there_is_refused(run_in_app, pruned, forged):
     schema, _ = output(run_in_app(pruned, {"key": "drop"} | forged, operator="open_panels"))

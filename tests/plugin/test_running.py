@@ -1,6 +1,7 @@
 """Operators that go on when their page is closed: they are found again, followed and cancelled."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 import threading
@@ -95,6 +96,36 @@ def test_a_cancelled_one_leaves_nothing_and_says_so(at_work, jobs, run_in_app, d
     assert list(dataset.get_field_schema()) == fields
     assert precheck.runs(dataset) == {}
     assert not dataset.list_saved_views()
+
+
+def test_whoever_cancels_one_whose_page_was_closed_sees_how_it_ends(
+    at_work, jobs, run_in_app, dataset
+):
+    stream, go_on = at_work()
+    stream.close()  # the tab
+    (job,) = jobs.on(dataset.name)
+    threading.Timer(0.2, go_on.set).start()
+    cancels = run_in_app(dataset, {"job": job.key, "action": "cancel"}, operator="running")
+    schema, _ = output([one for one in cancels if one[0] == "show_output"][-1:])
+    assert "Cancelled. Nothing was pruned" in texts(schema)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_work_whose_thread_is_told_to_end_has_ended(
+    jobs, run_in_app, request_of, dataset, monkeypatch
+):
+    def told_to_end(*_, **__):
+        raise SystemExit
+
+    monkeypatch.setattr(fod, "apply_drop", functools.wraps(fod.apply_drop)(told_to_end))
+    request = request_of(dataset, PROPORTIONAL)
+    stream = asyncio.run(execute_or_delegate_operator(request["operator_uri"], request)).result
+    with contextlib.suppress(SystemExit):
+        list(stream)
+    (job,) = jobs.on(dataset.name)
+    assert job.ended.is_set()
+    follows = run_in_app(dataset, {"job": job.key, "action": "follow"}, operator="running")
+    assert "It was cut off" in texts(output(follows)[0])
 
 
 def test_one_that_is_cancelled_while_it_writes_leaves_nothing_either(

@@ -38,6 +38,11 @@ class ExportRunForm(Form):
         """The format that is chosen."""
         return str(self.entries.get("dataset_type", exporting.DIRECTORY_TREE))
 
+    @property
+    def needs_folder(self) -> bool:
+        """Whether anything is written into the folder of exports."""
+        return self.format != NO_IMAGES or bool(self.entries.get("manifest"))
+
     def check_folders(self, run: Any) -> None:
         """Check that the format has a place for each class inside its folder.
 
@@ -56,9 +61,9 @@ class ExportRunForm(Form):
         """
         name, images = self.entries.get("export_dir"), self.format != NO_IMAGES
         manifest = bool(self.entries.get("manifest"))
-        if not images and not manifest and "tag" not in self.entries:
+        if not self.needs_folder and "tag" not in self.entries:
             raise fod.DropError("dataset_type", "choose a format, the manifest or a tag")
-        if (images or manifest) and name is None:
+        if self.needs_folder and name is None:
             raise fod.DropError("export_dir", "must be given")
         return (
             exports_folder.to_write("export_dir", name) if images else None,
@@ -79,16 +84,17 @@ class ExportRunForm(Form):
             self.choose("dataset_type", FORMATS, default=exporting.DIRECTORY_TREE, label="Format")
             with self.checking(at="dataset_type"):
                 self.check_folders(run)
-            name = exports_folder.likely(self.dataset_name, key)
-            self.text(
-                "export_dir",
-                default=name,
-                label="Folder",
-                description="A name in the folder of exports of the machine that runs FiftyOne",
-            )
-            self.entries.setdefault("export_dir", name)
             if find_spec("pyarrow") is not None:
-                self.switch("manifest", "Save the run beside it, as a manifest (Parquet)")
+                self.switch("manifest", "Save the run as a manifest (Parquet), beside the folder")
+            if self.needs_folder:
+                name = exports_folder.likely(self.dataset_name, key)
+                self.text(
+                    "export_dir",
+                    default=name,
+                    label="Folder",
+                    description="A name in the folder of exports of the machine that runs FiftyOne",
+                )
+                self.entries.setdefault("export_dir", name)
             self.text("tag", label="Tag for the kept samples (optional)")
             self.check_tag(run)
             kept = precheck.kept_by_run(run, density=run.density)
