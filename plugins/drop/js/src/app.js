@@ -135,15 +135,17 @@ export function useReloads(refresh) {
   const stages = JSON.stringify(useRecoilValue(view));
   const written = writtenIn(read);
   const seen = useRef({ id, stages, written });
-  const opened = useRef(Date.now());
+  const opened = useRef(Date.now()); // 0 once the App has read its dataset again
   const latest = useRef();
   latest.current = { refresh, stages, written };
   useEffect(() => {
     const { refresh, stages, written } = latest.current;
     const isOwn = isExpected && seen.current.stages !== stages;
     const isOpening = Date.now() - opened.current < OPENING && seen.current.written === written;
+    const isRead = seen.current.id !== id;
     if (isOwn) isExpected = false;
-    else if (seen.current.id !== id && !isOpening) refresh();
+    else if (isRead && !isOpening) refresh();
+    if (isRead) opened.current = 0;
     seen.current = { id, stages, written };
   }, [id]);
 }
