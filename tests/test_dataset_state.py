@@ -3,7 +3,7 @@
 import datetime
 
 import fiftyone_drop as fod
-from fiftyone_drop.dataset_state import Changes, changes_since, quick_state, state_of
+from fiftyone_drop.dataset_state import Changes, changes_since, last_change, quick_state, state_of
 
 
 def test_nothing_has_changed_at_first_nor_by_labels(dataset):
@@ -83,3 +83,11 @@ def test_a_quick_look_sees_what_came_and_went(dataset, new_samples):
     dataset.add_samples(new_samples(range(3)), progress=False)
     seen.append(quick_state(dataset))
     assert seen[0] != seen[1] != seen[2] != seen[0]
+
+
+def test_a_change_of_a_value_is_seen_as_the_last_change_and_in_no_state(dataset):
+    state, changed = quick_state(dataset), last_change(dataset)
+    assert last_change(dataset) == changed
+    dataset.limit(1).tag_samples("seen")
+    assert last_change(dataset) > changed
+    assert quick_state(dataset) == state
