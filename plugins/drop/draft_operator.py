@@ -76,8 +76,9 @@ class DraftWork(foo.Operator):
             finally:
                 job.end(shown, result)
 
+        at_work = worker.stream(begin)
         yield progress()
-        for told in worker.stream(begin):
+        for told in at_work:
             if told:
                 yield progress()
         if work == "measure":

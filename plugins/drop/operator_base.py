@@ -106,9 +106,10 @@ class DropOperator(foo.Operator):
             finally:  # even where the thread is told to end, for nobody follows it for ever
                 job.end(shown, result)
 
+        at_work = worker.stream(work)
         try:
             yield following.progress(ctx, job)
-            for told in worker.stream(work):
+            for told in at_work:
                 if job.in_background:  # the App lets nobody do anything else until this ends
                     return
                 if told or following.has_buttons(job):

@@ -31,11 +31,12 @@ Report = Callable[[float, str], Any]  # takes a fraction in [0, 1] and a label
 
 
 def stream(work: Callable[[Callable[[], None]], Result]) -> Generator[bool, None, Result]:
-    """Run ``work(tell)`` in a thread; yield True whenever the work tells, and False now and then.
+    """Run ``work(tell)`` in a thread; the generator yields True whenever the work tells.
 
-    The work goes on when the generator is closed because somebody closes the browser tab: a drop
-    run takes its time, and is in the dataset later. The thread does not keep the process alive. A
-    run that is cut off stays incomplete, and so invisible.
+    It yields False now and then. The work begins now, and goes on when the generator is closed
+    because somebody closes the browser tab: a drop run takes its time, and is in the dataset later.
+    The thread does not keep the process alive. A run that is cut off stays incomplete, and so
+    invisible.
 
     Returns:
         the result of ``work``; its exceptions are raised here
@@ -52,6 +53,12 @@ def stream(work: Callable[[Callable[[], None]], Result]) -> Generator[bool, None
             told.put(False)
 
     threading.Thread(target=run, name="drop", daemon=True).start()
+    return _following(told, outcome)
+
+
+def _following(
+    told: queue.SimpleQueue[bool], outcome: Future[Result]
+) -> Generator[bool, None, Result]:
     while True:
         try:
             if not told.get(timeout=SECONDS_BETWEEN_LOOKS):

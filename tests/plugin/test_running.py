@@ -83,6 +83,16 @@ def test_an_operator_whose_page_was_closed_is_found_with_how_far_it_is(
     assert "ended" in choice.label
 
 
+def test_work_goes_on_where_the_page_is_closed_at_its_first_word(jobs, request_of, dataset):
+    request = request_of(dataset, PROPORTIONAL)
+    stream = asyncio.run(execute_or_delegate_operator(request["operator_uri"], request)).result
+    next(stream)
+    stream.close()
+    (job,) = jobs.on(dataset.name)
+    assert job.ended.wait(30)
+    assert fod.list_drops(dataset) == ["drop"]
+
+
 def test_a_cancelled_one_leaves_nothing_and_says_so(at_work, jobs, run_in_app, dataset):
     fields = list(dataset.get_field_schema())
     stream, go_on = at_work()
