@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import fiftyone as fo
@@ -199,11 +198,10 @@ def _versions() -> dict[str, str]:
     """Package -> version, of the packages that this process has imported."""
     versions = {"python": sys.version.split()[0]}
     for package in PACKAGES:
-        if package.replace("-", "_") in sys.modules:
-            try:
-                versions[package] = version(package)
-            except PackageNotFoundError:  # run from a folder, as the App's plugins are
-                versions[package] = str(sys.modules[package.replace("-", "_")].__version__)
+        # What it says itself: what is installed may be another one than what runs
+        module = sys.modules.get(package.replace("-", "_"))
+        if module is not None:
+            versions[package] = str(module.__version__)
     return versions
 
 
