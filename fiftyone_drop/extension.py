@@ -172,11 +172,8 @@ def options_of(
 ) -> DropOptions:
     """The arguments that a run was made with, but for where its recalls came from."""
     arguments = {n: p.default for n, p in inspect.signature(apply_drop).parameters.items()}
-    asked = {name: value for name, value in config.asked.items() if name in arguments}
-    for name in BY_CLASS:
-        if isinstance(asked.get(name), list):
-            asked[name] = {hashable(one): number for one, number in asked[name]}
-    asked["protect"] = [hashable(one) for one in asked.get("protect") or ()]
+    asked = {n: as_passed(n, value) for n, value in config.asked.items() if n in arguments}
+    asked["protect"] = [_hashable(one) for one in asked.get("protect") or ()]
     if amount is None:
         # Quotas that name every class say how much is kept; else the run stands at a density
         by_quotas = asked.get("quotas") and asked.get("density") is None and not asked.get("size")
@@ -193,7 +190,14 @@ def options_of(
     return DropOptions.parse(arguments)
 
 
-def hashable(name: Any) -> Any:
+def as_passed(name: str, value: Any) -> Any:
+    """The value of an argument; the record of a run holds a mapping of classes as pairs."""
+    if name in BY_CLASS and isinstance(value, list):
+        return {_hashable(one): number for one, number in value}
+    return value
+
+
+def _hashable(name: Any) -> Any:
     """The name of a class or cell as the record of a run has it, as a key."""
     return tuple(name) if isinstance(name, list) else name
 

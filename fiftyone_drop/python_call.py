@@ -8,7 +8,9 @@ from typing import Any
 import fiftyone as fo
 
 from fiftyone_drop import checks
+from fiftyone_drop.drafts import NO_SOURCE
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.extension import as_passed
 from fiftyone_drop.fields import must_keep_view
 from fiftyone_drop.precheck import free_key
 from fiftyone_drop.pruning import apply_drop
@@ -17,11 +19,8 @@ from fiftyone_drop.runs import DropConfig
 
 # Said otherwise: how much is the density, and the rest is about writing
 _LEFT_OUT = ("size", "max_bytes", "key", "overwrite", "progress", "cluster", "density")
-# Where recalls come from, which a record keeps in words alone where they are views or models
-_RECALLS = ("recalls", "eval_key", "validation", "pred_field", "model", "query", "folds", "holdout")
-_OF_MEASURING = ("smoothing", "missing_recall")
-# A record holds mappings as pairs
-_MAPPINGS = ("quotas", "weights", "drop_below", "drop_above", "min_per_class", "max_per_class")
+# Where recalls come from and how: a record keeps in words alone what was a view or a model
+_OF_RECALLS = (*NO_SOURCE, "smoothing", "missing_recall")
 
 
 def python_call(dataset: fo.Dataset, key: str) -> str:
@@ -45,7 +44,7 @@ def python_call(dataset: fo.Dataset, key: str) -> str:
     if config.recalls_from and not _can_be_said(config):
         lines.append(f"# Its recalls are from {_one_line(config.recalls_from)}")
         from_the_run.append(f"    recalls=fod.load_drop(dataset, {key!r}).recalls,")
-        given = {n: v for n, v in given.items() if n not in (*_RECALLS, *_OF_MEASURING)}
+        given = {n: v for n, v in given.items() if n not in _OF_RECALLS}
     words = given.get("must_keep")
     if words is not None and not _has_name(dataset, words):
         lines.append(f"# What had to be kept comes first in its order: {_one_line(words)}")
@@ -76,9 +75,7 @@ def _arguments(config: DropConfig) -> dict[str, Any]:
     for name, parameter in parameters.items():
         if name in _LEFT_OUT or name not in config.asked:
             continue
-        value = config.asked[name]
-        if name in _MAPPINGS and isinstance(value, list):
-            value = {_hashable(of): number for of, number in value}
+        value = as_passed(name, config.asked[name])
         if value != parameter.default and not _is_default(value, parameter.default):
             arguments[name] = value
     if config.label_field:
@@ -89,10 +86,6 @@ def _arguments(config: DropConfig) -> dict[str, Any]:
 def _is_default(value: object, default: object) -> bool:
     """Whether a record says nothing: an empty tuple is None there."""
     return value is None and not default
-
-
-def _hashable(of: object) -> object:
-    return tuple(of) if isinstance(of, list) else of
 
 
 def _can_be_said(config: DropConfig) -> bool:

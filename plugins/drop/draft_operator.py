@@ -46,7 +46,7 @@ class DraftWork(foo.Operator):
         except Exception as error:
             if not isinstance(error, fod.DropError):
                 logger.exception("a draft failed")
-            yield tell(working=None, message=in_app_words(_words(error)))
+            yield tell(working=None, message=in_app_words(results.words_of(error)))
 
     def _work(self, ctx, dataset, tell):
         work, asked = door.param(ctx, "work", door.one_of(WORKS)), door.param(ctx, "asked")
@@ -71,7 +71,7 @@ class DraftWork(foo.Operator):
                 shown = results.show_draft(result)
             except Exception as error:
                 if not isinstance(error, jobs.StoppedError):
-                    shown = results.show_failure(NOTHING, _words(error))
+                    shown = results.show_failure(NOTHING, results.words_of(error))
                 raise
             finally:
                 job.end(shown, result)
@@ -102,7 +102,3 @@ def _done(dataset, work, chosen, density, progress):
     key = precheck.free_key(dataset, choices.base or "drop")
     draft.plan(density).apply(key, progress=progress)
     return fod.load_drop(dataset, key).to_dict()
-
-
-def _words(error):
-    return str(error) if isinstance(error, fod.DropError) else f"{type(error).__name__}: {error}"

@@ -31,7 +31,25 @@ def operator_config(risk_level=types.RiskLevel.MEDIUM, **about):
     )
 
 
-class DropOperator(foo.Operator):
+class FormOperator(foo.Operator):
+    """An operator that reads a form."""
+
+    def form(self, ctx):
+        """The form, with the values that are filled in."""
+        raise NotImplementedError
+
+    def resolve_input(self, ctx):
+        """The form, when the App draws it.
+
+        FiftyOne asks again before it executes an operator, even from a script. Then no form is
+        needed: the package checks everything itself, and its error says more than an invalid form.
+        """
+        if ctx.request_params.get("target") != "inputs":
+            return None
+        return self.form(ctx).draw(self.config.label)
+
+
+class DropOperator(FormOperator):
     """An operator that reads a form, makes one call of the package, and shows its result.
 
     Attributes:
@@ -41,10 +59,6 @@ class DropOperator(foo.Operator):
 
     nothing = "Nothing was written"
     kept_by_a_cancelled_one = ""
-
-    def form(self, ctx):
-        """The form, with the values that are filled in."""
-        raise NotImplementedError
 
     def run(self, form, progress):
         """Make the call; returns its result, as JSON."""
@@ -57,16 +71,6 @@ class DropOperator(foo.Operator):
     def afterwards(self, form, result):
         """Yields the invocations that bring the App up to date."""
         yield form.ctx.ops.reload_dataset()
-
-    def resolve_input(self, ctx):
-        """The form, when the App draws it.
-
-        FiftyOne asks again before it executes an operator, even from a script. Then no form is
-        needed: the package checks everything itself, and its error says more than an invalid form.
-        """
-        if ctx.request_params.get("target") != "inputs":
-            return None
-        return self.form(ctx).draw(self.config.label)
 
     def execute(self, ctx):
         """Run; in the App as a generator, since only generators show a live progress bar there."""
@@ -97,12 +101,10 @@ class DropOperator(foo.Operator):
                 result, shown = done, self.show(done)
             except jobs.StoppedError:
                 shown = results.show_stopped(self.nothing, self.kept_by_a_cancelled_one)
-            except fod.DropError as error:
-                shown = results.show_failure(self.nothing, str(error))
             except Exception as error:
-                logger.exception("%s failed", self.name)
-                words = f"{type(error).__name__}: {error}"
-                shown = results.show_failure(self.nothing, words)
+                if not isinstance(error, fod.DropError):
+                    logger.exception("%s failed", self.name)
+                shown = results.show_failure(self.nothing, results.words_of(error))
             finally:  # even where the thread is told to end, for nobody follows it for ever
                 job.end(shown, result)
 

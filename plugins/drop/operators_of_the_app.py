@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 import fiftyone_drop as fod
@@ -15,7 +14,7 @@ from . import door, exports_folder, following, results, workspace
 from .forms.exporting import ExportRunForm
 from .forms.panels import OpenPanelsForm
 from .forms.running import RunningForm
-from .operator_base import DropOperator, operator_config
+from .operator_base import DropOperator, FormOperator, operator_config
 
 SECONDS_TO_OPEN = 1.5
 LOOKS_AT_A_PANEL = 2
@@ -61,7 +60,7 @@ class ExportRun(DropOperator):
         return results.show_export(result)
 
 
-class OpenPanels(foo.Operator):
+class OpenPanels(FormOperator):
     """Opens FiftyOne's own panels on a run, and saves them as a workspace."""
 
     config = operator_config(
@@ -73,13 +72,11 @@ class OpenPanels(foo.Operator):
         allow_delegated_execution=False,
     )
 
-    def resolve_input(self, ctx):
-        if ctx.request_params.get("target") != "inputs":
-            return None
-        return OpenPanelsForm(ctx).draw(self.config.label)
+    def form(self, ctx):
+        return OpenPanelsForm(ctx)
 
     def execute(self, ctx):
-        form = OpenPanelsForm(ctx)
+        form = self.form(ctx)
         try:
             form.accept_values()
             run = fod.load_drop(ctx.dataset, door.param(ctx, "key"))
@@ -106,7 +103,7 @@ class OpenPanels(foo.Operator):
                 yield workspace.show_embeddings(ctx, embeddings, brain_key, run)
 
 
-class Running(foo.Operator):
+class Running(FormOperator):
     """Follows an operator that runs in this server, shows its result, or cancels it."""
 
     config = operator_config(
@@ -118,13 +115,11 @@ class Running(foo.Operator):
         allow_delegated_execution=False,
     )
 
-    def resolve_input(self, ctx):
-        if ctx.request_params.get("target") != "inputs":
-            return None
-        return RunningForm(ctx).draw(self.config.label)
+    def form(self, ctx):
+        return RunningForm(ctx)
 
     def execute(self, ctx):
-        form = RunningForm(ctx)
+        form = self.form(ctx)
         try:
             form.accept_values()
             yield from following.ACTIONS[form.action](ctx, form.job)

@@ -12,6 +12,7 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.operators.types as types
 
+import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
 from .plain_text import as_it_is
@@ -212,6 +213,11 @@ def show_failure(nothing: str, message: str) -> Shown:
     outputs = types.Object()
     outputs.view("error", types.Error(label=nothing, description=as_it_is(in_app_words(message))))
     return _schema(outputs, nothing), {}
+
+
+def words_of(error: Exception) -> str:
+    """An error of the package in its own words, any other with its kind."""
+    return str(error) if isinstance(error, fod.DropError) else f"{type(error).__name__}: {error}"
 
 
 def _display(row: Mapping[str, Any]) -> dict[str, Any]:

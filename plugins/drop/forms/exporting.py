@@ -9,8 +9,8 @@ import fiftyone_drop as fod
 from fiftyone_drop import checks, exporting, precheck
 
 from .. import door, exports_folder
-from .base import Form, Kinds
-from .runs import CHOOSE, NO_RUN
+from .base import Kinds
+from .runs import RunForm
 
 NO_IMAGES = "none"
 FORMATS = {
@@ -22,7 +22,7 @@ FORMATS = {
 }
 
 
-class ExportRunForm(Form):
+class ExportRunForm(RunForm):
     """The form of the operator ``export_run``."""
 
     kinds: ClassVar[Kinds] = {
@@ -72,11 +72,7 @@ class ExportRunForm(Form):
 
     def fields(self) -> None:
         """Draw the fields."""
-        keys = fod.list_drops(self.ctx.dataset)
-        if not keys:
-            self.problem(NO_RUN)
-            return
-        key = self.choose_needed("key", keys, CHOOSE, label="Drop run")
+        key = self.choose_run(fod.list_drops(self.ctx.dataset))
         if key is None:
             return
         with self.checking():

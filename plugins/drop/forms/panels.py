@@ -8,14 +8,14 @@ import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
 from .. import door, workspace
-from .base import Form, Kinds
-from .runs import CHOOSE, NO_RUN
+from .base import Kinds
+from .runs import RunForm
 
 NAME = "DRoP"  # of the workspace
 NONE = "none"
 
 
-class OpenPanelsForm(Form):
+class OpenPanelsForm(RunForm):
     """The form of the operator ``open_panels``."""
 
     kinds: ClassVar[Kinds] = dict.fromkeys(("key", "brain_key", "eval_key", "workspace"), door.word)
@@ -28,12 +28,7 @@ class OpenPanelsForm(Form):
     def fields(self) -> None:
         """Draw the fields."""
         dataset = self.ctx.dataset
-        keys = fod.list_drops(dataset)
-        if not keys:
-            self.problem(NO_RUN)
-            return
-        newest = precheck.newest_run(dataset)
-        key = self.choose_needed("key", keys, CHOOSE, likely=newest, label="Drop run")
+        key = self.choose_run(fod.list_drops(dataset), likely=precheck.newest_run(dataset))
         if key is None:
             return
         with self.checking():

@@ -10,7 +10,7 @@ import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
 from .. import door
-from .base import AMOUNTS, Form, Kinds
+from .base import AMOUNTS, Choices, Form, Kinds
 from .recent import recently
 
 NO_RUN = "There is no drop run here yet; make one with 'DRoP: prune to a density'"
@@ -20,7 +20,18 @@ SHOWN = (NOTHING, "first", "second", "both")
 CHOOSE = "choose a drop run"
 
 
-class SetDensityForm(Form):
+class RunForm(Form):
+    """A form that begins with the choice of a drop run."""
+
+    def choose_run(self, runs: Choices, likely: str | None = None) -> str | None:
+        """The chosen one of the runs; without any, or before that, a problem is shown."""
+        if not runs:
+            self.problem(NO_RUN)
+            return None
+        return self.choose_needed("key", runs, CHOOSE, likely=likely, label="Drop run")
+
+
+class SetDensityForm(RunForm):
     """The form of the operator ``set_density``."""
 
     function = "set_density"
@@ -36,11 +47,7 @@ class SetDensityForm(Form):
 
     def fields(self) -> None:
         """Draw the fields."""
-        keys = fod.list_drops(self.ctx.dataset)
-        if not keys:
-            self.problem(NO_RUN)
-            return
-        key = self.choose_needed("key", keys, CHOOSE, label="Drop run")
+        key = self.choose_run(fod.list_drops(self.ctx.dataset))
         if key is None:
             return
         with self.checking():
@@ -102,7 +109,7 @@ class CompareDropsForm(Form):
         )
 
 
-class DeleteDropForm(Form):
+class DeleteDropForm(RunForm):
     """The form of the operator ``delete_drop``."""
 
     function = "delete_drop"
@@ -111,11 +118,8 @@ class DeleteDropForm(Form):
     def fields(self) -> None:
         """Draw the fields."""
         runs = precheck.runs(self.ctx.dataset)
-        if not runs:
-            self.problem(NO_RUN)
-            return
         words = {k: k if complete else f"{k} (incomplete)" for k, complete in runs.items()}
-        key = self.choose_needed("key", words, CHOOSE, label="Drop run")
+        key = self.choose_run(words)
         if key in runs:
             self.warning("deletes", f"Deletes {_outputs(self.ctx.dataset, key)}")
         elif key is not None:
