@@ -1,8 +1,8 @@
 """What a newcomer does, in an empty home: ``make newcomer``. Prints each step and its seconds.
 
-Clones the repository as git has it, runs the two commands of the README and its example as printed,
-every block of the documentation, both installs of the plugin and the examples of the command line,
-and looks whether the clone is as clean as before.
+Clones the repository as git has it, runs the commands of the README and its example as printed,
+every block of the documentation with the notebook, both installs of the plugin and the examples of
+the command line, then all tests, and looks whether the clone is as clean as before.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def main() -> None:
         step("the README's example in make python", "make python", clone, env, example[0])
         step("every block of the documentation, and both installs", f"{pytest} {TESTS}", clone, env)
         step("the command line's examples", f"{pytest} {EXAMPLES}", clone, env)
+        step("make test", "make test", clone, env)
         step("the clone is clean", 'test -z "$(git status --porcelain)"', clone, env)
 
 
