@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 from data import Split
 from networks import NETWORKS
+from steps import Steps
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from fiftyone_drop.engine.checkpoint import Checkpoint
 from fiftyone_drop.engine.randomness import own_randomness
@@ -171,30 +171,34 @@ class Training:
         with own_randomness(device, self.seed):
             module = NETWORKS[self.recipe.network](self.classes)
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimiser = torch.optim.SGD(
-            module.parameters(),
-            lr=self.recipe.learning_rate,
-            momentum=0.9,
+        steps = Steps(
+            module,
+            lambda part: self._logits(module, part),
+            self.images.labels,
+            torch.tensor(self.prior or (0.0,) * self.classes, device=device),
+            learning_rate=self.recipe.learning_rate,
             weight_decay=self.recipe.weight_decay,
             nesterov=self.recipe.nesterov,
         )
         first, weights = 0, None
         if saved is not None:
             module.load_state_dict(saved["module"])
-            optimiser.load_state_dict(saved["optimiser"])
+            steps.optimiser.load_state_dict(saved["optimiser"])
             first, weights = saved["epochs"], saved["weights"]
             weights = None if weights is None else weights.to(device)
             if recorder is not None:
                 recorder.load_state_dict(saved["recorder"])
         for epoch in range(first, self.epochs):
-            self._epoch(module.train(), optimiser, epoch, weights, recorder)
+            module.train()
+            steps.weigh(weights)
+            self._epoch(steps, epoch, recorder)
             if recorder is not None:
                 recorder.end_epoch()
             if after_epoch is not None:
                 weights = after_epoch(module.eval())
             state = {
                 "module": module.state_dict(),
-                "optimiser": optimiser.state_dict(),
+                "optimiser": steps.optimiser.state_dict(),
                 "epochs": epoch + 1,
                 "weights": weights,
             }
@@ -207,34 +211,24 @@ class Training:
         checkpoint.remove()
         return module.eval()
 
-    def _epoch(
-        self,
-        module: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        epoch: int,
-        weights: Tensor | None,
-        recorder: DynamicsRecorder | None,
-    ) -> None:
+    def _logits(self, module: nn.Module, part: Tensor) -> Tensor:
+        with autocast(part.device, self.recipe):
+            logits: Tensor = module(self.images.at(part))
+        return logits
+
+    def _epoch(self, steps: Steps, epoch: int, recorder: DynamicsRecorder | None) -> None:
         images, recipe = self.images, self.recipe
-        device = images.padded.device
-        prior = torch.tensor(self.prior or (0.0,) * self.classes, device=device)
         # A generator of its own for every epoch: there is no random state to be stored
         random = np.random.default_rng((self.seed, epoch))
-        steps = -(-len(images) // recipe.batch_size)
-        batches = np.array_split(random.permutation(len(images)), steps)
+        n = -(-len(images) // recipe.batch_size)
+        batches = np.array_split(random.permutation(len(images)), n)
         # A whole epoch at once: a copy at every step would wait for the device
         places = [images.places(rows, random if self.augment else None) for rows in batches]
-        there = torch.from_numpy(np.concatenate(places)).to(device)
+        there = torch.from_numpy(np.concatenate(places)).to(images.padded.device)
         parts = there.split([len(rows) for rows in batches])
         for i, (rows, part) in enumerate(zip(batches, parts, strict=True)):
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.rate(epoch * steps + i, self.epochs * steps, self.query)
-            with autocast(device, recipe):
-                logits = module(images.at(part))
-            loss = cross_entropy(logits + prior, images.labels[part[:, 0]], weight=weights)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
+            rate = recipe.rate(epoch * n + i, self.epochs * n, self.query)
+            logits, loss = steps.take(part, rate)
             if recorder is not None:
                 recorder.update(rows, logits)
         if not torch.isfinite(loss):
