@@ -196,6 +196,11 @@ def problems_of(snapshot, call, before, after):
     return problems
 
 
+WRITE_RUNS = {
+    *("apply_drop", "DropPlan", "load_manifest", "extend_drop", "set_density", "delete_drop"),
+}
+
+
 def _neither(dataset, call, state, before, after):
     """What is neither old nor new, and does not say so."""
     own, *ends = (
@@ -206,7 +211,7 @@ def _neither(dataset, call, state, before, after):
     if call.touches in fod.list_drops(dataset):
         if fod.load_drop(dataset, call.touches).config.state == "moving":
             return []
-    elif call.public in ("apply_drop", "DropPlan", "delete_drop", "extend_drop", "set_density"):
+    elif call.public in WRITE_RUNS:
         return []  # it is not listed; load_drop says why
     else:
         try:
