@@ -82,12 +82,13 @@ class Node:
 
 def end(group):
     """End a group of processes, and what they started in groups of their own."""
-    for pid in [*_descendants(group), group]:
+    for pid in [*descendants(group), group]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
-def _descendants(pid):
+def descendants(pid):
+    """The processes that a process has started, and those that these have."""
     children = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
