@@ -27,6 +27,21 @@ def on_disk(name: str) -> Any:
     return collection(name).with_options(write_concern=ON_DISK)
 
 
+def address() -> str:
+    """Where the server is, as host and port."""
+    known = foo.get_db_client().topology_description.server_descriptions()
+    return ", ".join(f"{host}:{port}" for host, port in sorted(known))
+
+
+def server_process() -> Any:
+    """Tells the process of the server from the next one, which knows only what was on disk.
+
+    None where a server does not say it.
+    """
+    said = foo.get_db_client().admin.command("hello")
+    return said.get("topologyVersion", {}).get("processId")
+
+
 def entry(dataset: fo.Dataset, name: str, default: Any) -> Any:
     """An entry of a dataset's document, such as its ``saved_views``, as the server has it now."""
     document = collection("datasets").find_one({"_id": dataset._doc.id}, {name: 1}) or {}

@@ -31,6 +31,7 @@ from fiftyone_drop.run_recovery import recover
 from fiftyone_drop.runs import DropConfig, DropResults
 from fiftyone_drop.target import check_fields, read_target, rule_columns, snapshot_of
 from fiftyone_drop.views import part_view
+from fiftyone_drop.waiting import UNFINISHED, while_away
 
 OWN = ("density", "size", "max_bytes", "missing_recall", "new_samples", "key", "dataset")
 # Arguments of a run whose values its record has in words only
@@ -92,8 +93,12 @@ def extend_drop(
             f"must be a view into '{root.name}', but is one into "
             f"'{new_samples._root_dataset.name}'; add the samples to the dataset first",
         )
-    with lease.writing(root):
-        recover(root)  # what a writer that died had begun with this run
+
+    def end_what_began() -> None:
+        with lease.writing(root):
+            recover(root)
+
+    while_away(end_what_began, UNFINISHED)  # by a writer that has died, with this run
     run = load_order(root, key)
     try:
         return _extend(root, key, run, read_ids(new_samples), amount, missing, progress)
@@ -162,6 +167,7 @@ def _extend(
         keep_at=new_keep_at,
         predictions=read_predictions(root, str(pred_field)) if predicted else None,
         progress=progress,
+        saved=UNFINISHED,
         extends=config,
     )
     return part_view(root, written, table.density, "kept")

@@ -16,7 +16,7 @@ Callers hold the lease of the dataset.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,11 +50,12 @@ def write(
     *,
     fingerprints: Mapping[str, str | None],
     clears: bool,
+    tokens: set[str],
     progress: Any = None,
 ) -> None:
     """Write fields. After a failure each holds what it held, or all of what is new.
 
-    Call it after :func:`recover`.
+    Call it after :func:`recover`, and after a failure again, with the same ``tokens``.
 
     Args:
         dataset: the dataset
@@ -62,6 +63,7 @@ def write(
         groups: the samples and their fields; a field is in one group
         fingerprints: field -> what its values are from; None is like nothing else
         clears: whether values of another fingerprint in samples besides these may be cleared
+        tokens: of the attempts to write these fields, to which this one is added
         progress: as everywhere in FiftyOne
 
     Raises:
@@ -69,6 +71,7 @@ def write(
             has the name of a staged field
     """
     token = uuid.uuid4().hex
+    tokens.add(token)
     given = {name: values for _, some in groups for name, values in some.items()}
     marks = {name: {"token": token, "fingerprint": fingerprints.get(name)} for name in given}
     whole = {name: _marked(values, marks[name]) for name, values in given.items()}
@@ -103,10 +106,20 @@ def write(
     except BaseException:
         # From the server: the failure may have left memory and database apart
         dataset.reload()
-        _undo(dataset, made)
+        if held.renew():  # else whoever holds it now has undone this
+            _undo(dataset, made)
         raise
     _finish(dataset, replaced)
     _put_back(dataset, whole)
+
+
+def written(dataset: fo.Dataset, names: Iterable[str], tokens: Collection[str]) -> bool:
+    """Whether fields are whole, and were written by one of the attempts with some tokens.
+
+    Call it after :func:`recover`.
+    """
+    marks = [mark_of(dataset.get_field(name)) for name in names]
+    return all("state" not in mark and mark.get("token") in tokens for mark in marks)
 
 
 def recover(dataset: fo.Dataset) -> None:

@@ -3,6 +3,10 @@
 The lease of a dataset is a document that its holder renews from a thread. A holder that dies stops
 to renew it, so that the next writer waits ``SECONDS`` at most. The database's own clock counts, for
 the clocks of notebooks and servers differ.
+
+A server that is killed forgets what it has acknowledged and not brought to disk, and a client may
+not even notice: its next statement goes to the next process of the server. So a holder remembers
+the process, and checks before each step that rests on earlier ones.
 """
 
 from __future__ import annotations
@@ -15,16 +19,18 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
 from pymongo import ReturnDocument
-from pymongo.errors import PyMongoError
+from pymongo.errors import AutoReconnect, PyMongoError
 
 from fiftyone_drop import documents
 from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.waiting import TakenOverError
 
 COLLECTION = "fiftyone_drop.leases"
 SECONDS = 20.0  # a lease that is not renewed expires after this time
@@ -33,12 +39,7 @@ POLL = 0.1
 
 
 class Lease:
-    """The right to write the runs and scores of a dataset.
-
-    Attributes:
-        lost: whether the lease has expired while it was held: the process was suspended, or the
-            database was away for too long
-    """
+    """The right to write the runs and scores of a dataset."""
 
     def __init__(self, dataset: fo.Dataset) -> None:
         self._leases = documents.collection(COLLECTION)
@@ -46,7 +47,7 @@ class Lease:
         self._name = dataset.name
         self._token = uuid.uuid4().hex
         self._done = threading.Event()
-        self.lost = False
+        self._process: Any = None  # of the server
 
     def acquire(self) -> None:
         """Wait for the lease and take it.
@@ -69,30 +70,58 @@ class Lease:
                 logger.info("Waiting for %s, who writes runs or scores of '%s'", words, self._name)
                 told = True
             time.sleep(POLL)
-        thread = threading.Thread(target=self._renew, name="fiftyone-drop-lease", daemon=True)
+        self._process = documents.server_process()
+        thread = threading.Thread(target=self._keep, name="fiftyone-drop-lease", daemon=True)
         thread.start()
 
     def release(self) -> None:
         """Give the lease back."""
         self._done.set()
         with contextlib.suppress(Exception):  # then it expires by itself
-            self._leases.delete_one({"_id": self._id, "token": self._token})
+            self._leases.delete_one(self._mine)
 
     def check(self) -> None:
-        """Check that nobody else can have begun to write.
+        """Check that all that was written under the lease is on disk, and by nobody else.
 
         Raises:
-            DropError: if the lease has been lost
+            AutoReconnect: the server is not the process that it was, and may have lost a part
+            TakenOverError: another writer has taken the lease
         """
-        if self.lost:
-            raise DropError(
+        mine = self.renew()
+        if documents.server_process() != self._process:
+            raise AutoReconnect(
+                "the server was started anew during a write, the beginning of which it may not know"
+            )
+        if not mine:
+            raise TakenOverError(
                 "dataset",
                 f"another process may have begun to write runs or scores of '{self._name}', since "
                 f"this one was not heard of for {SECONDS:g} s; make the call again",
             )
 
+    def renew(self) -> bool:
+        """Hold the lease for ``SECONDS`` more, whether or not it has expired, unless it was taken.
+
+        Waits until that is on disk, and with it all that was written before.
+
+        Returns:
+            whether it still is the holder's
+        """
+        renewed = documents.on_disk(COLLECTION).update_one(
+            self._mine, [{"$set": {"expires": _expires()}}]
+        )
+        return bool(renewed.matched_count)
+
+    def is_of(self, dataset: fo.Dataset) -> bool:
+        """Whether it is the lease of a dataset."""
+        return bool(self._id == dataset._doc.id)
+
+    @property
+    def _mine(self) -> dict[str, Any]:
+        return {"_id": self._id, "token": self._token}
+
     def _try(self) -> bool:
-        mine = {"_id": self._id, "token": self._token, "holder": _holder()}
+        mine = {**self._mine, "holder": _holder()}
         mine |= {"since": "$$NOW", "expires": _expires()}
         free = {"$lt": [{"$ifNull": ["$expires", datetime(1970, 1, 1)]}, "$$NOW"]}
         held = self._leases.find_one_and_update(
@@ -103,19 +132,15 @@ class Lease:
         )
         return bool(held["token"] == self._token)
 
-    def _renew(self) -> None:
-        mine = {"_id": self._id, "token": self._token}
-        heard = time.monotonic()
+    def _keep(self) -> None:
         while not self._done.wait(SECONDS / 4):
-            try:
-                renewed = self._leases.update_one(mine, [{"$set": {"expires": _expires()}}])
-                if renewed.matched_count:
-                    heard = time.monotonic()
-                else:
-                    self.lost = not self._done.is_set()
+            # The database may be away; the writer itself will see it
+            with contextlib.suppress(PyMongoError):
+                if not self.renew():
                     return
-            except PyMongoError:  # the database is away; the writer itself will see it
-                self.lost = self.lost or time.monotonic() - heard > SECONDS
+
+
+_held: ContextVar[tuple[Lease, ...]] = ContextVar("_held", default=())
 
 
 @contextlib.contextmanager
@@ -127,11 +152,23 @@ def writing(dataset: fo.Dataset) -> Iterator[Lease]:
     """
     lease = Lease(dataset)
     lease.acquire()
+    before = _held.set((*_held.get(), lease))
     try:
         dataset.reload()
         yield lease
     finally:
+        _held.reset(before)
         lease.release()
+
+
+def check(dataset: fo.Dataset) -> None:
+    """:meth:`Lease.check` the lease that this writer holds of a dataset, if it holds one.
+
+    Every step calls it that deletes, or says that something is whole, because of earlier steps.
+    """
+    for lease in _held.get():
+        if lease.is_of(dataset):
+            lease.check()
 
 
 def writer(dataset: fo.Dataset) -> str | None:

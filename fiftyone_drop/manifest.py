@@ -25,6 +25,7 @@ from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.run_lookup import load_present_order
 from fiftyone_drop.snapshot import Snapshot, load_snapshot
 from fiftyone_drop.views import part_view
+from fiftyone_drop.waiting import UNFINISHED
 
 
 def save_manifest(
@@ -227,6 +228,7 @@ def load_manifest(
         keep_at=keep_at,
         predictions=None,
         progress=progress,
+        saved=UNFINISHED,
     )
     return kept_samples(samples, config.keep_at_field, density)
 

@@ -21,6 +21,7 @@ from fiftyone_drop.predictions import Predictions
 from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.target import snapshot_of, with_file_sizes
 from fiftyone_drop.views import in_part
+from fiftyone_drop.waiting import UNFINISHED, while_away
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,8 +131,11 @@ class DropPlan:
         """
         assert self.options.label_field is not None
         label_field, group_by = self.options.label_field, self.options.group_by
-        self.population.check_as_stored(self.samples, label_field, group_by)
+        saved = self.predictions.saved if self.predictions else UNFINISHED
         with self.predictions.checkpoint if self.predictions else nullcontext():
+            while_away(
+                lambda: self.population.check_as_stored(self.samples, label_field, group_by), saved
+            )
             config = write_run(
                 self.samples,
                 key,
@@ -151,6 +155,7 @@ class DropPlan:
                 keep_at=self.keep_at,
                 predictions=self.predictions,
                 progress=progress,
+                saved=saved,
             )
         return kept_samples(self.samples, config.keep_at_field, self.density)
 

@@ -19,6 +19,7 @@ from fiftyone_drop._log import logger
 from fiftyone_drop._types import Codes, Ids, IntArray
 from fiftyone_drop.reader import stream
 from fiftyone_drop.store import FieldValues
+from fiftyone_drop.waiting import UNFINISHED
 
 if TYPE_CHECKING:
     from fiftyone_drop.inference.source import Source
@@ -51,6 +52,14 @@ class Predictions:
     scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     models: list[QueryModel] = field(default_factory=list)
     checkpoint: AbstractContextManager[object] = field(default_factory=nullcontext)
+
+    @property
+    def saved(self) -> str:
+        """What is not lost if they cannot be written, and where, in words."""
+        folder = getattr(self.checkpoint, "folder", None)
+        if folder is None:
+            return UNFINISHED
+        return f"the query models lie in the checkpoint {folder}"
 
     def field_values(self, as_text: bool, marks: Mapping[str, Any] | None = None) -> FieldValues:
         """As the values of a field.

@@ -37,6 +37,7 @@ from fiftyone_drop.population import (
 from fiftyone_drop.predictions import Predictions, predict_samples, query_model_source
 from fiftyone_drop.recall import class_counts, class_recalls
 from fiftyone_drop.run_outputs import KEY
+from fiftyone_drop.waiting import while_away
 
 if TYPE_CHECKING:
     from fiftyone_drop.cluster import Cluster
@@ -256,25 +257,34 @@ def _write(
 ) -> None:
     """Write predictions that belong to no run, and evaluate them.
 
-    A failure leaves the old ones or the new.
+    A failure leaves the old ones or the new. A database that is away is waited for.
     """
-    with predictions.checkpoint, lease.writing(dataset) as held:
-        field_writes.recover(dataset)
-        pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
-        evaluation = {"key": eval_key, "label_field": label_field if evaluates else None}
-        fields = {
-            pred_field: predictions.field_values(
-                not evaluates, {field_writes.EVALUATION: evaluation}
+    tokens: set[str] = set()  # of the attempts
+
+    def write() -> None:
+        with lease.writing(dataset) as held:
+            field_writes.recover(dataset)
+            if field_writes.written(dataset, [f"{key}_pred"], tokens):
+                return  # the last attempt got there, and did not hear of it
+            pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
+            evaluation = {"key": eval_key, "label_field": label_field if evaluates else None}
+            fields = {
+                pred_field: predictions.field_values(
+                    not evaluates, {field_writes.EVALUATION: evaluation}
+                )
+            }
+            field_writes.write(
+                dataset,
+                held,
+                [(predictions.ids, fields)],
+                fingerprints={},
+                clears=True,
+                tokens=tokens,
+                progress=False,
             )
-        }
-        field_writes.write(
-            dataset,
-            held,
-            [(predictions.ids, fields)],
-            fingerprints={},
-            clears=True,
-            progress=False,
-        )
+
+    with predictions.checkpoint:
+        while_away(write, predictions.saved)
 
 
 def _split_options(

@@ -46,6 +46,7 @@ from fiftyone_drop.run_recovery import (
 from fiftyone_drop.runs import DropConfig, DropResults
 from fiftyone_drop.snapshot import Snapshot, save_snapshot
 from fiftyone_drop.views import part_view
+from fiftyone_drop.waiting import UNFINISHED, while_away
 
 MAX_VIEW_BYTES = 4_000_000  # a document holds 16 MB; a target view may be a selection of ids
 PACKAGES = ("fiftyone-drop", "fiftyone", "numpy", "torch")
@@ -64,9 +65,12 @@ def write_run(
     keep_at: FloatArray,
     predictions: Predictions | None,
     progress: Any,
+    saved: str,
     extends: DropConfig | None = None,
 ) -> DropConfig:
     """Write a decided run. After a failure, the old run of that key stands, or there is none.
+
+    A database that is away is waited for.
 
     Args:
         samples: the target view
@@ -82,6 +86,7 @@ def write_run(
             order
         predictions: the predictions of query models that decided the run; None without any
         progress: as everywhere in FiftyOne
+        saved: what is not lost if the database does not come back, and where
         extends (None): the record of the run that this one extends, as it was read
 
     Returns:
@@ -90,62 +95,75 @@ def write_run(
     Raises:
         DropError: if the key is unfit or taken, samples were deleted since they were read, or the
             run that is extended has changed since
+        ConnectionError: the database was away for too long
     """
     dataset = samples._root_dataset
     overwrite = checks.flag("overwrite", overwrite)
     registered_on, size = _registered_on(samples), len(decided_on.ids)
-    with lease.writing(dataset) as held:
-        recover(dataset)
-        key = check_key(samples, key, overwrite, uses)
-        replaces = key in find_configs(dataset)
-        if extends is not None:
-            _check_unchanged(key, extends, find_configs(dataset).get(key))
-        staged_key = key_of_successor(key) if replaces else key
-        token = uuid.uuid4().hex
-        predicts = predictions is not None
-        # FiftyOne evaluates Classification fields only, no strings and numbers
-        label_field = found["label_field"]
-        evaluates = predicts and label_path(samples, label_field, "label_field") != label_field
-        outputs = Outputs.of(staged_key, token, predicts=predicts, evaluates=evaluates)
-        config = DropConfig(
-            state="writing",
-            density=table.density,
-            asked=asked,
-            found={**found, "target_recorded": registered_on is samples},
-            written=outputs.names(),
-            versions=_versions(),
-            token=token,
-            # Of a run that comes without some of its samples the quotas are counted too
-            quotas=None
-            if table.weights is not None and size == table.size
-            else table.quotas.tolist(),
-        )
-        store.delete_fields(dataset, abandoned_fields(dataset, key))
-        try:
-            registered_on.register_run(staged_key, config)
-            if predictions is not None:
-                _write_predictions(dataset, key, config, predictions)
-            fields = _field_values(key, config, keep_at)
-            save_snapshot(token, decided_on)
-            store.write_fields(dataset, decided_on.ids, fields, progress)
-            results = DropResults(dataset, config, staged_key, class_table=table.to_dict())
-            dataset.save_run_results(staged_key, results, cache=False)
-            held.check()
+    tokens: set[str] = set()  # of the attempts to write the run
+
+    def write() -> DropConfig:
+        with lease.writing(dataset) as held:
+            recover(dataset)
+            configs = find_configs(dataset)
+            for config in configs.values():
+                if config.token in tokens:
+                    return config  # the last attempt got there, and did not hear of it
+            name = check_key(samples, key, overwrite, uses)
+            replaces = name in configs
+            if extends is not None:
+                _check_unchanged(name, extends, configs.get(name))
+            staged_key = key_of_successor(name) if replaces else name
+            token = uuid.uuid4().hex
+            tokens.add(token)
+            predicts = predictions is not None
+            # FiftyOne evaluates Classification fields only, no strings and numbers
+            label_field = found["label_field"]
+            evaluates = predicts and label_path(samples, label_field, "label_field") != label_field
+            outputs = Outputs.of(staged_key, token, predicts=predicts, evaluates=evaluates)
+            config = DropConfig(
+                state="writing",
+                density=table.density,
+                asked=asked,
+                found={**found, "target_recorded": registered_on is samples},
+                written=outputs.names(),
+                versions=_versions(),
+                token=token,
+                # Of a run that comes without some of its samples the quotas are counted too
+                quotas=None
+                if table.weights is not None and size == table.size
+                else table.quotas.tolist(),
+            )
+            store.delete_fields(dataset, abandoned_fields(dataset, name))
+            try:
+                registered_on.register_run(staged_key, config)
+                if predictions is not None:
+                    _write_predictions(dataset, name, config, predictions)
+                fields = _field_values(name, config, keep_at)
+                save_snapshot(token, decided_on)
+                store.write_fields(dataset, decided_on.ids, fields, progress)
+                results = DropResults(dataset, config, staged_key, class_table=table.to_dict())
+                dataset.save_run_results(staged_key, results, cache=False)
+                held.check()
+                if replaces:
+                    verify(dataset, staged_key, config, size, views=False)
+                    # From here on the new run is whole: whatever happens, it takes the place of
+                    # the old
+                    config.state, config.intent = "replacing", {"key": name}
+                    save_record(dataset, staged_key, config)
+                else:
+                    finish_writing(dataset, name, config, size)
+            except BaseException:
+                # From the server: the failure may have left memory and database apart
+                dataset.reload()
+                if held.renew():  # else whoever holds it now has undone this
+                    undo(dataset, staged_key, config)
+                raise
             if replaces:
-                verify(dataset, staged_key, config, size, views=False)
-                # From here on the new run is whole: whatever happens, it takes the place of the old
-                config.state, config.intent = "replacing", {"key": key}
-                save_record(dataset, staged_key, config)
-            else:
-                finish_writing(dataset, key, config, size)
-        except BaseException:
-            # From the server: the failure may have left memory and database apart
-            dataset.reload()
-            undo(dataset, staged_key, config)
-            raise
-        if replaces:
-            finish_replacing(dataset, staged_key, config)
-    return config
+                finish_replacing(dataset, staged_key, config)
+        return config
+
+    return while_away(write, saved)
 
 
 def _check_unchanged(key: str, read: DropConfig, now: DropConfig | None) -> None:
@@ -239,23 +257,27 @@ def set_density(
     """
     root = check_dataset(dataset)._root_dataset
     key, amount = checks.text("key", key), Amount.parse(density, size, max_bytes)
-    with lease.writing(root):
-        recover(root)
-        results = load_order(root, key)
-        config, table = results.config, results.table
-        in_order = None
-        if amount.max_bytes is not None:
-            in_order = _bytes_in_order(root, config, table.size)
-        reached = table.density_of(amount, in_order)
-        if table.weights is not None and not config.allow_empty_classes:
-            check_no_class_emptied(table.classes, table.quotas_at([reached])[0])
-        quotas = None
-        if counts_samples(root, results):
-            quotas = kept_counts(root, key, [reached])[0].tolist()
-        config.state, config.intent = "moving", {"density": reached, "quotas": quotas}
-        root.update_run_config(key, config)
-        finish_moving(root, key, config)
-    return part_view(root, config, reached, "kept")
+
+    def move() -> fo.DatasetView:
+        with lease.writing(root):
+            recover(root)
+            results = load_order(root, key)
+            config, table = results.config, results.table
+            in_order = None
+            if amount.max_bytes is not None:
+                in_order = _bytes_in_order(root, config, table.size)
+            reached = table.density_of(amount, in_order)
+            if table.weights is not None and not config.allow_empty_classes:
+                check_no_class_emptied(table.classes, table.quotas_at([reached])[0])
+            quotas = None
+            if counts_samples(root, results):
+                quotas = kept_counts(root, key, [reached])[0].tolist()
+            config.state, config.intent = "moving", {"density": reached, "quotas": quotas}
+            save_record(root, key, config)
+            finish_moving(root, key, config)
+        return part_view(root, config, reached, "kept")
+
+    return while_away(move, UNFINISHED)
 
 
 def _bytes_in_order(dataset: fo.Dataset, config: DropConfig, size: int) -> IntArray:
@@ -285,18 +307,26 @@ def delete_drop(dataset: foc.SampleCollection, key: str) -> None:
     """
     root = check_dataset(dataset)._root_dataset
     key = checks.text("key", key)
-    with lease.writing(root):
-        existed = key in find_configs(root)
-        recover(root)
-        config = find_configs(root).get(key)
-        if config is None and existed:
-            return  # it was incomplete
-        if config is None:
-            raise DropError(
-                "key",
-                f"'{root.name}' has no drop run {key!r}; the runs are {sorted(find_configs(root))}",
-            )
-        check_deletable(root, config.outputs)
-        config.state = "deleting"
-        root.update_run_config(key, config)
-        finish_deleting(root, key, config)
+    tokens: set[str | None] = set()  # of the run that is being deleted
+
+    def delete() -> None:
+        with lease.writing(root):
+            existed = key in find_configs(root)
+            recover(root)
+            config = find_configs(root).get(key)
+            if config is None and (existed or tokens):
+                return  # it was incomplete, or the last attempt did not hear that it was done
+            if config is None:
+                runs = sorted(find_configs(root))
+                raise DropError(
+                    "key", f"'{root.name}' has no drop run {key!r}; the runs are {runs}"
+                )
+            if tokens and config.token not in tokens:
+                return  # somebody else has made another one
+            check_deletable(root, config.outputs)
+            tokens.add(config.token)
+            config.state = "deleting"
+            save_record(root, key, config)
+            finish_deleting(root, key, config)
+
+    while_away(delete, UNFINISHED)

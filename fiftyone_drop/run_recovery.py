@@ -13,7 +13,7 @@ from typing import Any
 import fiftyone as fo
 from fiftyone.core.odm.runs import RunDocument
 
-from fiftyone_drop import documents, field_writes, saved_views, store
+from fiftyone_drop import documents, field_writes, lease, saved_views, store
 from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.reader import aggregate
@@ -46,17 +46,18 @@ def recover(dataset: fo.Dataset) -> None:
 
 
 def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
-    """Write the record of a run, and wait until the database has its journal on disk."""
+    """Write the record of a run: what was written before is on disk by then, and then it is too."""
+    lease.check(dataset)
     dataset.update_run_config(key, config)
-    chosen = {"_dataset_id": dataset._doc.id, "key": key, "config.token": config.token}
-    documents.on_disk("runs").update_one(chosen, {"$set": {"config.state": config.state}})
+    lease.check(dataset)
 
 
 def undo(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
     """Remove a run that was not written to its end."""
     delete_outputs(dataset, config.outputs)
     delete_snapshot(config.token)
-    delete_record(dataset, key)
+    if getattr(find_configs(dataset).get(key), "token", None) == config.token:
+        delete_record(dataset, key)
 
 
 def finish_deleting(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
@@ -113,7 +114,7 @@ def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -
     old = find_configs(dataset).get(key)
     if old is not None and old.token != config.token:
         old.state = "deleting"
-        dataset.update_run_config(key, old)
+        save_record(dataset, key, old)
         finish_deleting(dataset, key, old)
     staged = Outputs.of(key_of_successor(key), config.token)
     present = set(own_fields(dataset, staged))
@@ -230,6 +231,7 @@ def _rename_record(dataset: fo.Dataset, key: str, new_key: str) -> None:
     """Give the record of a run another key: FiftyOne's own renaming may be cut off half-way."""
     document = dataset._doc.runs[key]
     documents.collection("runs").update_one({"_id": document.id}, {"$set": {"key": new_key}})
+    lease.check(dataset)
     _update_list(dataset, {"$rename": {f"runs.{key}": f"runs.{new_key}"}})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.sample as fos
 
-from fiftyone_drop import documents
+from fiftyone_drop import documents, lease
 
 
 def save_fields(
@@ -56,6 +56,7 @@ def forget_fields(
 
     What the dataset knows of them besides goes first: indexes, and their places in the App.
     """
+    lease.check(dataset)  # that their values are gone, or where they belong
     gone = set(names)
     for index, facts in dataset.get_index_information().items():
         if any(path.split(".")[0] in gone for path, _ in facts["key"]):

@@ -20,6 +20,7 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo import UpdateMany
 
+from fiftyone_drop import lease
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
 from fiftyone_drop.schema import forget_fields
@@ -249,5 +250,6 @@ def _unset_strays(dataset: fo.Dataset, names: Iterable[str]) -> None:
 
 def unset(dataset: fo.Dataset, names: Sequence[str]) -> None:
     """Unset the values of fields, or values under names that are no fields."""
+    lease.check(dataset)  # that they have been copied where they were to be
     some = [{name: {"$exists": True}} for name in names]
     dataset._sample_collection.update_many({"$or": some}, {"$unset": dict.fromkeys(names, "")})

@@ -1,19 +1,35 @@
-"""Waiting for a database that is away: what took hours to compute is not lost with a connection."""
+"""Waiting for a database that is away: what took hours to compute is not lost with a connection.
+
+Each public call that writes gives its write to :func:`while_away`, which begins it again from its
+first step: it takes the lease, ends or undoes what the last attempt has left, as after a crash, and
+looks whether that attempt was done after all.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from pymongo.errors import ConnectionFailure
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
 
+from fiftyone_drop import documents
 from fiftyone_drop._log import logger
+from fiftyone_drop.errors import DropError
 
 Result = TypeVar("Result")
 
-PATIENCE = 600.0  # seconds since the database was last heard of
+PATIENCE = 600.0  # seconds that a database may be away
 FIRST, LONGEST = 1.0, 30.0  # seconds between two tries
+LONG = 60.0  # seconds: an attempt that lasted as long had reached the database
+OUTAGES = 5  # in one write, at most: a server that each attempt ends is not waited for
+UNFINISHED = "the next call that writes ends or undoes what was begun"  # where no more is to be said
+# What a server says that is ending, or has begun anew and knows nothing of a cursor
+ENDING = frozenset({6, 7, 43, 89, 91, 189, 9001, 10107, 11600, 11602, 13435, 13436})
+
+
+class TakenOverError(DropError):
+    """Another writer has come between, since this one was not heard of for too long."""
 
 
 def while_away(write: Callable[[], Result], saved: str) -> Result:
@@ -27,18 +43,61 @@ def while_away(write: Callable[[], Result], saved: str) -> Result:
         what ``write`` returns
 
     Raises:
-        ConnectionError: the database was away for ``PATIENCE`` seconds
+        ConnectionError: the database was away for ``PATIENCE`` seconds, or again and again
     """
-    pause, until = FIRST, time.monotonic() + PATIENCE
+    pause, since, outages = FIRST, 0.0, 0
     while True:
+        begun = time.monotonic()
         try:
             return write()
-        except ConnectionFailure as error:
-            if time.monotonic() + pause > until:
+        except Exception as error:
+            if not _is_away(error):
+                raise
+            now = time.monotonic()
+            if not outages or now - begun > LONG:
+                pause, since, outages = FIRST, now, outages + 1
+            if now + pause > since + PATIENCE or outages > OUTAGES:
+                if isinstance(error, TakenOverError):
+                    raise
                 raise ConnectionError(
-                    f"the MongoDB server has been away for {PATIENCE / 60:g} minutes "
+                    f"the MongoDB server at {documents.address()} {_for_how_long(outages)} "
                     f"({str(error)[:200]}); {saved}: make the same call again when it is back"
                 ) from error
             logger.warning("The MongoDB server is away (%s); trying again in %g s", error, pause)
         time.sleep(pause)
         pause = min(2 * pause, LONGEST)
+
+
+def _for_how_long(outages: int) -> str:
+    if outages > OUTAGES:
+        return f"went away {outages} times during one write"
+    return f"has been away for {PATIENCE / 60:g} minutes"
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the database was away, and nothing else went wrong before that.
+
+    Cleaning up after an error, such as Ctrl-C, may find the database away too.
+    """
+    chain = list(_chain(error))
+    away = [at for at, one in enumerate(chain) if _says_away(one)]
+    if not away:
+        return False
+    return all(isinstance(one, OSError | PyMongoError) for one in chain[away[-1] + 1 :])
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it was raised from or after."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _says_away(error: BaseException) -> bool:
+    if isinstance(error, BulkWriteError):
+        said = error.details or {}
+        parts = [*said.get("writeErrors", ()), *said.get("writeConcernErrors", ())]
+        return any(part.get("code") in ENDING for part in parts)
+    if isinstance(error, OperationFailure):
+        return error.code in ENDING
+    return isinstance(error, ConnectionFailure | TakenOverError)

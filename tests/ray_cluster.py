@@ -42,16 +42,23 @@ class Node:
     Args:
         folder: for its logs; Ray's sockets want a short path
         options: of ``ray start``
+        ip: its address
+        inside: a command that runs another one, such as in a network of its own
+        faults: settings of Ray by which it sees soon that a node has gone
         resources: what it says it has
     """
 
-    def __init__(self, folder, *options, cpus=1, gpus=0, **resources):
-        command = [sys.executable, "-c", RAY, "start", "--block", "--disable-usage-stats"]
-        command += ["--node-ip-address=127.0.0.1"]
+    def __init__(
+        self, folder, *options, cpus=1, gpus=0, ip="127.0.0.1", inside=(), faults=(), **resources
+    ):
+        command = [*inside, sys.executable, "-c", RAY, "start", "--block", "--disable-usage-stats"]
+        command += [f"--node-ip-address={ip}"]
         command += [f"--num-cpus={cpus}", f"--num-gpus={gpus}"]
         command += ["--object-store-memory=100000000", f"--resources={json.dumps(resources)}"]
         environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
         environment |= {"OMP_NUM_THREADS": "1", LOCAL: "1", "RAY_raylet_start_wait_time_s": "120"}
+        # Ray lowers the priority of what computes: on a busy machine that would hardly run
+        environment |= {"RAY_worker_niceness": "0", **dict(faults)}
         environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         # A worker that needed the server of the tests would find none
         environment.pop("FIFTYONE_DATABASE_URI", None)
@@ -82,12 +89,13 @@ class Node:
 
 def end(group):
     """End a group of processes, and what they started in groups of their own."""
-    for pid in [*_descendants(group), group]:
+    for pid in [*descendants(group), group]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
-def _descendants(pid):
+def descendants(pid):
+    """The processes that a process has started, and those that these have."""
     children = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -116,11 +124,11 @@ def address():
         return known.read_text()
 
 
-def start(folder):
+def start(folder, ip="127.0.0.1", **about):
     """The first node of a cluster, and the address of both."""
     port = free_port()
     options = ["--head", f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false"]
-    return Node(folder, *options), f"127.0.0.1:{port}"
+    return Node(folder, *options, ip=ip, **about), f"{ip}:{port}"
 
 
 @contextlib.contextmanager
@@ -137,9 +145,9 @@ def alone():
             head.kill()
 
 
-def add_node(address, folder=None, **resources):
+def add_node(address, folder=None, **about):
     """One more node."""
-    return Node(folder or os.environ[PLACE], f"--address={address}", **resources)
+    return Node(folder or os.environ[PLACE], f"--address={address}", **about)
 
 
 @contextlib.contextmanager

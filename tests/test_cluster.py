@@ -1,11 +1,16 @@
 """The same call on a Ray cluster of two nodes: the same values, bit for bit."""
 
+import contextlib
 import functools
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import time
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -17,8 +22,10 @@ import pytest
 import torch
 from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
 from fresh import run
+from hosts import ADDRESSES, LINE, two_hosts
 from killed import leave_checkpoint
-from ray_cluster import add_node
+from ray_cluster import add_node, start
+from servers import Server
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, DropWarning
@@ -413,6 +420,199 @@ def test_a_machine_that_is_lost_costs_the_parts_that_it_was_at(apart, monkeypatc
                 node.kill()
             found.append(piece["part"])
     assert sorted(found) == list(range(12))
+
+
+@pytest.fixture
+def hosts():
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(two_hosts())
+        except (OSError, subprocess.SubprocessError) as error:
+            pytest.skip(f"network namespaces cannot be had here, which need root and ip: {error}")
+        yield made
+
+
+SEEN_SOON = {  # by the others that a host has gone: seconds where Ray takes half a minute
+    "RAY_health_check_initial_delay_ms": "0",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+CUT_OFF = """
+import subprocess, sys, threading, time
+from fiftyone_drop import cluster
+
+cluster.STALL = 5
+address, other, line = sys.argv[1:]
+
+def where(part):
+    import ray
+    time.sleep(0.3)
+    yield part, ray.util.get_node_ip_address()
+
+def set_line(state):
+    subprocess.run(["ip", "link", "set", line, state], check=True)
+
+with cluster.opened(cluster.Cluster(address)) as runner:
+    found, mending = [], None
+    for _, piece in runner.run(where, range(16)):
+        found.append(piece)
+        if mending is None and piece[1] == other:
+            set_line("down")
+            mending = threading.Timer(6, set_line, ["up"])
+            mending.start()
+    assert mending is not None, found  # the other host computed
+    assert sorted(part for part, _ in found) == list(range(16)), found
+    mending.join()
+    again = sorted(part for (part, _), _ in runner.run(where, range(4)))
+    assert again == list(range(4))
+"""
+
+
+@pytest.mark.slow
+def test_a_job_ends_while_one_of_two_hosts_is_cut_off(hosts):
+    here, there = ADDRESSES
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        head, address = start(folder, ip=here, inside=hosts.inside(0), faults=SEEN_SOON)
+        nodes = [head]
+        try:
+            about = {"ip": there, "inside": hosts.inside(1), "faults": SEEN_SOON}
+            nodes.append(add_node(address, folder, **about))
+            done = subprocess.run(
+                [*hosts.inside(0), sys.executable, "-c", CUT_OFF, address, there, LINE],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+        finally:
+            for node in nodes:
+                node.kill()
+    assert done.returncode == 0, done.stderr
+
+
+def half_a_megabyte(part):
+    yield np.full(2**17, part, np.float32)
+
+
+def test_the_memory_of_the_caller_is_the_same_for_ten_times_as_many_chunks(connected):
+    peaks = {}
+    with opened(SMALL()) as runner:
+        list(runner.run(half_a_megabyte, range(4)))  # imports, on both sides
+        for n in (20, 200):
+            tracemalloc.start()
+            resident = 0
+            for part, piece in runner.run(half_a_megabyte, range(n)):
+                assert piece[0] == part
+                resident = max(resident, resident_bytes())
+            peaks[n] = tracemalloc.get_traced_memory()[1], resident
+            tracemalloc.stop()
+    traced, resident = np.subtract(peaks[200], peaks[20])
+    print(peaks)
+    assert traced < 2**20  # of 90 megabytes more
+    assert resident < 16 * 2**20
+
+
+def resident_bytes():
+    facts = Path("/proc/self/statm").read_text().split()
+    return int(facts[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+OUTAGES = """
+import json, sys
+from pathlib import Path
+import fiftyone as fo
+import fiftyone_drop as fod
+from digit_models import CLASSES, TRANSFORM, network
+from fiftyone_drop import store
+
+images, address = sys.argv[1:]
+store.STATEMENT, store.BATCH = 4, 8
+
+class Outages:
+    # Ends the server in the middle of scoring, and again in the middle of writing
+
+    def __init__(self):
+        self.bars, self.ended = {}, []
+
+    def __call__(self, bar):
+        steps = self.bars.setdefault(id(bar), [])
+        steps.append(bar.iteration)
+        self.held = [*getattr(self, "held", []), bar]  # so that no other gets its number
+        if len(self.bars) not in self.ended and len(self.ended) < 2 and bar.iteration >= 32:
+            self.ended.append(len(self.bars))
+            print(["stop", "kill"][len(self.ended) - 1], flush=True)
+            sys.stdin.readline()  # it has ended
+
+dataset = fo.Dataset("away", persistent=True)
+dataset.add_samples(
+    [
+        fo.Sample(filepath=path, ground_truth=fo.Classification(label=label))
+        for path, label in json.loads(Path(images).read_text())
+    ]
+)
+names = ["el2n", "grand", "k_center"]
+
+def score(prefix, progress, **where):
+    fields = fod.compute_scores(
+        dataset, "ground_truth", names, model=network(), transform=TRANSFORM,
+        classes=CLASSES, batch_size=16, prefix=prefix, progress=progress, **where
+    )
+    dataset.reload()
+    return [dataset.values(field) for field in fields]
+
+whole = score("whole_", False)
+assert None not in sum(whole, [])
+for prefix, where in (("here_", {}), ("there_", {"cluster": fod.Cluster(address, chunk=16)})):
+    outages = Outages()
+    assert score(prefix, outages, **where) == whole
+    scored, *written = outages.bars.values()
+    assert len(outages.ended) == 2, outages.ended
+    assert scored[-1] == len(dataset), scored  # every image once: no other bar counts images
+    assert len(written) >= 2, written  # the write began again
+recalls = dict.fromkeys(CLASSES, 0.5)
+kept = fod.apply_drop(dataset, 0.5, recalls=recalls, key="whole", progress=False)
+outages = Outages()
+outages.ended.append(0)  # it has no images to score
+again = fod.apply_drop(dataset, 0.5, recalls=recalls, key="again", progress=outages)
+assert len(outages.ended) == 2
+assert again.values("id") == kept.values("id")
+assert dataset.values("again_keep_at") == dataset.values("whole_keep_at")
+assert fod.list_drops(dataset) == ["again", "whole"]
+print("the same values")
+"""
+
+
+@pytest.mark.slow
+def test_a_database_that_is_away_during_scoring_and_writing_costs_no_score(
+    digits, cluster_address, tmp_path
+):
+    images = tmp_path / "images.json"
+    images.write_text(json.dumps([(str(p), n) for p, n in zip(*digits, strict=True)][:100]))
+    server = Server(tmp_path / "db", tmp_path / "log")
+    server.start()
+    about = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    about |= {"FIFTYONE_DATABASE_URI": server.uri}
+    pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", OUTAGES, images, cluster_address],
+            env=os.environ | about,
+            text=True,
+            **pipes,
+        ) as client:
+            said = ""
+            for said in map(str.strip, client.stdout):
+                if said in ("stop", "kill"):
+                    getattr(server, said)()
+                    client.stdin.write("ended\n")
+                    client.stdin.flush()
+                    time.sleep(2)
+                    server.start()
+        assert said == "the same values"
+    finally:
+        server.kill()
 
 
 def test_a_machine_that_cannot_see_an_image_is_named(small_dataset, connected, monkeypatch):

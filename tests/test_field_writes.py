@@ -28,6 +28,7 @@ def write(dataset, samples, number, kind, *, name="x", clears=False):
             [(ids, {name: values})],
             fingerprints={name: kind},
             clears=clears,
+            tokens=set(),
             progress=False,
         )
 

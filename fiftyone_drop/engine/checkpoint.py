@@ -80,6 +80,11 @@ class Checkpoint:
             self._folder = self._parent / f"checkpoint-{key}"
         self._next = time.monotonic() + SECONDS
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of this call; None where nothing can be written."""
+        return None if self._gave_up else self._folder
+
     def __enter__(self) -> Checkpoint:
         return self
 
@@ -89,6 +94,8 @@ class Checkpoint:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is not None and self._held and self._is_time(now=True):
+            self._write(time.monotonic())  # what was kept, and is not to be computed again
         # Without a state that vouches for them, arrays are of no use
         if kind is None or not (self._folder and list(self._folder.glob("*.pt"))):
             self.remove()

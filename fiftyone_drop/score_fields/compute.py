@@ -23,7 +23,6 @@ from fiftyone_drop.score_fields.fields import (
     write,
 )
 from fiftyone_drop.scoring import get_score
-from fiftyone_drop.waiting import while_away
 
 if TYPE_CHECKING:
     from fiftyone_drop.cluster import Cluster
@@ -176,9 +175,11 @@ def compute_scores(
         else:
             computed = by_query_models(population, options, until_written, runner)
         fields = _fields(computed, options, origins)
-        groups = [(population.ids, fields)]
-        names = while_away(
-            lambda: write(dataset, groups, options.overwrite, options.progress),
+        names = write(
+            dataset,
+            [(population.ids, fields)],
+            options.overwrite,
+            options.progress,
             f"the scores lie in a checkpoint in {options.checkpoint_dir or cache_folder()}",
         )
     warn = Warner()

@@ -24,6 +24,7 @@ from fiftyone_drop.options import RANDOM
 from fiftyone_drop.population import Population, read_population
 from fiftyone_drop.run_outputs import KEY
 from fiftyone_drop.scoring import get_score
+from fiftyone_drop.waiting import UNFINISHED, while_away
 
 
 def check_field_free(
@@ -169,8 +170,11 @@ def write(
     groups: Sequence[tuple[Ids, Mapping[str, ScoreValues]]],
     overwrite: bool,
     progress: Any,
+    saved: str = UNFINISHED,
 ) -> list[str]:
     """Write the fields, with their ``info``; a failure leaves the old values or the new.
+
+    A database that is away is waited for. Writing the same values again changes nothing.
 
     Args:
         dataset: the dataset
@@ -178,6 +182,7 @@ def write(
         overwrite: whether what fields hold of something else, or of other models in other samples,
             goes
         progress: as everywhere in FiftyOne
+        saved (UNFINISHED): what is not lost if the database does not come back, and where
 
     Returns:
         the names of the fields
@@ -185,10 +190,24 @@ def write(
     Raises:
         DropError: if a field holds something else, or values of another model or convention in
             samples besides these, and ``overwrite`` is False
+        ConnectionError: the database was away for too long
     """
-    names = []
+    tokens: set[str] = set()  # of the attempts
+    return while_away(lambda: _write(dataset, groups, overwrite, tokens, progress), saved)
+
+
+def _write(
+    dataset: fo.Dataset,
+    groups: Sequence[tuple[Ids, Mapping[str, ScoreValues]]],
+    overwrite: bool,
+    tokens: set[str],
+    progress: Any,
+) -> list[str]:
+    names = [name for _, fields in groups for name in fields]
     with lease.writing(dataset) as held:
         recover(dataset)
+        if field_writes.written(dataset, names, tokens):
+            return names  # the last attempt got there, and did not hear of it
         fingerprints: dict[str, str | None] = {}
         for ids, fields in groups:
             new = {name: _fingerprint(ids, values) for name, values in fields.items()}
@@ -197,13 +216,13 @@ def write(
                 check_field_free(dataset, name, key, (values.info or {})[key], overwrite)
             check_parts(dataset, ids, new, overwrite)
             fingerprints |= new
-            names += list(fields)
         field_writes.write(
             dataset,
             held,
             groups,
             fingerprints=fingerprints,
             clears=overwrite,
+            tokens=tokens,
             progress=progress,
         )
     return names

@@ -23,6 +23,7 @@ CALLBACK_FAULTS = ("callback raises", "Ctrl-C in a callback")
 CRASHES = (
     *("client killed", "database killed", "connection cut for a while"),
     *("connection cut for good", "disk full"),
+    *("database away for a while", "database killed between writes"),
 )
 FAULTS = (*WRITE_FAULTS, *CALLBACK_FAULTS, *CRASHES, "another session is stale")
 # Rounds of calls at once, which are no calls of the registry

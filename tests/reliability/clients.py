@@ -5,6 +5,7 @@ for each session; it has not connected to a database by then.
 """
 
 import contextlib
+import itertools
 import os
 import select
 import signal
@@ -41,9 +42,13 @@ class Session:
         self._connection.send((what, arguments))
 
     def until_it_writes(self):
-        """Wait until the call that was told writes to MongoDB for the first time."""
+        """Wait until the call that was told writes to MongoDB for the first time, or pauses."""
         answer = self._receive()
         assert answer == "writing", answer
+
+    def go_on(self):
+        """Let a call that has paused go on."""
+        self._connection.send("go on")
 
     def answer(self):
         """What became of it, ``"ok"``, ``"refused"`` or ``"failed"``, and the value or words."""
@@ -184,16 +189,28 @@ class Doing:
 
         self._dataset = opened(snapshot)
 
-    def call(self, name):
-        """Make a call of the registry; the seconds from its first write on."""
+    def wait(self, patience, lease_seconds):
+        """Wait for a database that is away, from now on, with leases that expire so soon."""
+        from fiftyone_drop import lease, waiting
+
+        waiting.PATIENCE, lease.SECONDS = patience, lease_seconds
+
+    def call(self, name, pauses_at=0):
+        """Make a call of the registry; the seconds from its first write on.
+
+        It pauses before a write of some number, from 1 on, until it is told to go on.
+        """
         from writing_calls import CALLS
 
-        begun = []
+        begun, writes = [], itertools.count(1)
 
         def note():
             if not begun:
                 begun.append(time.perf_counter())
+            if next(writes) == max(1, pauses_at):
                 self._connection.send("writing")
+                if pauses_at:
+                    self._connection.recv()
 
         self._writes.on_write = note
         try:

@@ -30,13 +30,19 @@ class Server:
 
     def start(self):
         self._data.mkdir(parents=True, exist_ok=True)
-        more = ["--wiredTigerCacheSizeGB", "0.25"]
+        # What was acknowledged so many milliseconds ago may be lost when it is killed
+        more = ["--wiredTigerCacheSizeGB", "0.25", "--journalCommitInterval", "500"]
         self._process = start_mongod(self._data, self._port, self._log, *more)
 
     def kill(self):
         """End it with SIGKILL, as a machine that loses power ends it."""
         self._process.kill()
         self._process.wait()
+
+    def stop(self):
+        """End it with SIGTERM, as an administrator ends it."""
+        self._process.terminate()
+        self._process.wait(timeout=60)
 
     @property
     def ended(self):

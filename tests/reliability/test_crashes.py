@@ -16,9 +16,13 @@ from writing_calls import CALLS
 KILLS = 30 if LONG else 1
 RESTARTS = 10 if LONG else 1
 CUTS = 10 if LONG else 1
+OUTAGES = 6 if LONG else 1
 # Without the long switch these stand for all
 SOME = ("apply_drop", "set_density", "apply_drop, overwrite")
+AWAY = ("apply_drop, overwrite, query models", "compute_scores, another model", "delete_drop")
 DURATIONS = {}  # of the calls that were measured
+BETWEEN = ("apply_drop, overwrite", "compute_scores", "set_density")
+NOTICED = 0.7  # seconds in which a client's own thread sees that the server is another one
 STRAGGLER = 0.2  # seconds in which the server may still be at work for a dead client
 
 
@@ -136,6 +140,62 @@ def test_a_database_that_is_killed_comes_back_with_the_old_or_the_new(
             session.close()
             when = "after its end" if number % 3 == 0 else f"after {moment:.3f} s"
             counted.add(problems, f"killed {when}")
+
+
+@pytest.mark.parametrize("name", CALLS if LONG else AWAY)
+def test_a_call_waits_for_a_database_that_is_away_and_ends_as_if_it_had_not_been(
+    snapshot, ends, clients, server, duration, name
+):
+    """Whether or not its lease has expired meanwhile; nobody else writes here."""
+    known, seed = ends(name, CALLS[name]), seed_of(name + "away")
+    rng = np.random.default_rng(seed)
+    with cell(name, "database away for a while", seed) as counted:
+        for _ in range(OUTAGES):
+            moment = rng.uniform(0, 1.1 * duration(name))
+            how, lease_seconds = rng.choice(["killed", "stopped"]), rng.choice([0.5, 20])
+            session = clients.session(server.uri)
+            session.ask("restore", snapshot)
+            session.ask("wait", 60, float(lease_seconds))
+            session.tell("call", name)
+            session.until_it_writes()
+            time.sleep(moment)
+            if how == "killed":
+                server.kill()
+            else:
+                server.stop()
+            time.sleep(1)
+            server.start()
+            answer = session.answer()
+            problems = [] if answer[0] == "ok" else [f"it did not wait: {answer[1]}"]
+            problems += afterwards(clients, server.uri, snapshot, name, known, answer, None)
+            session.close()
+            counted.add(problems, f"{how} after {moment:.3f} s, leases of {lease_seconds} s")
+
+
+@pytest.mark.parametrize("name", CALLS if LONG else BETWEEN)
+def test_a_database_that_has_lost_writes_unnoticed_is_noticed(
+    snapshot, ends, clients, server, name
+):
+    """A statement that follows succeeds on the server's next process, as if nothing had happened."""
+    known, seed = ends(name, CALLS[name]), seed_of(name + "between")
+    total = ends.writes[name]
+    moments = range(2, total + 1) if LONG else [2 + seed % (total - 1)]
+    with cell(name, "database killed between writes", seed) as counted:
+        for at in moments:
+            session = clients.session(server.uri)
+            session.ask("restore", snapshot)
+            session.ask("wait", 60, 20)
+            session.tell("call", name, at)
+            session.until_it_writes()
+            server.kill()
+            server.start()
+            time.sleep(NOTICED)
+            session.go_on()
+            answer = session.answer()
+            problems = [] if answer[0] == "ok" else [f"it did not wait: {answer[1]}"]
+            problems += afterwards(clients, server.uri, snapshot, name, known, answer, None)
+            session.close()
+            counted.add(problems, f"killed before write {at} of {total}")
 
 
 @pytest.fixture(scope="module")
