@@ -94,14 +94,15 @@ def extend_drop(
             f"'{new_samples._root_dataset.name}'; add the samples to the dataset first",
         )
 
-    def end_what_began() -> None:
+    def end_what_began() -> set[str]:
         with lease.writing(root):
-            recover(root)
+            return recover(root)
 
-    while_away(end_what_began, UNFINISHED)  # by a writer that has died, with this run
+    ended = while_away(end_what_began, UNFINISHED)  # by a writer that has died, with this run
     run = load_order(root, key)
     try:
-        return _extend(root, key, run, read_ids(new_samples), amount, missing, progress)
+        new = read_ids(new_samples)
+        return _extend(root, key, run, new, amount, missing, progress, was_cut_off=key in ended)
     except DropError as error:
         if error.argument in OWN:
             raise
@@ -118,11 +119,14 @@ def _extend(
     amount: Amount | None,
     missing: float | None,
     progress: Any,
+    was_cut_off: bool,
 ) -> fo.DatasetView:
     config = run.config
     options = options_of(root, config, amount, missing)
     old, keep_at = read_order(root, config.keep_at_field)
     fresh = new[~np.isin(new, old)]
+    if not len(fresh) and was_cut_off:
+        return part_view(root, config, config.density, "kept")  # the same call had taken them in
     if not len(fresh):
         raise DropError("new_samples", f"the run has all {len(new):,} of them already")
     warn = Warner()

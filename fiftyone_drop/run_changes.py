@@ -311,11 +311,10 @@ def delete_drop(dataset: foc.SampleCollection, key: str) -> None:
 
     def delete() -> None:
         with lease.writing(root):
-            existed = key in find_configs(root)
-            recover(root)
+            ended = recover(root)
             config = find_configs(root).get(key)
-            if config is None and (existed or tokens):
-                return  # it was incomplete, or the last attempt did not hear that it was done
+            if config is None and (key in ended or tokens):
+                return  # it was incomplete, or its deletion was cut off, or done and not heard of
             if config is None:
                 runs = sorted(find_configs(root))
                 raise DropError(

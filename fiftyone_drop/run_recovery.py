@@ -34,15 +34,22 @@ RECORD = f"{DropConfig.__module__}.{DropConfig.__name__}"  # as FiftyOne stores 
 COLOURS = {"kept": "#FF6D04", "pruned": "#9E9E9E"}
 
 
-def recover(dataset: fo.Dataset) -> None:
-    """End the changes of writers that have died, of runs and of fields."""
+def recover(dataset: fo.Dataset) -> set[str]:
+    """End the changes of writers that have died, of runs and of fields.
+
+    Returns:
+        the keys of the runs whose changes were ended: a call that was to make such a change finds
+        it made
+    """
     field_writes.recover(dataset)
+    ended = set()
     for key, config in find_configs(dataset).items():
         end = _ENDS.get(config.state)
         if end is not None:
             logger.info("Ending a change of the drop run '%s' that was cut off", key)
+            ended.add(config.intent.get("key", key))
             end(dataset, key, config)
-    _delete_unlisted_records(dataset)
+    return ended | _delete_unlisted_records(dataset)
 
 
 def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
@@ -212,13 +219,16 @@ def delete_record(dataset: fo.Dataset, key: str) -> None:
         _delete_document(document)
 
 
-def _delete_unlisted_records(dataset: fo.Dataset) -> None:
-    """Delete records of drop runs that a writer left before it listed them, or after."""
+def _delete_unlisted_records(dataset: fo.Dataset) -> set[str]:
+    """Delete records of drop runs that a writer left before it listed them, or after; their keys."""
     ids = documents.ids_of(documents.entry(dataset, "runs", {}).values())
     chosen = {"_dataset_id": dataset._doc.id, "config.cls": RECORD, "_id": {"$nin": ids}}
+    keys = set()
     if documents.collection("runs").find_one(chosen, {"_id": 1}) is not None:
         for document in RunDocument.objects(__raw__=chosen):
+            keys.add(document.key)
             _delete_document(document)
+    return keys
 
 
 def _delete_document(document: RunDocument) -> None:

@@ -10,7 +10,7 @@ from shown import counts, ids
 from whole_runs import assert_whole, contents
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, run_changes
 
 
 @pytest.fixture
@@ -254,3 +254,22 @@ def test_a_run_that_was_moved_while_it_is_extended_is_left_alone(grows, recalls,
     assert fod.load_drop(dataset, "drop").density == 0.8
     assert fod.load_drop(dataset, "drop").table.size == 200
     assert_whole(dataset, ["drop"])
+
+
+def test_an_extension_that_was_cut_off_is_ended_by_the_same_call(grows, recalls, monkeypatch):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, recalls=recalls)
+    more = grow(range(200, 300))
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_changes, "finish_replacing", killed)
+        fod.extend_drop(dataset, "drop", more)
+    view = fod.extend_drop(dataset, "drop", more)
+    assert len(view) == fod.kept_size(300, 0.5)
+    assert ids(view) & ids(more)
+    assert_whole(dataset, ["drop"])
+    with pytest.raises(DropError, match="the run has all 100 of them already"):
+        fod.extend_drop(dataset, "drop", more)

@@ -93,3 +93,13 @@ def test_a_record_that_no_list_has_goes_with_the_next_write(runs):
     fod.set_density(runs, "drop", 0.3)
     assert db.runs.count_documents(chosen) == 1
     assert_whole(runs, ["drop"])
+
+
+def test_a_deletion_that_was_cut_off_at_its_last_step_is_ended_by_the_same_call(runs):
+    import fiftyone.core.odm as foo
+
+    foo.get_db_conn().datasets.update_one({"_id": runs._doc.id}, {"$unset": {"runs.other": ""}})
+    fod.delete_drop(runs, "other")
+    with pytest.raises(DropError, match="has no drop run 'other'"):
+        fod.delete_drop(runs, "other")
+    assert_whole(runs, ["drop"])
