@@ -51,6 +51,17 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
     return collection
 
 
+def current_collection(samples: object, argument: str = "samples") -> foc.SampleCollection:
+    """:func:`check_collection` of a call that will write: others may have written since.
+
+    The dataset is loaded anew, since fields, runs and evaluations of the server count, and not
+    those that this session remembers.
+    """
+    collection = check_collection(samples, argument)
+    collection._root_dataset.reload()
+    return collection
+
+
 def check_validation(samples: foc.SampleCollection, validation: object) -> foc.SampleCollection:
     """Return a collection of validation samples.
 

@@ -15,7 +15,7 @@ from fiftyone_drop._types import IntArray
 from fiftyone_drop.dataset_state import state_of
 from fiftyone_drop.engine.files import write_atomically
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.fields import check_collection, class_paths
+from fiftyone_drop.fields import class_paths, current_collection
 from fiftyone_drop.manifest_file import Manifest, is_manifest, read_manifest, to_parquet
 from fiftyone_drop.matching import EXTRA, MATCH, check_found, check_prefix, find_rows
 from fiftyone_drop.members import Members, read_members, rows_of
@@ -175,7 +175,7 @@ def load_manifest(
         DropError: if the file is no manifest or damaged, an argument is invalid, samples have
             another label than in the manifest, or cannot be found; nothing has been written then
     """
-    samples = check_collection(dataset, "dataset")
+    samples = current_collection(dataset, "dataset")
     overwrite = checks.flag("overwrite", overwrite)
     match = None if match is None else checks.choice("match", match, MATCH)
     extra = checks.choice("extra", extra, EXTRA)
@@ -184,7 +184,6 @@ def load_manifest(
     source = checks.path("path", path)
     manifest = read_manifest(source)
     root = samples._root_dataset
-    root.reload()  # others may have written since this session loaded it
     try:
         class_paths(samples, manifest.label_field, manifest.group_by)
     except DropError as error:

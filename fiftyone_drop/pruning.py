@@ -16,6 +16,7 @@ from fiftyone_drop.errors import Warner
 from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.fields import (
     check_collection,
+    current_collection,
     default_label_field,
 )
 from fiftyone_drop.options import DropOptions
@@ -186,8 +187,7 @@ def apply_drop(
     """
     arguments = dict(locals())  # every argument by name, before there are other variables
     options, place = DropOptions.parse(arguments), _place(cluster)
-    samples = check_collection(samples)
-    samples._root_dataset.reload()  # others may have written since this session loaded it
+    samples = current_collection(samples)
     # Before an hour of training, not after it
     key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
     return _plan(samples, options, progress, place, writes=True).apply(key, overwrite, progress)

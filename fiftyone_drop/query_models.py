@@ -22,8 +22,8 @@ from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.field_marks import unfinished
 from fiftyone_drop.field_writes import evaluated_by
 from fiftyone_drop.fields import (
-    check_collection,
     check_validation,
+    current_collection,
     default_label_field,
     is_classification,
     label_path,
@@ -104,7 +104,7 @@ def train_query_model(
     trained_with, switches = _split_options(options, scores)
     place = Cluster.of(cluster)
     check_device(place, trained_with.device)
-    samples = check_collection(samples)
+    samples = current_collection(samples)
     dataset = samples._root_dataset
     holdout = checks.number("holdout", holdout, "(0, 1)")
     overwrite = checks.flag("overwrite", overwrite)

@@ -220,7 +220,7 @@ def delete_record(dataset: fo.Dataset, key: str) -> None:
 
 
 def _delete_unlisted_records(dataset: fo.Dataset) -> set[str]:
-    """Delete records of drop runs that a writer left before it listed them, or after; their keys."""
+    """Delete records of runs that a writer left before it listed them, or after; their keys."""
     ids = documents.ids_of(documents.entry(dataset, "runs", {}).values())
     chosen = {"_dataset_id": dataset._doc.id, "config.cls": RECORD, "_id": {"$nin": ids}}
     keys = set()

@@ -264,9 +264,10 @@ def test_an_extension_that_was_cut_off_is_ended_by_the_same_call(grows, recalls,
     def killed(*arguments):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(run_changes, "finish_replacing", killed)
-        fod.extend_drop(dataset, "drop", more)
+        with pytest.raises(KeyboardInterrupt):
+            fod.extend_drop(dataset, "drop", more)
     view = fod.extend_drop(dataset, "drop", more)
     assert len(view) == fod.kept_size(300, 0.5)
     assert ids(view) & ids(more)

@@ -11,7 +11,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop.errors import Warner
-from fiftyone_drop.fields import check_collection
+from fiftyone_drop.fields import current_collection
 from fiftyone_drop.score_fields.fields import (
     ScoreValues,
     check_field_free,
@@ -134,7 +134,7 @@ def compute_scores(
     from fiftyone_drop.score_fields.options import ScoreOptions
     from fiftyone_drop.score_fields.sources import by_models, by_query_models
 
-    check_collection(samples)
+    current_collection(samples)
     dataset = samples._root_dataset
     options = ScoreOptions(
         label_field=label_field,

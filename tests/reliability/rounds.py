@@ -11,6 +11,7 @@ SCORES = "shared_mine"
 SENTENCES = (
     *("there is a drop run", "does not exist", "has no drop run", "is being", "belongs to no"),
     *("are being written by", "was not written to its end", "There is no drop run here"),
+    *("of them already", "exists; pass overwrite=True"),
 )
 
 

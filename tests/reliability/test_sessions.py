@@ -77,6 +77,17 @@ def test_a_session_that_loaded_the_dataset_before_sees_what_another_wrote(
             counted.add(problems, f"then {second}")
 
 
+def test_what_another_session_has_replaced_since_can_be_replaced(snapshot, sessions):
+    replacing = [name for name in CALLS if name.endswith(("overwrite", "another model"))]
+    assert len(replacing) == 3
+    for name in replacing:
+        restore(snapshot)
+        for session in sessions[:2]:
+            session.ask("open", snapshot)
+        for session in sessions[:2]:
+            session.ask("call", name)
+
+
 def test_processes_that_call_at_once_never_lose_a_run(snapshot, sessions):
     rng = np.random.default_rng(0)
     dataset = restore(snapshot)
