@@ -249,11 +249,13 @@ def about_samples(
             "all; whether on the same ones is not recorded",
         )
     else:
-        both = "" if shared is None else f" ({shared:,} of them in both)"
+        what, both = "samples, or on other labels of the same", ""
+        if shared is not None:
+            what, both = "samples", f" ({shared:,} of them in both)"
         yield (
             "warning",
-            f"{both_are} were measured on different samples, {measured:,} and "
-            f"{total:,}{both}: part of the differences may come from that",
+            f"{both_are} were measured on different {what}, {measured:,} and {total:,}{both}: "
+            "part of the differences may come from that",
         )
 
 
