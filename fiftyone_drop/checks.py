@@ -247,7 +247,9 @@ def class_list(argument: str, value: object, *, empty: bool = False) -> tuple[st
     Raises:
         DropError: if ``value`` is no sequence of texts, is empty, or has no order
     """
-    names = texts(argument, ordered(argument, value, "the order of the model's outputs"), empty=empty)
+    names = texts(
+        argument, ordered(argument, value, "the order of the model's outputs"), empty=empty
+    )
     if not names:
         raise DropError(argument, "must name the model's outputs in their order, but is empty")
     return names

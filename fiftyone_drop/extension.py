@@ -96,9 +96,7 @@ def extend_drop(
     with lease.writing(root):
         recover(root)  # what a writer that died had begun with this run
     run = load_order(root, key)
-    check_labels_as_stored(
-        new_samples, run.config.label_field, run.config.group_by, "new_samples"
-    )
+    check_labels_as_stored(new_samples, run.config.label_field, run.config.group_by, "new_samples")
     try:
         return _extend(root, key, run, read_ids(new_samples), amount, missing, progress)
     except DropError as error:

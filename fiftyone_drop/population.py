@@ -489,7 +489,11 @@ def _only_chooses(samples: foc.SampleCollection) -> bool:
 
 
 def _refuse_changed(
-    ids: Ids, same: NDArray[np.bool_], paths: Sequence[str], argument: str, remedy: str | None = None
+    ids: Ids,
+    same: NDArray[np.bool_],
+    paths: Sequence[str],
+    argument: str,
+    remedy: str | None = None,
 ) -> None:
     changed = np.flatnonzero(~same)
     if not len(changed):

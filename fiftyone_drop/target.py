@@ -216,7 +216,8 @@ def _without_suspects(
         of_gone = np.isin(population.codes, gone)
         raise DropError(
             max(SUSPECTS, key=lambda argument: int(found[argument][of_gone].sum())),
-            f"leaves nothing of {listing([population.classes[k] for k in gone])} ({options.suspects}); choose another threshold, "
-            "name the class in protect=, or pass allow_empty_classes=True",
+            f"leaves nothing of {listing([population.classes[k] for k in gone])} "
+            f"({options.suspects}); choose another threshold, name the class in protect=, or pass "
+            "allow_empty_classes=True",
         )
     return population.only(~suspect), int(suspect.sum())

@@ -156,7 +156,7 @@ def test_names_of_outputs_come_in_any_sequence_and_no_set(skewed, kind):
         lambda: fod.class_offsets(skewed, "drop", eval_key="val", classes=set(names)),
         lambda: found.for_outputs(set(names)),
     ):
-        with pytest.raises(DropError, match="classes: .* got a set, which has no order"):
+        with pytest.raises(DropError, match=r"classes: .* got a set, which has no order"):
             call()
 
 

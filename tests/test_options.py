@@ -191,5 +191,5 @@ def test_the_fields_of_group_by_have_an_order():
     defaults = {name: p.default for name, p in inspect.signature(apply_drop).parameters.items()}
     given = defaults | {"density": 0.5}
     assert DropOptions.parse(given | {"group_by": {"a": 0, "b": 0}.keys()}).groups == ("a", "b")
-    with pytest.raises(DropError, match="group_by: .* got a set, which has no order"):
+    with pytest.raises(DropError, match=r"group_by: .* got a set, which has no order"):
         DropOptions.parse(given | {"group_by": {"a", "b"}})

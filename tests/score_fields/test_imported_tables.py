@@ -351,9 +351,7 @@ def test_a_table_without_column_names_is_refused_and_loses_no_first_row(small, t
     (tmp_path / "s.csv").write_text(moved)
     if key == "filepath":
         with pytest.raises(DropError, match="must begin with the names of its columns"):
-            fod.import_scores(
-                small, tmp_path / "s.csv", name="el2n", path_prefix=("/old", folder)
-            )
+            fod.import_scores(small, tmp_path / "s.csv", name="el2n", path_prefix=("/old", folder))
     assert parts(small) == before
 
 
