@@ -82,7 +82,7 @@ def test_an_unknown_kind_is_refused(run, kind):
 def test_what_plotly_does_not_take_is_refused(run, layout):
     for one in (fod.load_drop(run, "drop"), fod.report(run, "drop")):
         with pytest.raises(
-            DropError, match="^layout: must be what Plotly's update_layout takes: In"
+            DropError, match=r"^layout: must be what Plotly's update_layout takes: In"
         ):
             one.plot(**layout)
 
