@@ -249,9 +249,11 @@ def about_samples(
             "all; whether on the same ones is not recorded",
         )
     else:
-        what, both = "samples, or on other labels of the same", ""
+        what, both = "samples", ""
         if shared is not None:
-            what, both = "samples", f" ({shared:,} of them in both)"
+            both = f" ({shared:,} of them in both)"
+        elif measured == total:
+            what = "samples, or on other labels of the same"
         yield (
             "warning",
             f"{both_are} were measured on different {what}, {measured:,} and {total:,}{both}: "
