@@ -269,9 +269,7 @@ def _plan(
     check_source(samples, options)
     warn = Warner()
     warn_about_splits(samples, warn)
-    # An evaluation compared with the labels that the dataset stores
-    as_stored = writes or options.eval_key is not None
-    population, left_out = read_target(samples, options, warn, progress, as_stored=as_stored)
+    population, left_out = read_target(samples, options, warn, progress, writes=writes)
     check_amount(options, population, high)
     columns = rule_columns(samples, options, population)
     recalls = None

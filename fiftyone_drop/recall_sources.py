@@ -187,6 +187,8 @@ def _by_evaluation(
 ) -> _Measurement:
     assert options.eval_key is not None
     assert options.label_field is not None
+    # An evaluation compared with the labels that the dataset stores
+    population.check_as_stored(samples, options.label_field, options.group_by)
     ids, codes, correct = read_evaluation(
         samples._root_dataset,
         options.eval_key,

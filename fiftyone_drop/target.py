@@ -76,7 +76,7 @@ def read_target(
     *,
     only: Ids | None = None,
     kept_before: Ids | None = None,
-    as_stored: bool = False,
+    writes: bool = False,
 ) -> tuple[Population, int]:
     """Read the samples of a target view, and everything that decides about them.
 
@@ -87,8 +87,8 @@ def read_target(
         progress: as everywhere in FiftyOne
         only (None): the ids of the samples that matter; by default all
         kept_before (None): the ids of samples that an earlier run keeps
-        as_stored (False): whether a view is refused here, before an hour of training, that shows
-            other values than the dataset stores
+        writes (False): whether a run is written at once: then a view is refused here, before an
+            hour of training, that shows other values than the dataset stores
 
     Returns:
         a tuple of the :class:`Population`, and the number of samples that ``drop_below`` and
@@ -115,7 +115,7 @@ def read_target(
         progress=progress,
     )
     _check_unwritten(samples._root_dataset, before, options)
-    if as_stored:
+    if writes:
         population.check_as_stored(samples, options.label_field, options.group_by)
     for name in {*means, options.select} - {RANDOM}:
         population.check_complete(name, "select" if name == options.select else "rule")

@@ -272,7 +272,7 @@ def test_whatever_a_model_lacks_is_about_the_argument_model(dataset, model):
     assert refused.value.argument == "model"
 
 
-@pytest.mark.filterwarnings("ignore:the class recalls|ignore:100 of 100|ignore:the quotas may")
+@pytest.mark.filterwarnings("ignore:the class recalls", "ignore:100 of 100", "ignore:the quotas")
 @pytest.mark.parametrize("order", [CLASSES[::-1], (*CLASSES[1:], CLASSES[0])])
 def test_a_model_whose_classes_stand_in_another_order_is_said(dataset, order):
     view = dataset[:100]
