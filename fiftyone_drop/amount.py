@@ -89,9 +89,13 @@ class Amount:
 
         Raises:
             DropError: if that is less than the floors ask for, or more than the caps allow; it
-                names the nearest that works
+                names the nearest that works. Or if the caps leave nothing at all
         """
         least, most = max(1, bounds.least), bounds.most
+        if not most:
+            raise DropError(
+                bounds.caps_by[0], "allows no sample of any class, so nothing is left; raise it"
+            )
         if self.density is not None:
             size = kept_size(n, self.density)
         elif self.size is not None:
@@ -137,9 +141,9 @@ class Amount:
         )
 
     def _too_large(self, size: int, n: int, bounds: Bounds) -> str:
-        if size > n:
-            return f"{size:,} is more than the {n:,} samples that there are; pass size={n} or less"
         most = bounds.most
+        if most == n:
+            return f"{size:,} is more than the {n:,} samples that there are; pass size={n} or less"
         cap = f"more than the {most} that {_words(bounds.caps_by, 'allow')}"
         remedy = f" or raise {_listed(bounds.caps_by, 'or')}"
         if self.density is None:

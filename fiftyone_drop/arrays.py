@@ -101,12 +101,12 @@ def plan_arrays(
     parsed = _Options.parse(density, options)
     digits = np.asarray(ids)
     digits = np.char.encode(digits, "utf-8") if digits.dtype.kind == "U" else digits.astype("S")
-    classes, codes = np.unique(np.asarray(labels).astype(str), return_inverse=True)
+    classes, codes = np.unique(_check_labels(labels).astype(str), return_inverse=True)
     if digits.ndim != 1 or codes.shape != digits.shape:
         raise DropError(
             "labels", f"must be one per id, but are {codes.shape} for ids of {digits.shape}"
         )
-    values = None if scores is None else _check_scores(np.asarray(scores, float), len(digits))
+    values = None if scores is None else _check_scores(scores, len(digits))
     hashes = keyed_hash(digits, parsed.seed)
 
     def texts(rows: IntArray) -> tuple[Ids, Ids]:
@@ -369,7 +369,21 @@ class _File:
         return np.array([text.encode() for text in column.to_pylist()])
 
 
-def _check_scores(scores: FloatArray, n: int) -> FloatArray:
+def _check_labels(labels: Sequence[str] | ArrayLike) -> NDArray[Any]:
+    """Check that all labels are there: None and NaN would become classes of these names."""
+    names = np.asarray(labels, None if hasattr(labels, "dtype") else object)
+    if names.dtype.kind in "Of":
+        missing = sum(name is None or name != name for name in names.ravel().tolist())
+        if missing:
+            raise DropError("labels", f"{missing} are missing (None or NaN); leave them out")
+    return names
+
+
+def _check_scores(values: ArrayLike, n: int) -> FloatArray:
+    try:
+        scores = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DropError("scores", f"must be {n} numbers, but {error}") from error
     if scores.shape != (n,) or np.isnan(scores).any():
         raise DropError(
             "scores",

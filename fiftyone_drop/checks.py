@@ -236,19 +236,20 @@ def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ..
     return tuple(text(argument, item, empty=empty) for item in items(argument, value, "names"))
 
 
-def class_list(argument: str, value: object) -> tuple[str, ...]:
+def class_list(argument: str, value: object, *, empty: bool = False) -> tuple[str, ...]:
     """The class names of a model in the order of its outputs, as a tuple; read once.
+
+    Args:
+        argument: the name of the argument, for the error
+        value: the value that was passed
+        empty (False): whether a name without a letter is allowed
 
     Raises:
         DropError: if ``value`` is no sequence of texts, is empty, or has no order
     """
-    if isinstance(value, Set) and not isinstance(value, KeysView):
-        raise DropError(
-            argument,
-            f"must be in the order of the model's outputs, but got a set, which has no order "
-            f"({shown(value)}); pass a list",
-        )
-    names = texts(argument, value)
+    names = texts(
+        argument, ordered(argument, value, "the order of the model's outputs"), empty=empty
+    )
     if not names:
         raise DropError(argument, "must name the model's outputs in their order, but is empty")
     return names
@@ -258,9 +259,30 @@ def numbers_in(argument: str, values: object, interval: str) -> list[float]:
     """A sequence of finite numbers as a list.
 
     Raises:
-        DropError: if ``values`` is no sequence of numbers, or one is outside the interval
+        DropError: if ``values`` is no sequence of numbers, has no order, or one is outside the
+            interval
     """
+    values = ordered(argument, values, "the order that is meant")
     return [number(argument, value, interval) for value in items(argument, values, "numbers")]
+
+
+def ordered(argument: str, value: V, order: str) -> V:
+    """A value that is no set: the items of a set come in the order of their hashes.
+
+    Args:
+        argument: the name of the argument, for the error
+        value: the value that was passed
+        order: the order that its items must be in, for the error
+
+    Raises:
+        DropError: if ``value`` is a set
+    """
+    if isinstance(value, Set) and not isinstance(value, KeysView):
+        raise DropError(
+            argument,
+            f"must be in {order}, but got a set, which has no order ({shown(value)}); pass a list",
+        )
+    return value
 
 
 def class_name(argument: str, value: object) -> Hashable:

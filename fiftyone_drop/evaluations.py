@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, Codes, Ids
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.field_marks import check_whole
+from fiftyone_drop.fields import label_path
 from fiftyone_drop.population import read_outcomes
 
+AGAIN = "evaluate again with evaluate_classifications"
 CORRECT = (True, "TP", "TN")  # what FiftyOne's evaluation methods write for a right prediction
 
 
@@ -51,7 +53,7 @@ def check_evaluation(
             raise DropError(
                 "eval_key",
                 f"the {what} of the evaluation '{eval_key}' were in the field '{field}', which was "
-                "renamed or deleted; evaluate again with evaluate_classifications",
+                f"renamed or deleted; {AGAIN}",
             )
     if label_field not in (None, gt_field):
         raise DropError(
@@ -101,22 +103,17 @@ def read_evaluation(
         -   (n,) bool, whether the prediction is right
 
     Raises:
-        DropError: if no sample has an outcome, or labels have changed and what that changes is not
-            known
+        DropError: if no sample of these classes has an outcome, or labels have changed and what
+            that changes is not known
     """
     config = dataset.get_evaluation_info(eval_key).config
     evaluated = dataset.exists(eval_key)
     simple = config.method == "simple" and dataset.has_field(config.pred_field)
     path = f"{config.pred_field}.label" if simple else f"{label_field}.id"
     outcomes = read_outcomes(evaluated, classes, label_field, group_by, [eval_key, path])
-    if not len(outcomes.ids) and not len(evaluated.limit(1)):
-        raise DropError(
-            "eval_key",
-            f"no sample has an outcome of the evaluation '{eval_key}': its field was cleared, or "
-            "its samples were deleted; evaluate again with evaluate_classifications",
-        )
+    if not len(outcomes.ids):
+        raise DropError("eval_key", _why_nothing(evaluated, eval_key, classes, label_field))
     correct = np.array([value in CORRECT for value in outcomes.columns[0]], dtype=bool)
-    again = "evaluate again with evaluate_classifications"
     if simple:
         pairs = zip(outcomes.columns[1], outcomes.labels, strict=True)
         present = np.array([predicted == label for predicted, label in pairs], dtype=bool)
@@ -125,7 +122,7 @@ def read_evaluation(
             warn(
                 f"labels or predictions of {changed:,} of {len(correct):,} samples are others than "
                 f"those that the evaluation '{eval_key}' compared: what counts are the present "
-                f"ones. To see them in its report too, {again}"
+                f"ones. To see them in its report too, {AGAIN}"
             )
         return outcomes.ids, outcomes.codes, present
     changed = _relabelled(dataset, eval_key, outcomes.columns[1], outcomes.labels)
@@ -133,9 +130,32 @@ def read_evaluation(
         raise DropError(
             "eval_key",
             f"{changed:,} of {len(correct):,} samples have other labels than those that the "
-            f"evaluation '{eval_key}' compared with, so its outcomes are not theirs; {again}",
+            f"evaluation '{eval_key}' compared with, so its outcomes are not theirs; {AGAIN}",
         )
     return outcomes.ids, outcomes.codes, correct
+
+
+def _why_nothing(
+    evaluated: foc.SampleCollection,
+    eval_key: str,
+    classes: Sequence[ClassName],
+    label_field: str,
+) -> str:
+    """Words for an evaluation that tells nothing of some classes."""
+    if not len(evaluated.limit(1)):
+        return (
+            f"no sample has an outcome of the evaluation '{eval_key}': its field was cleared, or "
+            f"its samples were deleted; {AGAIN}"
+        )
+    if not len(evaluated.exists(label_path(evaluated, label_field, "label_field")).limit(1)):
+        return (
+            f"no sample of the evaluation '{eval_key}' has a label in '{label_field}' any more; "
+            f"label them, and {AGAIN}"
+        )
+    return (
+        f"the evaluation '{eval_key}' has no sample of the classes {listing(classes)}; pass one of "
+        "held-out samples of these"
+    )
 
 
 def evaluated_ids(

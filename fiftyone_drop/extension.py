@@ -19,7 +19,7 @@ from fiftyone_drop.decision import decide
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import check_collection, must_keep_view
 from fiftyone_drop.options import SOURCES, VECTORS, DropOptions
-from fiftyone_drop.population import Population
+from fiftyone_drop.population import Population, check_labels_as_stored
 from fiftyone_drop.predictions import read_predictions
 from fiftyone_drop.pruning import apply_drop
 from fiftyone_drop.reader import read_ids, read_order
@@ -78,8 +78,9 @@ def extend_drop(
         a :class:`fiftyone.core.view.DatasetView` of the samples that are kept
 
     Raises:
-        DropError: if there is no such run, the new samples are unfit or none, a new class has no
-            recall, or the amount is too small for what was kept; the run is as it was then
+        DropError: if there is no such run, the new samples are unfit or none, their view shows
+            other labels than the dataset stores, a new class has no recall, or the amount is too
+            small for what was kept; the run is as it was then
     """
     root = check_dataset(dataset)._root_dataset
     key = checks.text("key", key)
@@ -100,6 +101,7 @@ def extend_drop(
 
     ended = while_away(end_what_began, UNFINISHED)  # by a writer that has died, with this run
     run = load_order(root, key)
+    check_labels_as_stored(new_samples, run.config.label_field, run.config.group_by, "new_samples")
     try:
         new = read_ids(new_samples)
         return _extend(root, key, run, new, amount, missing, progress, was_cut_off=key in ended)

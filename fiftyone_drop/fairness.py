@@ -29,7 +29,7 @@ from fiftyone_drop.accuracies import (
 )
 from fiftyone_drop.advice import advice
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.errors import DropError
 from fiftyone_drop.evaluations import check_evaluation, evaluated_ids, read_evaluation
 from fiftyone_drop.figures import accuracy_chart
 from fiftyone_drop.findings import (
@@ -365,12 +365,6 @@ def _measured(
         config.group_by,
         warn=lambda message: findings.append(("warning", message)),
     )
-    if not len(codes):
-        raise DropError(
-            "eval_key",
-            f"the evaluation '{eval_key}' has no sample of the classes of the run, "
-            f"{listing(table.names)}; pass an evaluation of these",
-        )
     return Measured.of(*class_counts(codes, correct, len(table.classes))), ids
 
 

@@ -183,14 +183,16 @@ def logit_classes(
             f"the field '{field}' must hold Classifications with logits, but holds none; make it "
             f"with samples.apply_model(..., label_field='{field}', store_logits=True)",
         )
-    classes = classes or stated_classes(samples, field)
-    if classes is None:
+    if classes is not None:
+        return checks.class_list("classes", classes)
+    stated = stated_classes(samples, field)
+    if stated is None:
         raise DropError(
             "classes",
             "must be given with stored logits, in their order, unless the dataset knows them: "
             f"dataset.classes['{field}'] = [...]; dataset.save()",
         )
-    return checks.class_list("classes", classes)
+    return stated
 
 
 def class_label_fields(samples: foc.SampleCollection) -> list[str]:
@@ -350,7 +352,7 @@ def must_keep_view(samples: foc.SampleCollection, must_keep: Any) -> foc.SampleC
             "must_keep",
             f"must be a view, or the name of a tag or of a boolean field, but got {must_keep!r}",
         )
-    field, tags = samples.get_field(must_keep), samples._root_dataset.distinct("tags")
+    field, tags = single_field(samples, must_keep), samples._root_dataset.distinct("tags")
     if isinstance(field, fo.BooleanField) and must_keep in tags:
         raise DropError(
             "must_keep",
@@ -375,7 +377,7 @@ def check_order_by(samples: foc.SampleCollection, order_by: str) -> None:
     Raises:
         DropError: if it is neither ``"id"`` nor a string field
     """
-    if order_by == BY_ID or isinstance(samples.get_field(order_by), fo.StringField):
+    if order_by == BY_ID or isinstance(single_field(samples, order_by), fo.StringField):
         return
     raise DropError(
         "order_by",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fiftyone_drop._types import FloatArray, IntArray
+from fiftyone_drop.errors import DropError
 from fiftyone_drop.tables import MOST_ROWS
 
 if TYPE_CHECKING:
@@ -332,7 +333,11 @@ def _of_many(title: str, shown: IntArray, names: Sequence[str]) -> str:
 def _finish(figure: go.Figure, title: str, layout: Mapping[str, Any]) -> go.Figure:
     look = {"template": "ggplot2", "margin": {"l": 10, "r": 10, "t": 50, "b": 10}}
     figure.update_layout(title={"text": _words(title, 200)}, **look)
-    figure.update_layout(**layout)
+    try:
+        figure.update_layout(**layout)
+    except (TypeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise DropError("layout", f"must be what Plotly's update_layout takes: {reason}") from error
     return figure
 
 

@@ -249,11 +249,15 @@ def about_samples(
             "all; whether on the same ones is not recorded",
         )
     else:
-        both = "" if shared is None else f" ({shared:,} of them in both)"
+        what, both = "samples", ""
+        if shared is not None:
+            both = f" ({shared:,} of them in both)"
+        elif measured == total:
+            what = "samples, or on other labels of the same"
         yield (
             "warning",
-            f"{both_are} were measured on different samples, {measured:,} and "
-            f"{total:,}{both}: part of the differences may come from that",
+            f"{both_are} were measured on different {what}, {measured:,} and {total:,}{both}: "
+            "part of the differences may come from that",
         )
 
 

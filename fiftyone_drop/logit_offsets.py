@@ -12,12 +12,13 @@ import numpy.typing as npt
 from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import check_evaluation
 from fiftyone_drop.fields import check_validation, label_path
 from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
 from fiftyone_drop.population import read_outcomes
 from fiftyone_drop.run_lookup import load_drop
+from fiftyone_drop.scoring.agreement import misfit
 from fiftyone_drop.tables import Table
 
 METHODS = ("log-prior", "tuned")
@@ -32,7 +33,8 @@ class ClassOffsets(Mapping[str, float]):
         key: the drop run
         method: ``"log-prior"`` or ``"tuned"``
         classes: the K classes, sorted
-        offsets: (K,) float64, what is added to the logits; the mean is 0
+        offsets: (K,) float64, what is added to the logits; the mean is 0, except of ``"tuned"``
+            ones for a model with outputs of more classes, which stay as they are
         kept: (K,) int, samples of each class that the run keeps
         before: (K,) float64 in [0, 1], recalls on the validation samples without offsets, NaN for
             classes without samples; None if none were given
@@ -75,7 +77,7 @@ class ClassOffsets(Mapping[str, float]):
         Raises:
             DropError: if a class of the run is no output
         """
-        names = checks.texts("classes", classes, empty=True)
+        names = checks.class_list("classes", classes, empty=True)
         missing = [name for name in self.classes if name not in names]
         if missing:
             raise DropError(
@@ -163,6 +165,10 @@ def class_offsets(
         DropError: if there is no such run or evaluation, an argument is out of range, or samples
             have no logits
 
+    Warns:
+        DropWarning: if logits and labels cannot belong together, as with ``classes`` in another
+            order than the outputs
+
     Source: Menon et al., ICLR 2021 (arXiv 2007.07314); DROPS, ICLR 2023 (arXiv 2309.08825).
     """
     method = checks.choice("method", method, METHODS)
@@ -182,9 +188,18 @@ def class_offsets(
             )
         return ClassOffsets(results.key, method, names, strength * log_prior_offsets(kept), kept)
     logits, labels = measured
-    found = log_prior_offsets(kept) if method == "log-prior" else tuned_offsets(logits, labels)
+    _warn_about_misfit(logits, labels, names)
+    others = logits.shape[1] - len(names)  # a column for the outputs of all other classes, or none
+    if method == "log-prior":
+        found = log_prior_offsets(kept)
+    else:
+        found = tuned_offsets(logits, labels)
+        found = found[: len(names)] - (found[-1] if others else 0.0)
     values = strength * found
-    recalls = [recalls_under(share * values, logits, labels) for share in STRENGTHS]
+    recalls = [
+        recalls_under(np.append(share * values, np.zeros(others)), logits, labels)[: len(names)]
+        for share in STRENGTHS
+    ]
     return ClassOffsets(
         results.key,
         method,
@@ -219,9 +234,15 @@ def _logits(
     eval_key: str | None,
     classes: Sequence[str] | None,
 ) -> tuple[FloatArray, IntArray] | None:
-    """Logits (N, K) of the classes of the run and labels (N,), or None if none were given."""
+    """Logits of the classes of the run and labels (N,), or None if none were given.
+
+    The logits are (N, K), or (N, K + 1) with the largest of other classes. Of outputs that have
+    one name, the model means the largest.
+    """
     root = dataset._root_dataset
+    of_samples, of_logits = "validation", "pred_field"  # the arguments that were typed
     if eval_key is not None:
+        of_samples = of_logits = "eval_key"
         if validation is not None or pred_field is not None:
             raise DropError(
                 "eval_key", "must be given without validation= and pred_field=, which it stands for"
@@ -239,7 +260,7 @@ def _logits(
     outcomes = read_outcomes(validation, names, label_field, None, ["filepath"])
     if not len(outcomes.ids):
         raise DropError(
-            "validation", f"must have samples of the classes of the run, {listing(list(names))}"
+            of_samples, f"must have samples of the classes of the run, {listing(list(names))}"
         )
     from fiftyone_drop.inference.stored_logits import stored_logits  # imports PyTorch
 
@@ -250,14 +271,31 @@ def _logits(
             raise DropError(
                 "classes", f"must name every class of the run, but not {listing(missing)}"
             )
-        outputs = [source.classes.index(name) for name in names]
-        table = np.full((len(outcomes.ids), len(names)), np.nan)
+        column_of = {name: k for k, name in enumerate(names)}
+        columns = np.array([column_of.get(name, len(names)) for name in source.classes])
+        table = np.full((columns.max() + 1, len(outcomes.ids)), -np.inf)
         for rows, logits in source.logits(outcomes.ids, outcomes.columns[0]):
-            table[rows] = logits[:, outputs]
+            some = np.full((len(table), len(rows)), -np.inf)
+            np.maximum.at(some, columns, logits.T)
+            table[:, rows] = some
     except DropError as error:
         raise DropError(
-            "pred_field" if error.argument == "model" else error.argument, error.message
+            of_logits if error.argument == "model" else error.argument, error.message
         ) from error
     if not np.isfinite(table).all():
-        raise DropError("pred_field", f"the logits in '{pred_field}' must be finite")
-    return table, outcomes.codes.astype(np.int64)
+        raise DropError(of_logits, f"the logits in '{pred_field}' must be finite")
+    return table.T, outcomes.codes.astype(np.int64)
+
+
+def _warn_about_misfit(logits: FloatArray, labels: IntArray, names: Sequence[str]) -> None:
+    shown = [*map(repr, names), "a class that the run does not have"]
+    confidence = 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)
+    words = misfit(
+        labels,
+        logits.argmax(1),
+        confidence,
+        lambda code: shown[code],
+        "Pass classes= in the order of the logits, and predictions of these samples",
+    )
+    if words is not None:
+        Warner()(f"Logits and labels do not belong together: {words}")

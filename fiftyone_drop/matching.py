@@ -36,6 +36,7 @@ def check_prefix(value: object, match: str | None = None) -> Prefix | None:
 
 
 def _pair(value: object) -> Sequence[object]:
+    value = checks.ordered("path_prefix", value, "the order (old, new)")
     pair = list(checks.items("path_prefix", value, "two texts, (old, new)"))
     if len(pair) != 2:
         raise DropError("path_prefix", f"must be two texts, (old, new), but got {value!r}")

@@ -55,7 +55,7 @@ def _group_by(argument: str, value: object) -> str | tuple[str, ...] | None:
     """The name of one field as a text, of several as a tuple."""
     if value is None or checks.is_text(value):
         return checks.text(argument, value, optional=True)
-    names = checks.texts(argument, value)
+    names = checks.texts(argument, checks.ordered(argument, value, "the order of a cell's values"))
     if not names or len(set(names)) < len(names):
         raise DropError(argument, f"must name one field or several, each once, but got {value!r}")
     return names if len(names) > 1 else names[0]

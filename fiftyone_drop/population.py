@@ -24,7 +24,7 @@ from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.dataset_state import state_of
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import class_paths
-from fiftyone_drop.members import as_word, stream_members
+from fiftyone_drop.members import as_word, read_members, rows_of, stream_members
 
 CHOOSING = (
     *(fo.Match, fo.MatchTags, fo.MatchLabels, fo.Exists, fo.Select, fo.Exclude, fo.SelectBy),
@@ -431,7 +431,7 @@ def check_as_stored(
     Raises:
         DropError: if a stage of the view changes a value, or repeats samples
     """
-    if all(isinstance(stage, CHOOSING) for stage in samples.view()._all_stages):
+    if _only_chooses(samples):
         return
     repeated = len(ids) - len(np.unique(ids))
     if repeated:
@@ -452,15 +452,60 @@ def check_as_stored(
         _refuse_changed(ids, same, [name], argument)
 
 
-def _refuse_changed(ids: Ids, same: NDArray[np.bool_], paths: Sequence[str], argument: str) -> None:
+def check_labels_as_stored(
+    samples: foc.SampleCollection,
+    label_field: str,
+    group_by: str | Sequence[str] | None,
+    argument: str,
+) -> None:
+    """Check that a view shows the labels and groups of the dataset, as far as it shows any.
+
+    Args:
+        samples: a collection of which the ids alone are used
+        label_field: the field of the labels
+        group_by: the field or fields that divide classes into cells, or None
+        argument: the argument that named the collection, for errors
+
+    Raises:
+        DropError: if a stage of the view changes one
+    """
+    if _only_chooses(samples):
+        return
+    root = samples._root_dataset
+    paths = [p for p in class_paths(root, label_field, group_by) if samples.has_field(p)]
+    shown, stored = (read_members(some, (), None, None, paths) for some in (samples, root))
+    order = np.argsort(stored.ids)
+    rows = order[rows_of(shown.ids, stored.ids[order])]
+    same = np.ones(len(rows), bool)
+    for mine, theirs in zip(shown.columns, stored.columns, strict=True):
+        same &= [value == theirs[row] for value, row in zip(mine, rows, strict=True)]
+    remedy = f"Store what the view shows with view.save('{label_field}'), or pass the samples alone"
+    _refuse_changed(shown.ids, same, paths, argument, remedy)
+
+
+def _only_chooses(samples: foc.SampleCollection) -> bool:
+    """Whether a view leaves the values of samples as they are."""
+    return all(isinstance(stage, CHOOSING) for stage in samples.view()._all_stages)
+
+
+def _refuse_changed(
+    ids: Ids,
+    same: NDArray[np.bool_],
+    paths: Sequence[str],
+    argument: str,
+    remedy: str | None = None,
+) -> None:
     changed = np.flatnonzero(~same)
     if not len(changed):
         return
+    mine = (
+        "Store what the view shows in a field of its own and pass that field: "
+        f"dataset.set_values('mine', dict(zip(*view.values(['id', '{paths[0]}']))), "
+        "key_field='id')"
+    )
     raise DropError(
         argument,
         f"the view changes {' or '.join(map(repr, paths))} of {len(changed)} of {len(ids)} "
         f"samples, such as {ids[changed[0]].decode()}, but a run is read from what the dataset "
-        "stores. Store what the view shows in a field of its own and pass that field: "
-        f"dataset.set_values('mine', dict(zip(*view.values(['id', '{paths[0]}']))), "
-        "key_field='id')",
+        f"stores. {remedy or mine}",
     )

@@ -26,6 +26,9 @@ import numpy as np
 from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.bounds import Bounds
 
+LIGHTEST = 1e-290
+"""The smallest weight beside 1: that of a class of 2**53 samples leaves its priorities finite."""
+
 
 @dataclass(frozen=True)
 class Tier:
@@ -47,14 +50,22 @@ def tiers(sizes: IntArray, weights: FloatArray, bounds: Bounds | None = None) ->
 
     Classes of weight 0 come after all others, in proportion to their size.
     """
-    # Scaled so that only ratios matter and priorities stay far from overflow
     weighted = weights > 0
-    scaled = np.where(weighted, weights / max(weights.max(), np.finfo(float).tiny), sizes)
+    scaled = np.where(weighted, _scaled(weights), sizes)
     for low, high in pairwise((np.zeros_like(sizes), *steps(sizes, bounds))):
         for members in (weighted, ~weighted):
             tier = Tier(low, np.where(members, high, low), scaled)
             if np.any(tier.last > tier.first):
                 yield tier
+
+
+def _scaled(weights: FloatArray) -> FloatArray:
+    """The weights as parts of the largest, so that no sum and no priority overflows.
+
+    Only ratios matter; those of weights that are next to nothing beside the largest do not.
+    """
+    largest = max(weights.max(), np.finfo(float).tiny)
+    return np.where(weights > 0, np.maximum(weights / largest, LIGHTEST), 0.0)
 
 
 def steps(sizes: IntArray, bounds: Bounds | None) -> list[IntArray]:
@@ -135,6 +146,7 @@ def class_densities(sizes: IntArray, weights: FloatArray, density: float) -> Flo
     """
     densities = np.zeros(len(sizes))
     budget = density * float(sizes.sum())
+    weights = _scaled(weights)
     weighted = np.flatnonzero(weights > 0)
     if len(weighted):
         per_sample = weights[weighted] / sizes[weighted]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import Any, Literal
 
 import numpy as np
@@ -220,7 +220,8 @@ def recalls_of_mapping(
     """Recalls that were passed, as an array over ``classes``.
 
     Args:
-        recalls: a mapping from class to recall in [0, 1]
+        recalls: a mapping from class to recall in [0, 1]; numbers, True and False stand for the
+            classes that are their words
         classes: the K classes of the target
         missing_recall (None): the recall of classes that ``recalls`` lacks
 
@@ -230,6 +231,7 @@ def recalls_of_mapping(
     Raises:
         DropError: if a class is missing, unknown, or its recall out of range
     """
+    recalls = _in_words(recalls, set(classes))
     absent = [name for name in classes if name not in recalls]
     if absent and missing_recall is None:
         _check_known("recalls", recalls, classes)
@@ -238,6 +240,18 @@ def recalls_of_mapping(
         )
     complete = {**recalls, **dict.fromkeys(absent, missing_recall)}
     return column_of_mapping("recalls", complete, classes, "[0, 1]")
+
+
+def _in_words(recalls: Mapping[Any, float], classes: Set[Hashable]) -> dict[Any, float]:
+    """The same recalls, where a name that is no class is the word that is one."""
+    found: dict[Any, float] = {}
+    for name, recall in recalls.items():
+        word = tuple(map(str, name)) if isinstance(name, tuple) else str(name)
+        known = word if name not in classes and word in classes else name
+        if known in found:
+            raise DropError("recalls", f"has two recalls of {known!r}; leave one of them out")
+        found[known] = recall
+    return found
 
 
 def column_of_mapping(

@@ -187,6 +187,8 @@ def _by_evaluation(
 ) -> _Measurement:
     assert options.eval_key is not None
     assert options.label_field is not None
+    # An evaluation compared with the labels that the dataset stores
+    population.check_as_stored(samples, options.label_field, options.group_by)
     ids, codes, correct = read_evaluation(
         samples._root_dataset,
         options.eval_key,
@@ -241,6 +243,7 @@ def _by_model(
         predictions = predict_samples(
             models, outcomes.ids, outcomes.columns[0], outcomes.labels, progress
         )
+        _warn_about_misfit(predictions, outcomes.labels, warn)
     except DropError as error:
         # Of a model and its classes, transform and checkpoint, the user typed the model
         if error.argument == "samples":
@@ -274,6 +277,23 @@ def _check_classes(
             "names into a field and pass pred_field= instead",
         )
     warn(f"{message}, so that their recall is 0 and they get the largest share")
+
+
+def _warn_about_misfit(predictions: Predictions, labels: Sequence[str], warn: Warner) -> None:
+    from fiftyone_drop.scoring.agreement import misfit
+
+    code_of = {name: k for k, name in enumerate(dict.fromkeys([*labels, *predictions.labels]))}
+    names = list(code_of)
+    words = misfit(
+        np.array([code_of[name] for name in labels]),
+        np.array([code_of[name] for name in predictions.labels]),
+        predictions.confidences,
+        lambda code: repr(names[code]),
+        "Name the classes of the model in the order of its outputs, and pass one of these classes",
+        "name its classes in the order of its outputs",
+    )
+    if words is not None:
+        warn(f"Logits and labels do not belong together: of {predictions.source}, {words}")
 
 
 def _fill_missing(

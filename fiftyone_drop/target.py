@@ -194,14 +194,15 @@ def _without_suspects(
 
     Samples that must be kept or were kept before, and protected classes, stay.
     """
-    suspect = np.zeros(len(population), bool)
-    for argument, beyond in ((SUSPECTS[0], np.less), (SUSPECTS[1], np.greater)):
+    found = {argument: np.zeros(len(population), bool) for argument in SUSPECTS}
+    for argument, beyond in zip(SUSPECTS, (np.less, np.greater), strict=True):
         for name, threshold in (getattr(options, argument) or {}).items():
             values = population.values[name]
-            suspect |= beyond(values, threshold)  # NaN is beyond nothing
+            found[argument] |= beyond(values, threshold)  # NaN is beyond nothing
             missing = int(np.isnan(values).sum())
             if missing:
                 warn(f"{missing:,} samples have no value in '{name}', so {argument} leaves them in")
+    suspect = found[SUSPECTS[0]] | found[SUSPECTS[1]]
     protected = class_mask("protect", options.protect, population.classes)
     suspect &= ~protected[population.codes]
     for stay in (population.must_keep, population.kept_before):
@@ -210,11 +211,13 @@ def _without_suspects(
     if not suspect.any():
         return population, 0
     left = np.bincount(population.codes[~suspect], minlength=len(population.classes))
-    gone = [population.classes[k] for k in np.flatnonzero(left == 0)]
-    if gone and (len(gone) == len(left) or not options.allow_empty_classes):
+    gone = np.flatnonzero(left == 0)
+    if len(gone) and (len(gone) == len(left) or not options.allow_empty_classes):
+        of_gone = np.isin(population.codes, gone)
         raise DropError(
-            SUSPECTS[0] if options.drop_below else SUSPECTS[1],
-            f"leaves nothing of {listing(gone)} ({options.suspects}); choose another threshold, "
-            "name the class in protect=, or pass allow_empty_classes=True",
+            max(SUSPECTS, key=lambda argument: int(found[argument][of_gone].sum())),
+            f"leaves nothing of {listing([population.classes[k] for k in gone])} "
+            f"({options.suspects}); choose another threshold, name the class in protect=, or pass "
+            "allow_empty_classes=True",
         )
     return population.only(~suspect), int(suspect.sum())

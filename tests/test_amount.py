@@ -109,6 +109,11 @@ def test_exactly_one_of_three_says_how_much(given, argument, words):
             "more than the 7 that max_per_class allows; pass size=7",
         ),
         ({"size": 1}, Bounds.none(np.array([3, 3]), 1), "fewer than the 2 that min_per_class"),
+        (
+            {"size": 101},
+            bounds_of(100, 0, 7),
+            "more than the 7 that max_per_class allows; pass size=7",
+        ),
     ],
 )
 def test_a_number_of_samples_outside_the_bounds_is_refused_with_one_that_works(
@@ -126,3 +131,19 @@ def test_quotas_of_every_class_say_how_much_and_of_some_they_do_not():
     one = class_bounds(Limits(quotas={"a": 3}), ("a", "b"), np.array([5, 8]))
     with pytest.raises(DropError, match=r"density: pass one of .* quotas= leave 3 to 11 samples"):
         amount.checked_size(13, one)
+
+
+@pytest.mark.parametrize(
+    ("limits", "argument"),
+    [
+        (Limits(max_per_class=0), "max_per_class"),
+        (Limits(max_per_class={"a": 0, "b": 0}), "max_per_class"),
+        (Limits(quotas={"a": 0, "b": 0.0}), "quotas"),
+    ],
+)
+@pytest.mark.parametrize("given", [{"density": 0.5}, {"size": 3}, {"max_bytes": 9}, {}])
+def test_caps_that_leave_nothing_are_to_blame_and_not_the_amount(limits, argument, given):
+    bounds = class_bounds(limits, ("a", "b"), np.array([5, 8]))
+    with pytest.raises(DropError, match="allows no sample of any class") as refused:
+        Amount.parse(**given, optional=True).checked_size(13, bounds, np.ones(13, np.int64))
+    assert refused.value.argument == argument

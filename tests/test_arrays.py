@@ -143,3 +143,15 @@ def test_neither_fiftyone_nor_pytorch_is_loaded(path):
         fod.plan_parquet({str(path)!r}, density=0.5, rule="balanced")
         assert not {{"fiftyone", "torch", "scipy"}} & set(sys.modules)
     """)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_samples_without_a_label_are_no_class(missing):
+    with pytest.raises(DropError, match=r"^labels: 1 are missing \(None or NaN\)"):
+        fod.plan_arrays(["a", "b", "c"], ["x", missing, "y"], 0.5, rule="none")
+
+
+@pytest.mark.parametrize("scores", [["x"] * 3, [[1], [1, 2], 3], [1j] * 3, [None] * 3, [1.0] * 2])
+def test_scores_that_are_no_numbers_are_refused(scores):
+    with pytest.raises(DropError, match=r"^scores: must be 3 numbers"):
+        fod.plan_arrays(["a", "b", "c"], ["x", "x", "y"], 0.5, rule="none", scores=scores)

@@ -166,7 +166,7 @@ def test_a_column_that_is_not_there_is_refused_and_a_rules_own_is_there(table):
             more.by_class(column)
 
 
-@pytest.mark.parametrize("densities", [0.5, ["x"], [True], [2]])
+@pytest.mark.parametrize("densities", [0.5, ["x"], [True], [2], {0.1, 0.5}])
 def test_densities_that_are_none_are_refused(table, densities):
     with pytest.raises(DropError, match="densities: must be"):
         table.quotas_at(densities)

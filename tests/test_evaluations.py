@@ -3,6 +3,7 @@
 import fiftyone as fo
 import numpy as np
 import pytest
+from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
@@ -90,9 +91,26 @@ def test_the_words_of_a_binary_evaluation_are_understood(dataset):
     assert correct.tolist() == [a == b for a, b in zip(truth, guess, strict=True)]
 
 
-def test_no_sample_of_the_classes_is_no_error(dataset, predict):
-    predict(dataset, eval_key="val")
-    assert by_id(read_evaluation(dataset, "val", ("emu",), "ground_truth", None)) == {}
+def test_an_evaluation_of_other_classes_is_refused_by_its_key(dataset, predict, recalls):
+    others = dataset.match(F("ground_truth.label").is_in(["one", "two"]))
+    predict(others, eval_key="val")
+    target = dataset.match(F("ground_truth.label").is_in(["three", "four"]))
+    given = {name: recalls[name] for name in ("three", "four")}
+    target.apply_drop(0.5, label_field="ground_truth", recalls=given, key="other")
+    for call in (
+        lambda: fod.plan_drop(target, 0.5, eval_key="val"),
+        lambda: fod.plan_drop(target, 0.5, eval_key="val", missing_recall=0.5),
+        lambda: fod.report(dataset, "other", eval_key="val"),
+    ):
+        with pytest.raises(DropError, match="'val' has no sample of the classes 'four', 'three'"):
+            call()
+
+
+def test_an_evaluation_does_not_fit_labels_that_only_a_view_has(dataset, predict):
+    predict(dataset[150:], eval_key="val")
+    merged = dataset[:150].map_labels("ground_truth", {"one": "two"})
+    with pytest.raises(DropError, match=r"^samples: the view changes 'ground_truth.label'"):
+        fod.plan_drop(merged, 0.5, eval_key="val")
 
 
 # -- evaluations of what has changed since ---------------------------------------------------------
@@ -187,6 +205,7 @@ GONE = {
     "renamed labels": lambda ds: ds.rename_sample_field("ground_truth", "truth"),
     "cleared outcomes": lambda ds: ds.clear_sample_field("val"),
     "deleted samples": lambda ds: ds.delete_samples(ds[100:]),
+    "cleared labels": lambda ds: ds[100:].clear_sample_field("ground_truth"),
 }
 
 

@@ -178,6 +178,22 @@ def test_a_class_that_only_new_samples_have_needs_a_recall(grows, recalls):
     assert fod.load_drop(dataset, "drop").recalls["zebra"] == 0.1
 
 
+def test_new_samples_whose_view_shows_other_labels_are_refused_with_a_way_that_works(
+    grows, recalls
+):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, recalls=recalls)
+    more = grow(range(200, 300))
+    shown = more.map_labels("ground_truth", {"one": "two"})
+    with pytest.raises(DropError, match=r"^new_samples: the view changes .*view.save\('ground_tru"):
+        fod.extend_drop(dataset, "drop", shown)
+    hides = shown.exclude_fields("ground_truth")  # shows no labels at all
+    assert len(fod.extend_drop(dataset, "drop", hides.limit(10))) == 105
+    shown.save("ground_truth")
+    fod.extend_drop(dataset, "drop", shown)
+    assert fod.load_drop(dataset, "drop").table.by_class("sizes") == counts(dataset)
+
+
 def test_another_amount_is_taken_if_it_holds_what_was_kept(grows, recalls):
     dataset, grow = grows
     dataset.apply_drop(size=100, recalls=recalls)

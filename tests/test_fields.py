@@ -208,12 +208,23 @@ IN_LISTS = {
     "train": lambda ds: fod.train_query_model(ds, "boxes.detections.label"),
     "recorder": lambda ds: fod.DynamicsRecorder(ds, "boxes.detections.label"),
     "tags": lambda ds: fod.plan_drop(ds, 0.5, label_field="ground_truth.tags"),
+    "order_by": lambda ds: fod.plan_drop(
+        ds, 0.5, rule="none", label_field="name", order_by="boxes.detections.label"
+    ),
+    "must_keep": lambda ds: fod.plan_drop(
+        ds, 0.5, rule="none", label_field="name", must_keep="boxes.detections.hidden"
+    ),
 }
+
+
+LISTS_ARE_REFUSED = (
+    r"[lL]ist|must be the name of a number field|must hold|must be 'id', 'filepath'|neither a tag"
+)
 
 
 @pytest.mark.parametrize("where", IN_LISTS)
 def test_a_list_per_sample_is_no_value(boxed, where):
-    with pytest.raises(DropError, match=r"[lL]ist|must be the name of a number field|must hold"):
+    with pytest.raises(DropError, match=LISTS_ARE_REFUSED):
         IN_LISTS[where](boxed)
 
 

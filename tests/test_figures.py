@@ -78,6 +78,15 @@ def test_an_unknown_kind_is_refused(run, kind):
             one.plot(kind)
 
 
+@pytest.mark.parametrize("layout", [{"heigth": 300}, {"height": "tall"}])
+def test_what_plotly_does_not_take_is_refused(run, layout):
+    for one in (fod.load_drop(run, "drop"), fod.report(run, "drop")):
+        with pytest.raises(
+            DropError, match=r"^layout: must be what Plotly's update_layout takes: In"
+        ):
+            one.plot(**layout)
+
+
 def test_measured_recalls_are_drawn_with_the_intervals_of_what_was_observed(two_classes):
     dataset = two_classes(ev={"cat": 30, "dog": 45})
     plan = fod.plan_drop(dataset.match_tags("train"), 0.5, eval_key="ev")

@@ -234,6 +234,17 @@ def test_several_fields_of_aum_are_one_finding(dataset, recalls):
     assert text.startswith(f"{wrong} of 150 kept samples have in 'aum' or 'second' an AUM below 0")
 
 
+@pytest.mark.filterwarnings("ignore:the class recalls")
+def test_labels_that_were_corrected_since_make_no_other_samples(two_classes):
+    dataset = two_classes(val={"cat": 20, "dog": 45}, after={"cat": 40, "dog": 45})
+    dataset.match_tags("train").apply_drop(density=0.5, eval_key="val")
+    test = dataset.match_tags("test")
+    test.limit(5).set_values("ground_truth.label", ["dog"] * 5)
+    report = fod.report(dataset, "drop", eval_key="after")
+    level, _ = said(report, "different samples, or on other labels of the same, 100 and 100")
+    assert level == "warning"
+
+
 def test_other_samples_kept_samples_and_missing_classes_are_warned_about(two_classes):
     dataset = two_classes(val={"cat": 20, "dog": 45})
     train = dataset.match_tags("train")

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import fiftyone as fo
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pages import run
@@ -12,7 +13,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, DropWarning
 
 CLASSES = ("cat", "dog", "owl")
 SIZES = {"cat": 120, "dog": 40, "owl": 20}
@@ -107,6 +108,64 @@ def test_half_the_strength_is_half_of_the_offsets(skewed):
     np.testing.assert_allclose(half.offsets, whole.offsets / 2)
 
 
+@pytest.mark.parametrize("method", ["log-prior", "tuned"])
+def test_of_two_outputs_of_one_name_the_model_means_the_larger(skewed, method):
+    """Each second owl speaks by an output of its own, which has the same name."""
+    held_out = skewed.match_tags("val")
+    by_one = fod.class_offsets(skewed, "drop", method, eval_key="val")
+    table = np.array(held_out.values("guess.logits"))
+    table = np.column_stack([table, table[:, 2]])
+    table[::2, 2] = table[1::2, 3] = -30
+    held_out.set_values("guess.logits", [row.astype(np.float32) for row in table])
+    by_both = fod.class_offsets(skewed, "drop", method, eval_key="val", classes=(*CLASSES, "owl"))
+    for name in ("before", "after", "offsets"):
+        np.testing.assert_allclose(getattr(by_both, name), getattr(by_one, name), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["log-prior", "tuned"])
+def test_what_a_model_says_of_other_classes_counts_as_wrong(skewed, method):
+    held_out = skewed.match_tags("val")
+    table = np.array(held_out.values("guess.logits"))
+    rival = np.where(np.arange(120) % 3 == 0, table.max(1) + 3, -30)[:, None]
+    table = np.hstack([table, rival])
+    names = (*CLASSES, "wolf")
+    held_out.set_values(
+        "guess",
+        [fo.Classification(label=names[z.argmax()], logits=z.astype(np.float32)) for z in table],
+    )
+    held_out.evaluate_classifications("guess", "ground_truth", eval_key="with_wolf", progress=False)
+    offsets = fod.class_offsets(skewed, "drop", method, eval_key="with_wolf", classes=names)
+    report = skewed.load_evaluation_results("with_wolf").report()
+    assert offsets.before == pytest.approx([report[name]["recall"] for name in offsets.classes])
+    with_offsets = table + offsets.for_outputs(names)
+    truth = np.array([CLASSES.index(name) for name in held_out.values("ground_truth.label")])
+    right = with_offsets.argmax(1) == truth
+    assert offsets.after == pytest.approx([right[truth == k].mean() for k in range(3)])
+
+
+@pytest.mark.parametrize("kind", [np.array, pd.Index, iter, lambda names: map(str, names)])
+def test_names_of_outputs_come_in_any_sequence_and_no_set(skewed, kind):
+    names = ("owl", "dog", "cat")
+    table = np.array(skewed.match_tags("val").values("guess.logits"))[:, ::-1]
+    skewed.match_tags("val").set_values("guess.logits", [z.astype(np.float32) for z in table])
+    found = fod.class_offsets(skewed, "drop", eval_key="val", classes=kind(names))
+    known = fod.class_offsets(skewed, "drop", eval_key="val", classes=names)
+    np.testing.assert_array_equal(found.before, known.before)
+    np.testing.assert_array_equal(found.for_outputs(kind(names)), known.for_outputs(names))
+    for call in (
+        lambda: fod.class_offsets(skewed, "drop", eval_key="val", classes=set(names)),
+        lambda: found.for_outputs(set(names)),
+    ):
+        with pytest.raises(DropError, match=r"classes: .* got a set, which has no order"):
+            call()
+
+
+def test_a_wrong_order_of_classes_is_said(skewed):
+    wrong = (*CLASSES[1:], CLASSES[0])
+    with pytest.warns(DropWarning, match=r"Logits and labels do not .* 'cat' as 'dog'|circle"):
+        fod.class_offsets(skewed, "drop", eval_key="val", classes=wrong)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -123,6 +182,16 @@ def test_half_the_strength_is_half_of_the_offsets(skewed):
 def test_what_cannot_be_is_refused_by_its_argument(skewed, given, message):
     with pytest.raises(DropError, match=f"^{message}"):
         fod.class_offsets(skewed, "drop", **given)
+
+
+def test_what_an_evaluation_lacks_is_about_its_key(skewed):
+    held_out = skewed.match_tags("val")
+    held_out.set_values("guess.logits", [None] * 120)
+    with pytest.raises(DropError, match=r"^eval_key: 120 of 120 samples have no logits"):
+        fod.class_offsets(skewed, "drop", eval_key="val")
+    held_out.clear_sample_field("ground_truth")
+    with pytest.raises(DropError, match=r"^eval_key: must have samples of the classes of the run"):
+        fod.class_offsets(skewed, "drop", eval_key="val")
 
 
 def test_predictions_without_logits_are_refused(skewed):

@@ -76,7 +76,9 @@ def test_a_view_that_holds_a_sample_twice_is_refused():
         find_rows(MANIFEST, members([1, 1], ["/a/1"] * 2), None, None)
 
 
-@pytest.mark.parametrize("value", ["/a", ("/a",), ("/a", "/b", "/c"), 3, ("/a", 3), {"/a": "/b"}])
+@pytest.mark.parametrize(
+    "value", ["/a", ("/a",), ("/a", "/b", "/c"), 3, ("/a", 3), {"/a": "/b"}, {"/a", "/b"}]
+)
 def test_a_prefix_is_two_texts(value):
     with pytest.raises(DropError, match=r"^path_prefix: "):
         check_prefix(value, None)

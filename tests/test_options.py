@@ -185,3 +185,11 @@ def test_what_was_asked_says_in_words_what_no_record_can_hold(dataset):
     )
     long = parse(validation=dataset.select(dataset.values("id")), model="m").asked()["validation"]
     assert len(long) < 600
+
+
+def test_the_fields_of_group_by_have_an_order():
+    defaults = {name: p.default for name, p in inspect.signature(apply_drop).parameters.items()}
+    given = defaults | {"density": 0.5}
+    assert DropOptions.parse(given | {"group_by": {"a": 0, "b": 0}.keys()}).groups == ("a", "b")
+    with pytest.raises(DropError, match=r"group_by: .* got a set, which has no order"):
+        DropOptions.parse(given | {"group_by": {"a", "b"}})

@@ -22,6 +22,21 @@ def test_a_class_of_next_to_no_weight_takes_nothing_from_the_others(n):
     np.testing.assert_array_equal(quotas, expected)
 
 
+@pytest.mark.parametrize(
+    "weights", [[1e300, 1e-300, 1e-300], [1.7e308, 1.7e308, 1.7e308], [1e-320, 2e-320, 0.0]]
+)
+def test_weights_of_any_size_are_ratios(weights):
+    """Those beyond what a float can hold side by side are as good as equal, or as nothing."""
+    sizes, alike = np.array([10, 20, 30]), {1e300: [1, 1e-9, 1e-9], 1.7e308: [1, 1, 1]}
+    ratios = np.array(alike.get(weights[0], [1, 2, 0]), float)
+    for n in range(61):
+        found = quotas_of_size(sizes, np.array(weights), n)
+        np.testing.assert_array_equal(found, quotas_of_size(sizes, ratios, n))
+        if n:
+            shares = class_densities(sizes, np.array(weights), n / 60)
+            np.testing.assert_allclose(shares, class_densities(sizes, ratios, n / 60), atol=1e-6)
+
+
 @given(table=class_tables, density=densities, rule=rules, floor=floors)
 def test_quotas_sum_to_the_kept_size_and_never_exceed_the_class(table, density, rule, floor):
     sizes, recalls = table

@@ -270,3 +270,36 @@ def test_whatever_a_model_lacks_is_about_the_argument_model(dataset, model):
     with pytest.raises(DropError) as refused:
         fod.plan_drop(dataset, 0.5, validation=dataset[:20], model=model, progress=False)
     assert refused.value.argument == "model"
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls", "ignore:100 of 100", "ignore:the quotas")
+@pytest.mark.parametrize("order", [CLASSES[::-1], (*CLASSES[1:], CLASSES[0])])
+def test_a_model_whose_classes_stand_in_another_order_is_said(dataset, order):
+    view = dataset[:100]
+    rows = [CLASSES.index(name) for name in view.values("ground_truth.label")]
+    logits = 9 * np.eye(10, dtype=np.float32)[rows]
+    view.set_values("guess", [fo.Classification(label="?", logits=z) for z in logits])
+    given = {"label_field": "ground_truth", "validation": view, "model": "guess"}
+    dataset.default_classes = list(order)
+    with pytest.warns(DropWarning, match=r"Logits and labels .* 'guess', .* circle .*; name its"):
+        plan = fod.plan_drop(dataset, 0.5, **given)
+    assert any("do not belong together" in message for message in plan.warnings)
+    dataset.default_classes = list(CLASSES)
+    plan = fod.plan_drop(dataset, 0.5, **given)
+    assert not any("do not belong together" in message for message in plan.warnings)
+
+
+def test_recalls_name_classes_as_the_samples_do(dataset):
+    dataset.set_values("number", [i % 3 for i in range(300)])
+    dataset.set_values("flag", [i % 2 == 0 for i in range(300)])
+    plan = fod.plan_drop(
+        dataset, 0.5, label_field="number", recalls={0: 0.5, np.int64(1): 0.6, "2": 0.7}
+    )
+    assert plan.recalls == {"0": 0.5, "1": 0.6, "2": 0.7}
+    cells = {(flag, n): 0.5 + n / 10 for flag in (True, False) for n in range(3)}
+    plan = fod.plan_drop(dataset, 0.5, label_field="flag", group_by="number", recalls=cells)
+    assert plan.recalls == {(str(flag), str(n)): r for (flag, n), r in cells.items()}
+    with pytest.raises(DropError, match="recalls: has two recalls of '0'"):
+        fod.plan_drop(dataset, 0.5, label_field="number", recalls={0: 0.5, "0": 0.6, 1: 1, 2: 1})
+    with pytest.raises(DropError, match="recalls: 3 is no class of the target"):
+        fod.plan_drop(dataset, 0.5, label_field="number", recalls={3: 0.5})

@@ -260,6 +260,12 @@ def test_a_class_of_suspects_alone_is_named(scored, recalls):
     of_one = scored.match(F("ground_truth.label") == "one")
     of_one.set_values("aum", [-1.0] * len(of_one))
     arguments = {"rule": "proportional", "drop_below": {"aum": 0}}
+    with pytest.raises(
+        DropError, match=r"^drop_above: leaves nothing of .* \(aum < -99, aum > -98\)"
+    ):
+        fod.plan_drop(
+            scored, 0.5, rule="proportional", drop_below={"aum": -99}, drop_above={"aum": -98}
+        )
     with pytest.raises(DropError, match=r"^drop_below: leaves nothing of 'one' \(aum < 0\)"):
         fod.plan_drop(scored, 0.5, **arguments)
     plan = fod.plan_drop(scored, 0.5, allow_empty_classes=True, **arguments)

@@ -52,7 +52,10 @@ def model_of(model: Any, model_file: str | None) -> Any:
         raise DropError("model_file", "and model name a model each; leave one of them out")
     from fiftyone_drop import QueryModel
 
-    return QueryModel.load(model_file)
+    try:
+        return QueryModel.load(model_file)
+    except DropError as error:
+        raise DropError("model_file", error.message) from error
 
 
 def drop_arguments(dataset: Any, options: Mapping[str, Any]) -> dict[str, Any]:

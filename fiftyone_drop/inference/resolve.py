@@ -300,7 +300,9 @@ class _PixelValues:
 def _transformer(model: Any, name: str, extras: Extras) -> ImageModel:
     module = model._model
     names = module.config.id2label
-    classes = extras.classes or model.classes or [names[i] for i in range(len(names))]
+    classes = model.classes if extras.classes is None else extras.classes
+    if classes is None or not len(classes):
+        classes = [names[i] for i in range(len(names))]
     return ImageModel(
         checks.class_list("classes", classes),
         name,

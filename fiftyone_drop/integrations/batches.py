@@ -33,6 +33,19 @@ def check_where(argument: str, value: object) -> Where:
         ) from None
 
 
+def check_recorder(recorder: object) -> None:
+    """Check that something records batches and epochs: before a training, and not in its midst.
+
+    Raises:
+        DropError: if it is something else
+    """
+    if isinstance(recorder, type) or not hasattr(recorder, "end_epoch"):
+        raise DropError(
+            "recorder",
+            f"must be a fiftyone_drop.DynamicsRecorder, but got {checks.shown(recorder)}",
+        )
+
+
 def pick(argument: str, where: Where, whole: Any, remedy: str) -> Any:
     """What is there.
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from fiftyone_drop import checks
-from fiftyone_drop.integrations.batches import Where, check_where, pick
+from fiftyone_drop.integrations.batches import Where, check_recorder, check_where, pick
 
 # The two packages have a class of that name each, and a Trainer knows that of its own
 if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
@@ -66,6 +66,7 @@ class LightningCallback(Callback):  # type: ignore[misc]
         self._targets = None if targets is None else check_where("targets", targets)
         self._logits = check_where("logits", logits)
         self._write = checks.flag("write", write)
+        check_recorder(recorder)
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int

@@ -19,6 +19,7 @@ from transformers import TrainerCallback
 from fiftyone_drop import checks
 from fiftyone_drop.engine.files import write_atomically
 from fiftyone_drop.errors import DropError, DropWarning, listing
+from fiftyone_drop.integrations.batches import check_recorder
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -82,6 +83,7 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
         self._key = checks.text("samples", samples)
         self._targets = checks.text("targets", targets, optional=True)
         self._write = checks.flag("write", write)
+        check_recorder(recorder)
         self._samples: Any = None
         self._hooks: list[RemovableHandle] = []
 

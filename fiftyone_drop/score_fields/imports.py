@@ -124,6 +124,8 @@ def import_scores(
         keys,
     )
     ends = {score: _direction(score, hard) for score in content.columns}
+    if not prefix:
+        _check_names(content, name, isinstance(scores, Mapping))
     for score in content.columns:
         check_field_free(dataset, prefix + score, "score", score, overwrite)
     # Fields of the same samples are written together
@@ -134,6 +136,19 @@ def import_scores(
         fields[prefix + score] = _field(score, values, ends[score], content, model, keys.left_out)
     write(dataset, list(groups.values()), overwrite, progress)
     return [prefix + score for score in content.columns]
+
+
+def _check_names(content: _Content, name: str | None, by_mapping: bool) -> None:
+    """Check that scores have names that fields can have; of a prefix the user has said nothing.
+
+    Raises:
+        DropError: about the argument that the name is from
+    """
+    argument, rule = "score_columns", "must give scores valid field names, as {column: name} does"
+    if name is not None or by_mapping:
+        argument, rule = "scores" if name is None else "name", "must make valid field names"
+    for score in content.columns:
+        checks.name(argument, score, rule)
 
 
 @dataclass(frozen=True)
@@ -166,6 +181,13 @@ def _read(
     keys: SampleKeys,
 ) -> _Content:
     def content(table: ScoreTable) -> _Content:
+        nameless = next((name for name in table.columns if keys.has(name)), None)
+        if nameless is not None:
+            raise DropError(
+                "scores",
+                f"{table.source} must begin with the names of its columns, but begins with the "
+                f"sample {checks.shown(nameless, 100)}; add them",
+            )
         of_samples = table.samples(sample_column, keys.find)
         columns = table.scores(score_columns, of_samples, known)
         return _Content({n: (of_samples, v) for n, v in columns.items()}, table.source)

@@ -221,6 +221,7 @@ class DynamicsRecorder:
     def _rows(self, samples: Sequence[str] | Sequence[int] | Tensor | IntArray) -> Any:
         if isinstance(samples, Tensor):
             return samples
+        samples = checks.ordered("samples", samples, "the order of the logits")
         items = list(checks.items("samples", samples, "sample ids or positions"))
         if not items or not isinstance(items[0], str):
             return items

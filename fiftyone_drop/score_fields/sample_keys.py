@@ -48,6 +48,11 @@ class SampleKeys:
             self._found[id(keys)] = (keys, [self._rows(key) for key in keys])
         return self._found[id(keys)][1]
 
+    def has(self, name: str) -> bool:
+        """Whether the name of a column is an id or a file path of the collection."""
+        # Most names are neither, and no reason to read all paths
+        return (ObjectId.is_valid(name) or bool({*name} & {*"./\\"})) and bool(self._rows(name))
+
     def place(
         self, score: str, keys: Keys | None, values: Any, gaps: bool
     ) -> tuple[IntArray, FloatArray]:

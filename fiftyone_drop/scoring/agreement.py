@@ -32,6 +32,7 @@ Random logits of unit variance are not: their confidence in one of two classes i
 
 UNEVEN = 2 / 3
 """Where two samples are more often of one class than this, chance and skill look alike."""
+IN_ORDER = "pass classes= in the order of the outputs"
 FOR_TRAININGS = (
     "Pass the ids of the samples, or their positions in the view rather than in a shuffled loader, "
     "and targets= to have the labels compared"
@@ -54,6 +55,7 @@ def misfit(
     confidence: npt.NDArray[Any],
     name: Callable[[int], str],
     remedy: str = FOR_TRAININGS,
+    in_order: str = IN_ORDER,
 ) -> str | None:
     """A sentence if logits and labels cannot belong together, or None.
 
@@ -72,6 +74,7 @@ def misfit(
         confidence: (M,) in [0, 1], its probability
         name: the name of a class, for the sentence
         remedy: the end of the sentence on predictions that are right by chance
+        in_order: the end of that on classes in a circle
     """
     if len(labels) < FEWEST:
         return None
@@ -86,8 +89,7 @@ def misfit(
         words = listing([(a, b) for a, b in circle], 3, lambda p: f"{name(p[0])} as {name(p[1])}")
         return (
             f"most samples are predicted as another class in a circle ({words}), as if the "
-            "outputs of the model were in another order of classes; pass classes= in the order of "
-            "the outputs"
+            f"outputs of the model were in another order of classes; {in_order}"
         )
     if max(float(share @ share) for share in shares) > UNEVEN:
         return None

@@ -377,7 +377,8 @@ class DynamicsRecorder:
         return logits
 
     def _check_targets(self, targets: object, rows: npt.NDArray[np.int64]) -> None:
-        values = targets.cpu().numpy() if isinstance(targets, torch.Tensor) else targets
+        values = checks.ordered("targets", targets, "the order of the logits")
+        values = values.cpu().numpy() if isinstance(values, torch.Tensor) else values
         array = np.asarray(
             values
             if isinstance(values, np.ndarray)

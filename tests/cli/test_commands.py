@@ -213,6 +213,8 @@ def test_a_query_model_of_a_file_measures_recalls(images, call, tmp_path, few_st
     )
     answer = json_of(call(f"{line} --model-file q.pt --json"))
     assert sum(row["measured_on"] for row in answer["table"]) == 100
+    Path("none.pt").write_text("none")
+    assert call(f"{line} --model-file none.pt").stderr.startswith("Error: model_file: must be a fi")
     result = call(f"{line} --model-file q.pt --model predictions")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "leave one of them out" in result.stderr

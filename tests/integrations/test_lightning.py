@@ -170,6 +170,12 @@ def test_what_a_batch_lacks_is_named(small, loader, arguments, result, words):
         fit(module, loader(), LightningCallback(recorder, **arguments))
 
 
+@pytest.mark.parametrize("recorder", [None, "aum", fod.DynamicsRecorder])
+def test_what_does_not_record_is_refused_before_the_training(recorder):
+    with pytest.raises(DropError, match=r"^recorder: must be a fiftyone_drop.DynamicsRecorder"):
+        LightningCallback(recorder, 0)
+
+
 @pytest.mark.parametrize("argument", ["samples", "targets", "logits"])
 @pytest.mark.parametrize("value", [1.5, "", b"id", [0], True])
 def test_an_odd_place_is_refused_by_the_name_of_the_argument(argument, value):

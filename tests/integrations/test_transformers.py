@@ -193,3 +193,9 @@ def test_several_gpus_in_one_process_are_refused(small):
     callback = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES))
     with pytest.raises(DropError, match="recorder: one process must train on one GPU, but has 2"):
         callback.on_train_begin(Arguments, None, None, model=new_model())
+
+
+@pytest.mark.parametrize("recorder", [None, "aum", fod.DynamicsRecorder])
+def test_what_does_not_record_is_refused_before_the_training(recorder):
+    with pytest.raises(DropError, match=r"^recorder: must be a fiftyone_drop.DynamicsRecorder"):
+        TransformersCallback(recorder)

@@ -336,3 +336,35 @@ def test_a_table_may_have_many_scores(small, frame):
     wide = frame.assign(**{f"s{i}": frame["loss"] for i in range(50)})
     names = [f"s{i}" for i in range(50)]
     assert len(fod.import_scores(small, wide, hard="high", score_columns=names)) == 50
+
+
+@pytest.mark.parametrize("key", ["id", "filepath"])
+def test_a_table_without_column_names_is_refused_and_loses_no_first_row(small, tmp_path, key):
+    rows = zip(small.values(key), range(30), strict=True)
+    (tmp_path / "s.csv").write_text("".join(f"{name},{n}\n" for name, n in rows))
+    before = parts(small)
+    for how in ({}, {"name": "el2n"}, {"prefix": "s_"}):
+        with pytest.raises(DropError, match=r"scores: s.csv must begin with the names .* sample '"):
+            fod.import_scores(small, tmp_path / "s.csv", hard="high", **how)
+    folder = os.path.dirname(small.first().filepath)
+    moved = (tmp_path / "s.csv").read_text().replace(folder, "/old")
+    (tmp_path / "s.csv").write_text(moved)
+    if key == "filepath":
+        with pytest.raises(DropError, match="must begin with the names of its columns"):
+            fod.import_scores(small, tmp_path / "s.csv", name="el2n", path_prefix=("/old", folder))
+    assert parts(small) == before
+
+
+@pytest.mark.parametrize(
+    ("argument", "how"),
+    [("score_columns", {}), ("name", {"name": "a b"}), ("prefix", {"prefix": "3_"})],
+)
+def test_a_name_that_no_field_can_have_is_about_the_argument_that_it_is_from(
+    small, frame, argument, how
+):
+    frame = frame.rename(columns={"loss": "my loss" if argument == "score_columns" else "loss"})
+    with pytest.raises(DropError, match="valid field names") as refused:
+        fod.import_scores(small, frame, hard="high", **how)
+    assert refused.value.argument == argument
+    renamed = {frame.columns[1]: "mine"}
+    assert fod.import_scores(small, frame, hard="high", score_columns=renamed) == ["mine"]

@@ -226,6 +226,8 @@ def test_a_file_is_a_text_or_a_path(small, path):
         ("samples", {"samples": ["\xe9"] * 2}),
         ("samples", {"samples": [0.5, 1.0]}),
         ("samples", {"samples": [60, 0]}),
+        ("samples", {"samples": {0, 1}}),
+        ("targets", {"targets": {"one", "two"}}),
         ("logits", {"logits": [[1.0] * 10] * 2}),
         ("logits", {"logits": np.zeros((2, 10))}),
         ("logits", {"logits": None}),
