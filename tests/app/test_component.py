@@ -766,17 +766,31 @@ def test_long_names_are_told_apart_by_their_ends(component):
 
 def test_what_is_not_as_usual_is_one_line_with_the_way_out(component):
     states = [
-        {"words": "Somebody is writing", "way": "wait", "run": None},
-        {"words": "The run 'x' was not written to its end", "way": "delete", "run": "x"},
+        {"words": "Somebody is writing", "way": "wait", "of": None},
+        {"words": "At work: DRoP: compute", "way": "follow", "of": "a1"},
+        {"words": "The run 'x' was not written to its end", "way": "delete", "of": "x"},
     ]
     component.draw(page_of(ANIMALS) | {"states": states, "changes": "12 samples are gone"})
     for name, asked in (
         ("Look again", ["refresh", {"key": "drop"}]),
+        ("Follow or cancel it…", ["open_form", {"operator": "running", "job": "a1"}]),
         ("Delete it…", ["open_form", {"operator": "delete_drop", "key": "x"}]),
         ("Make it again…", ["open_form", {"operator": "apply_drop", "run": "drop"}]),
     ):
         component.page.get_by_role("button", name=name).click()
         assert component.calls[-1] == asked
+
+
+def test_what_can_be_done_with_a_run_begins_with_the_one_that_is_shown(component, drafts):
+    for name, operator in (
+        ("Take away…", "export_run"),
+        ("FiftyOne’s panels…", "open_panels"),
+        ("Delete run…", "delete_drop"),
+    ):
+        component.page.get_by_role("button", name=name).click()
+        assert component.calls[-1] == ["open_form", {"operator": operator, "key": "drop"}]
+    component.page.get_by_role("button", name="New run", exact=True).click()
+    expect(component.page.get_by_role("button", name="Take away…")).to_have_count(0)
 
 
 def test_no_run_can_be_begun_where_there_is_nothing_to_prune(component):

@@ -11,6 +11,8 @@ import pytest
 from bson import ObjectId
 from fiftyone import ViewField as F
 
+from reading import choices
+
 import fiftyone_drop as fod
 
 URI = "@fiftyone-drop/drop/drop_panel"
@@ -607,6 +609,9 @@ def test_a_class_that_only_one_run_has_is_null_to_the_component(pruned):
         ("compute_scores", {}, "refresh"),
         ("set_density", {"key": "drop", "density": 0.3}, "refresh"),
         ("delete_drop", {"key": "drop"}, "refresh"),
+        ("export_run", {"key": "drop"}, "refresh"),
+        ("open_panels", {"key": "drop"}, None),
+        ("running", {"job": "a1"}, "refresh"),
     ],
 )
 def test_a_form_opens_with_what_the_panel_shows_and_the_panel_follows_it(
@@ -616,8 +621,22 @@ def test_a_form_opens_with_what_the_panel_shows_and_the_panel_follows_it(
     prompt = panel.asked_for("prompt_user_for_operation")
     assert prompt["operator_uri"] == f"@fiftyone-drop/drop/{operator}"
     assert prompt["params"] == params
-    assert prompt["on_success"] == f"{URI}#{follow}"
+    assert prompt["on_success"] == (follow and f"{URI}#{follow}")
     assert foo.operator_exists(prompt["operator_uri"])
+
+
+def test_an_operator_at_work_is_said_and_its_form_is_the_way_to_it(pruned, module_of_plugin, form):
+    jobs = module_of_plugin("jobs")
+    first, _ = (jobs.start(pruned.name, label) for label in ("DRoP: one", "DRoP: two"))
+    states = PanelSession(pruned).page["states"]
+    assert [state["way"] for state in states] == ["follow"] * 2
+    (of_first,) = (state["of"] for state in states if "DRoP: one" in state["words"])
+    assert of_first == first.key
+    panel = PanelSession(pruned).call("open_form", operator="running", job=of_first)
+    params = panel.asked_for("prompt_user_for_operation")["params"]
+    drawn = form(pruned, params, operator="running")
+    assert "action" in drawn
+    assert first.key in choices(drawn["job"])
 
 
 # -- what can be missing --------------------------------------------------------------------------

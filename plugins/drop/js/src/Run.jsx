@@ -23,7 +23,7 @@ const OF_RUNS = ["score", "report"];
  *
  * Moving it needs no request: all counts are here already.
  */
-export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, ask, isBusy, ownView }) {
+export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, ask, isBusy, ownView }) {
   const run = draft?.run ?? page.run;
   const scores = draft ? [] : page.scores;
   const tabs = Object.fromEntries(Object.entries(TABS).filter(([name]) => !draft || !OF_RUNS.includes(name)));
@@ -86,7 +86,7 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, a
         }}
         onKeep={
           !draft &&
-          (() => call("open_form", { operator: "set_density", key, density: run.densities[index] }))
+          (() => open("set_density", { key, density: run.densities[index] }))
         }
       />
       {draft && !run.group_by && (
@@ -150,7 +150,7 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, a
             answer={answers.histogram}
             density={run.densities[settled]}
             chosen={shown.score !== null && shown.range ? shown : null}
-            call={call}
+            open={open}
             ask={ask}
             onRange={(score, range) => show({ score, range, selected: null }, settled)}
           />
