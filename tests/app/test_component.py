@@ -433,6 +433,8 @@ def test_a_new_run_is_a_draft_that_follows_every_choice_and_writes_nothing(compo
     assert drafts.asked()["choices"] == {"base": "drop"}
     drafts.answer()
     expect(page.get_by_label("Drop run")).to_have_value("d1")
+    # It has no density of its own, and the slider says its own
+    expect(page.locator(".drop-facts")).not_to_contain_text("density")
     assert component.kept() == str(sum(drafts.sent["run"]["counts"][4]))
     page.get_by_label("Rule").select_option("balanced")
     assert drafts.asked()["choices"]["rule"] == "balanced"

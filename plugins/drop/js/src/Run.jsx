@@ -73,7 +73,7 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, a
 
   return (
     <>
-      <div className="drop-quiet drop-facts">{facts(run)}</div>
+      <div className="drop-quiet drop-facts">{facts(run, draft)}</div>
       <Density
         run={run}
         index={index}
@@ -193,14 +193,14 @@ function tableColumns(run, index) {
   };
 }
 
-function facts(run) {
+function facts(run, draft) {
   const words = [
     `${count(run.names.length)} classes of ${run.label_field}`,
     run.group_by && `by ${run.group_by}`,
     `rule ${run.rule}`,
     run.select === "random" ? "chosen at random" : `by ${run.select}`,
     run.recalls_from && `recalls: ${run.recalls_from}`,
-    `density ${density(run.density)}`,
+    !draft && `density ${density(run.density)}`,
   ];
   return words.filter(Boolean).join(" · ");
 }
