@@ -33,7 +33,7 @@ class Hand:
         locator.press(key)
 
     def execute(self, app):
-        """FiftyOne takes no click while it checks a form, and somebody who reads it clicks later."""
+        """FiftyOne takes no click while it checks a form; who reads it clicks later."""
         app.settle()
         button = app.form().get_by_role("button", name="Execute")
         self.click(button)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from bson import ObjectId
 from fiftyone import ViewField as F
-
 from reading import choices
 
 import fiftyone_drop as fod
