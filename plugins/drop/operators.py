@@ -68,7 +68,7 @@ class TrainQueryModel(DropOperator):
     def run(self, form, progress):
         samples = form.target_view
         model = fod.train_query_model(samples, **form.arguments(), progress=progress)
-        form.has_written = True  # its predictions, which are of no use without the rest
+        form.written.append(f"the predictions and the evaluation of '{form.value('key')}'")
         fields = fod.import_scores(
             samples, model, prefix=form.prefix, overwrite=form.value("overwrite")
         )
