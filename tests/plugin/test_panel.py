@@ -392,6 +392,9 @@ def test_recalls_are_measured_by_the_operator_and_known_from_then_on(pruned, wor
         sent["run"]["recalls_from"] == drawn(PanelSession(pruned), **choices)["run"]["recalls_from"]
     )
     assert "closed" in sent["run"]["recalls_from"]
+    told = [json.loads(one["working"]) for one in data if one.get("working")]
+    assert max(one["done"] for one in told) > 0
+    assert "300 of 300" in told[-1]["label"]
 
 
 def test_a_draft_is_read_again_when_a_label_has_changed(pruned):
@@ -446,10 +449,25 @@ def test_recalls_that_take_long_are_measured_once(pruned, work):
     panel.call("refresh")
     assert panel.data["draft"] is None
     assert drawn(panel, **choices)["run"]["recalls"] == recalls
-    sample = pruned.match(F("ground_truth.label") == "one").first()
-    sample["ground_truth"].label = "new"
-    sample.save()
-    assert drawn(panel, **choices)["unmeasured"]
+    for label in ("two", "new"):
+        sample = pruned.match(F("ground_truth.label") == "one").first()
+        sample["ground_truth"].label = label
+        sample.save()
+        assert drawn(panel, **choices)["unmeasured"]
+        work(pruned, work="measure", choices=choices, density=0.5)
+        assert drawn(panel, **choices)["run"]
+
+
+@pytest.mark.parametrize("samples", ["all", "tag:train"])
+def test_a_draft_of_other_samples_has_the_groups_of_its_run(pruned, samples):
+    pruned[200:].untag_samples("train")
+    pruned[200:].tag_samples("val")
+    pruned.apply_drop(0.5, key="cells", rule="proportional", group_by="parity", progress=False)
+    run = drawn(PanelSession(pruned), base="cells", samples=samples)["run"]
+    assert run["group_by"] == "parity"
+    view = pruned if samples == "all" else pruned.match_tags("train")
+    cells = Counter(zip(*view.values(["ground_truth.label", "parity"]), strict=True))
+    assert {tuple(c): n for c, n in zip(run["classes"], run["sizes"], strict=True)} == cells
 
 
 def test_samples_of_a_run_are_those_of_a_draft_that_begins_with_one(pruned):
