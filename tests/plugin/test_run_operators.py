@@ -92,7 +92,8 @@ def test_a_run_deleted_meanwhile_is_named(form, two_runs):
 def test_after_setting_a_density_the_app_shows_what_is_kept(run_in_app, run):
     invocations = run_in_app(run, {"key": "first", "density": 0.3}, operator="set_density")
     assert names(invocations) == [
-        *("set_progress", "show_output", "set_view", "reload_dataset", "set_view"),
+        *("set_progress", "show_output", "set_view", "reload_dataset"),
+        "@fiftyone-drop/drop/show_saved_view",
     ]
     schema, data = output(invocations)
     assert "Kept 90 of 300 samples (density 0.3)" in texts(schema)

@@ -119,7 +119,7 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, a
           k={shown.selected}
           kept={kept}
           limits={draft?.choices.limits}
-          onChange={draft ? draft.change : (change) => drafts.open(key, change)}
+          onChange={draft ? draft.change : (change) => drafts.open(key, change, run.classes[shown.selected])}
         />
       )}
       <Tabs tabs={tabs} current={tab} onChange={setTab} />
