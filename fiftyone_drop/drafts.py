@@ -165,15 +165,19 @@ class Draft:
 
     # -- other choices --
 
-    def changed(self, **arguments: Any) -> Draft:
+    def changed(self, *, progress: Any = None, **arguments: Any) -> Draft:
         """The same with other arguments of ``apply_drop``, but ``density``.
+
+        Args:
+            progress (None): as everywhere in FiftyOne, while recalls are measured
+            **arguments: the arguments
 
         Raises:
             DropError: if one is invalid
         """
         finds = self.recalls is None or set(NO_SOURCE) & set(arguments)
         options = _parse(self.options, arguments)
-        return self._decided(options, None if finds else self.recalls_for, arguments)
+        return self._decided(options, None if finds else self.recalls_for, arguments, progress)
 
     def with_recalls_of(self, key: str, **arguments: Any) -> Draft:
         """The same with the recalls of a run, and other arguments of ``apply_drop``.
@@ -198,7 +202,11 @@ class Draft:
         return self._decided(options, other.recalls_for, arguments)
 
     def _decided(
-        self, options: DropOptions, recalls_for: RecallsFor | None, arguments: Mapping[str, Any]
+        self,
+        options: DropOptions,
+        recalls_for: RecallsFor | None,
+        arguments: Mapping[str, Any],
+        progress: Any = None,
     ) -> Draft:
         """The same with other options; ``arguments`` are those that were given."""
         names = {*options.the_rule.of_kind("mean"), options.select} - {RANDOM}
@@ -208,14 +216,14 @@ class Draft:
             or names - set(self.population.values)
             or (reads and self.population.filepaths is None)
         ):
-            return _draft(self.samples, options, recalls_for)
+            return _draft(self.samples, options, recalls_for, progress)
         population, warn = self.population, Warner()
         if "must_keep" in arguments:
             population = replace(population, must_keep=None)
             if options.must_keep is not None:
                 population = mark_must_keep(population, self.samples, options.must_keep)
         known = recalls_for and recalls_for(population)
-        drawn = _tabulated(self.samples, options, population, known, warn)
+        drawn = _tabulated(self.samples, options, population, known, warn, progress)
         return replace(drawn, warnings=(*self.warnings, *warn.messages), left_out=self.left_out)
 
     def limited(self, limits: Limits) -> Draft:
@@ -258,6 +266,18 @@ class Draft:
             Warner(),
         )
         return replace(drawn, warnings=self.warnings, left_out=self.left_out)
+
+    def has_classes_of(self, other: Draft) -> bool:
+        """Whether both have the same samples, and each of them the same class in both."""
+        mine, others = self.population, other.population
+        if mine.classes != others.classes or len(mine) != len(others):
+            return False
+        rows: Any = slice(None), slice(None)
+        if not np.array_equal(mine.ids, others.ids):  # mostly they are read in the same order
+            rows = np.argsort(mine.ids), np.argsort(others.ids)
+        return np.array_equal(mine.ids[rows[0]], others.ids[rows[1]]) and np.array_equal(
+            mine.codes[rows[0]], others.codes[rows[1]]
+        )
 
     def recalls_for(self, population: Population) -> Recalls | None:
         """The recalls of this draft for the classes of another population."""
@@ -360,7 +380,10 @@ def _parse(options: DropOptions, arguments: Mapping[str, Any]) -> DropOptions:
 
 
 def _draft(
-    samples: foc.SampleCollection, options: DropOptions, recalls_for: RecallsFor | None
+    samples: foc.SampleCollection,
+    options: DropOptions,
+    recalls_for: RecallsFor | None,
+    progress: Any = None,
 ) -> Draft:
     """Read the samples; ``recalls_for`` has the recalls of their classes, None to find them."""
     warn = Warner()
@@ -369,7 +392,7 @@ def _draft(
     warn_about_splits(samples, warn)
     population, left_out = read_target(samples, options, warn, False)
     recalls = None if recalls_for is None else recalls_for(population)
-    drawn = _tabulated(samples, options, population, recalls, warn)
+    drawn = _tabulated(samples, options, population, recalls, warn, progress)
     return replace(drawn, warnings=tuple(warn.messages), left_out=left_out)
 
 
@@ -379,13 +402,14 @@ def _tabulated(
     population: Population,
     recalls: Recalls | None,
     warn: Warner,
+    progress: Any = None,
 ) -> Draft:
     """The draft of samples that are read; without recalls, those that the options ask for."""
     if not options.needs_recalls:
         recalls = None
     elif recalls is None:
         check_source(samples, options)
-        recalls = find_recalls(options, samples, population, warn, None)
+        recalls = find_recalls(options, samples, population, warn, progress)
     columns = rule_columns(samples, options, population)
     table = class_table(options, population, recalls, columns)
     return Draft(samples, options, population, recalls, check_fields(samples, options), table)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +14,7 @@ from fiftyone_drop.errors import DropError, listing
 
 DIRECTORY_TREE = "ImageClassificationDirectoryTree"
 LABELLED = (DIRECTORY_TREE, "FiftyOneImageClassificationDataset")
+PARTIAL = ".exporting-"  # how the name of a folder begins in which an export is being written
 DATASET_TYPES = (*LABELLED, "ImageDirectory", "FiftyOneDataset")
 
 
@@ -56,8 +59,11 @@ def export(
     logger.info("Exporting %s samples", f"{len(samples):,}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Nobody else writes there, and nothing else is removed
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".exporting-") as own:
+        # Nobody else writes there, and nothing else is removed. A folder that exists may be another
+        # file system, or the one that this process is in: it stays, and the export moves in
+        moves_in = path.is_dir()
+        place = path if moves_in else path.parent
+        with tempfile.TemporaryDirectory(dir=place, prefix=PARTIAL) as own:
             whole = Path(own, "export")
             samples.export(
                 export_dir=str(whole),
@@ -65,12 +71,27 @@ def export(
                 progress=progress,
                 **options,
             )
-            if path.is_dir():
-                path.rmdir()  # fails where another export came first
-            whole.rename(path)
+            if moves_in:
+                _move_in(whole, path)
+            else:
+                whole.rename(path)  # fails where another export came first
     except OSError as error:
         raise DropError("export_dir", f"{folder!r} could not be written whole: {error}") from error
     return len(samples)
+
+
+def _move_in(whole: Path, path: Path) -> None:
+    """Move all that is in one folder into another one, which is empty; nothing if that fails."""
+    if any(not one.name.startswith(PARTIAL) for one in path.iterdir()):
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(path))
+    moved: list[Path] = []
+    try:
+        for one in list(whole.iterdir()):
+            moved.append(one.rename(path / one.name))
+    except BaseException:
+        for one in moved:
+            one.rename(whole / one.name)
+        raise
 
 
 def check_folders(classes: Iterable[str]) -> None:

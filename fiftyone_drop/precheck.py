@@ -528,8 +528,8 @@ def has_logits(samples: foc.SampleCollection, field: str) -> bool:
 
 
 def architectures() -> list[str]:
-    """The architectures that a query model can have. Imports PyTorch."""
-    from fiftyone_drop.training.architectures import architecture_names
+    """The architectures that a query model can have."""
+    from fiftyone_drop.training.architecture_names import architecture_names
 
     return ["auto", *architecture_names()]
 
@@ -537,20 +537,22 @@ def architectures() -> list[str]:
 def training_cost(samples: foc.SampleCollection, images: int, options: TrainingOptions) -> str:
     """The size of a training in words, from the headers of a few files. Queries the samples.
 
+    PyTorch, which knows the best device, is not asked: only one that is given is named.
+
     Args:
         samples: a collection
         images: the number of samples that the query model trains on
         options: the :class:`fiftyone_drop.TrainingOptions`
 
     Raises:
-        DropError: if a file cannot be read, or the device does not exist
+        DropError: if a file cannot be read
     """
-    from fiftyone_drop.training import TrainingCost
+    from fiftyone_drop.training.options import in_words
 
-    setup = options.setup(samples.limit(_FILES_READ).values("filepath"))
+    inputs = options.inputs(samples.limit(_FILES_READ).values("filepath"))
     images = max(2, images)
-    epochs = options.epochs_for(images)
-    return str(TrainingCost(1, epochs, images, epochs * images, setup, seconds=None))
+    words = in_words(1, *inputs, options.epochs_for(images), images)
+    return words if options.device is None else f"{words} on {options.device}"
 
 
 def training_outputs(key: str) -> tuple[str, str]:

@@ -176,6 +176,16 @@ def test_a_class_without_a_recall_is_named(pruned, draft, make_dataset):
         draft_of(pruned, rule="proportional").with_recalls_from(draft)
 
 
+def test_a_draft_knows_another_by_the_classes_of_its_samples(pruned, draft):
+    assert draft.has_classes_of(draft_of(pruned.sort_by("filepath", reverse=True), rule="none"))
+    assert not draft.has_classes_of(draft_of(pruned[1:], rule="none"))
+    labels = pruned.values("ground_truth.label")
+    one, two = labels.index("one"), labels.index("two")
+    labels[one], labels[two] = "two", "one"
+    pruned.set_values("ground_truth.label", labels)
+    assert not draft.has_classes_of(draft_of(pruned, rule="none"))
+
+
 def test_a_run_without_recalls_gives_none(pruned, draft):
     pruned.apply_drop(DENSITY, rule="balanced", key="even", progress=False)
     with pytest.raises(DropError, match="'even', which has none"):

@@ -1,5 +1,7 @@
 """Exports of what a run keeps: into a new folder and nowhere else, whole or not at all."""
 
+from pathlib import Path
+
 import fiftyone as fo
 import pytest
 
@@ -48,6 +50,52 @@ def test_of_two_exports_into_one_folder_the_first_to_end_stands(dataset, tmp_pat
         export(dataset[:10], out, "ImageDirectory", "ground_truth", meanwhile)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_an_empty_folder_is_filled_and_not_replaced_wherever_this_process_is(
+    dataset, tmp_path, monkeypatch
+):
+    """It may be another file system, which nothing is renamed over."""
+    out = tmp_path / "out"
+    out.mkdir()
+    before = out.stat().st_ino
+    monkeypatch.chdir(out)
+    assert export(dataset[:10], ".", DATASET_TYPES[0], "ground_truth") == 10
+    assert out.stat().st_ino == before
+    assert len(list(Path.cwd().rglob("*.png"))) == 10
+    assert not list(out.glob(".*"))
+
+
+def test_a_folder_that_is_filled_meanwhile_stays_as_it_is(dataset, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def meanwhile(_):
+        (out / "of another").touch()
+
+    with pytest.raises(fod.DropError, match="could not be written whole"):
+        export(dataset[:10], str(out), "ImageDirectory", "ground_truth", meanwhile)
+    assert [path.name for path in out.iterdir()] == ["of another"]
+
+
+def test_an_export_that_cannot_be_moved_into_its_folder_as_a_whole_leaves_it_empty(
+    dataset, tmp_path, monkeypatch
+):
+    out, rename, moved = tmp_path / "out", Path.rename, []
+    out.mkdir()
+
+    def fails(self, target):
+        if Path(target).parent == out:
+            moved.append(target)
+            if len(moved) == 3:
+                raise OSError("no more")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(fod.DropError, match="no more"):
+        export(dataset[:10], str(out), "ImageDirectory", "ground_truth")
+    assert len(moved) == 3
+    assert not list(out.iterdir())
 
 
 def test_nothing_that_is_exported_names_the_folder_it_was_written_in(dataset, tmp_path):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-import torch
-
 from fiftyone_drop import checks
+from fiftyone_drop._torch import torch
 from fiftyone_drop.errors import DropError
 
 MOST_WORKERS = 16  # unless the user says another number

@@ -11,16 +11,18 @@ import copyreg
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import ExifTags, Image
-from torch import Tensor
 
+from fiftyone_drop._torch import torch
 from fiftyone_drop.engine.files import open_file
 from fiftyone_drop.errors import DropError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # The formats of images that are read, likely ones first; MPO comes with JPEG, HEIF and JXL with
 # packages that add them to Pillow. No other: for PostScript Pillow would start Ghostscript
@@ -100,7 +102,7 @@ class Transformed:
         except Exception as error:  # as in read_image
             raise UnreadableImageError(path, error) from error
         value = self.transform(image)
-        if not isinstance(value, Tensor):
+        if not isinstance(value, torch.Tensor):
             raise DropError(
                 "transform",
                 f"must return a tensor, but returned a {type(value).__name__}; add "

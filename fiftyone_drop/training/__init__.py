@@ -17,13 +17,31 @@ was fitted on all the others.
 the choices, ``architectures.py`` builds networks, ``optimiser.py`` takes one step, and
 ``fitting.py`` many. ``query_model.py`` is the result, ``cost.py`` tells the price beforehand, and
 ``arrays.py`` checks labels and folds. Images, checkpoints and randomness come from ``engine/``.
+
+Each name loads when it is first used: the options and the names of architectures do without
+PyTorch, so that the App can draw a form of them at once.
 """
 
-from fiftyone_drop.engine.checkpoint import Checkpoint
-from fiftyone_drop.training.cost import Pace, TrainingCost, training_cost
-from fiftyone_drop.training.options import TrainingOptions
-from fiftyone_drop.training.query_model import QueryModel
-from fiftyone_drop.training.trainer import cross_validate, train
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fiftyone_drop.engine.checkpoint import Checkpoint
+    from fiftyone_drop.training.cost import Pace, TrainingCost, training_cost
+    from fiftyone_drop.training.options import TrainingOptions
+    from fiftyone_drop.training.query_model import QueryModel
+    from fiftyone_drop.training.trainer import cross_validate, train
+
+_HOME = {
+    "Checkpoint": "fiftyone_drop.engine.checkpoint",
+    "Pace": "fiftyone_drop.training.cost",
+    "QueryModel": "fiftyone_drop.training.query_model",
+    "TrainingCost": "fiftyone_drop.training.cost",
+    "TrainingOptions": "fiftyone_drop.training.options",
+    "cross_validate": "fiftyone_drop.training.trainer",
+    "train": "fiftyone_drop.training.trainer",
+    "training_cost": "fiftyone_drop.training.cost",
+}
 
 __all__ = [
     "Checkpoint",
@@ -35,3 +53,11 @@ __all__ = [
     "train",
     "training_cost",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

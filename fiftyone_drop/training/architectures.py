@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,9 +11,7 @@ from torch import nn
 
 from fiftyone_drop.engine.head import Head
 from fiftyone_drop.errors import DropError
-
-# These return several outputs in training, or end in a convolution: no single last linear layer.
-_UNSUITABLE = {"googlenet", "inception_v3", "squeezenet1_0", "squeezenet1_1"}
+from fiftyone_drop.training.architecture_names import SMALL
 
 
 class SmallCNN(nn.Module):
@@ -58,17 +55,9 @@ def small_resnet18(num_classes: int, image_size: int) -> nn.Module:
     return module
 
 
-_SMALL: dict[str, Callable[[int, int], nn.Module]] = {
-    "small-cnn": SmallCNN,
-    "small-resnet18": small_resnet18,
-}
-
-
-@lru_cache(maxsize=1)
-def architecture_names() -> tuple[str, ...]:
-    """Every name that ``build`` knows: ours first, then torchvision's."""
-    theirs = torchvision.models.list_models(module=torchvision.models)
-    return (*_SMALL, *(name for name in theirs if name not in _UNSUITABLE))
+_SMALL: dict[str, Callable[[int, int], nn.Module]] = dict(
+    zip(SMALL, (SmallCNN, small_resnet18), strict=True)
+)
 
 
 def build(

@@ -17,7 +17,7 @@ from fiftyone_drop.engine.reader import fits_in_memory
 from fiftyone_drop.training.architectures import build
 from fiftyone_drop.training.arrays import check_enough, split_folds
 from fiftyone_drop.training.optimiser import Optimiser
-from fiftyone_drop.training.options import Setup, TrainingOptions
+from fiftyone_drop.training.options import Setup, TrainingOptions, in_words
 from fiftyone_drop.training.query_model import QueryModel
 
 TIMED_SECONDS = 0.5
@@ -50,13 +50,10 @@ class TrainingCost:
 
     def __str__(self) -> str:
         """One line for people."""
-        plural = "" if self.models == 1 else "s"
-        size = self.setup.image_size
-        line = (
-            f"{self.models} query model{plural}, {self.setup.architecture}, "
-            f"{self.epochs} epochs of {self.training_images:,} images "
-            f"at {size}x{size} on {self.setup.device}"
-        )
+        setup = self.setup
+        inputs = setup.architecture, setup.image_size
+        words = in_words(self.models, *inputs, self.epochs, self.training_images)
+        line = f"{words} on {setup.device}"
         return line if self.seconds is None else f"{line}: about {_duration(self.seconds)}"
 
 

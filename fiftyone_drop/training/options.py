@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-import torch
-
 from fiftyone_drop import checks
+from fiftyone_drop._torch import torch
 from fiftyone_drop.engine.devices import (
     check_device,
     check_workers,
@@ -18,7 +17,7 @@ from fiftyone_drop.engine.devices import (
 )
 from fiftyone_drop.engine.images import MAX_SIZE, MIN_SIZE, probe_size
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.training.architectures import architecture_names
+from fiftyone_drop.training.architecture_names import architecture_names
 
 SMALL_IMAGE = 64  # up to this many pixels a side, "auto" takes the small CNN
 ORDINARY_IMAGE = 224  # the side that torchvision's pretrained weights know
@@ -91,8 +90,8 @@ class TrainingOptions:
         for name, value in plain.items():
             object.__setattr__(self, name, value)  # the class is frozen
 
-    def setup(self, paths: Sequence[str]) -> Setup:
-        """Fill in what the options leave open, looking at the headers of some of the files.
+    def inputs(self, paths: Sequence[str]) -> tuple[str, int]:
+        """The architecture, and how many pixels a side its images have, by the headers of some.
 
         Raises:
             DropError: a file cannot be read
@@ -106,6 +105,15 @@ class TrainingOptions:
         if architecture == "auto":
             small = size <= SMALL_IMAGE and not self.pretrained
             architecture = "small-cnn" if small else "resnet18"
+        return architecture, size
+
+    def setup(self, paths: Sequence[str]) -> Setup:
+        """Fill in what the options leave open, looking at the headers of some of the files.
+
+        Raises:
+            DropError: a file cannot be read
+        """
+        architecture, size = self.inputs(paths)
         default_rate = 0.01 if self.pretrained else 0.05
         return Setup(
             architecture=architecture,
@@ -127,6 +135,15 @@ class TrainingOptions:
         if self.epochs is not None:
             return self.epochs
         return max(QUERY_EPOCHS, math.ceil(MIN_STEPS / self.steps_per_epoch(images)))
+
+
+def in_words(models: int, architecture: str, size: int, epochs: int, images: int) -> str:
+    """The size of a training: epochs of images, of a number of pixels a side each."""
+    plural = "" if models == 1 else "s"
+    return (
+        f"{models} query model{plural}, {architecture}, {epochs} epochs of {images:,} images at "
+        f"{size}x{size}"
+    )
 
 
 @dataclass(frozen=True)

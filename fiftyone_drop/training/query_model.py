@@ -21,7 +21,8 @@ from fiftyone_drop.engine.images import MAX_SIZE, MIN_SIZE, Indices
 from fiftyone_drop.engine.reader import RGB, Images
 from fiftyone_drop.engine.weights import BadWeightsError, load_file, load_into
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.training.architectures import architecture_names, build, head_of
+from fiftyone_drop.training.architecture_names import architecture_names
+from fiftyone_drop.training.architectures import build, head_of
 from fiftyone_drop.training.options import SMALL_IMAGE
 
 Progress = Callable[[int], object]

@@ -96,9 +96,9 @@ def _done(dataset, work, chosen, density, progress):
     """Do the work of a draft; its result, as JSON."""
     choices = drafting.Choices.of(dataset, chosen)
     if work == "measure":
-        measured = drafting.find(dataset, choices, wait=True)
+        measured = drafting.find(dataset, choices, wait=True, progress=progress)
         return {"recalls_from": measured.recalls.source}
-    draft = drafting.read_again(dataset, choices)
+    draft = drafting.read_again(dataset, choices, progress)
     key = precheck.free_key(dataset, choices.base or "drop")
     draft.plan(density).apply(key, progress=progress)
     return fod.load_drop(dataset, key).to_dict()

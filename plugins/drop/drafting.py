@@ -105,13 +105,16 @@ def sources(dataset: fo.Dataset, run: fod.DropResults | None) -> dict[str, str]:
 # -- drafts ---------------------------------------------------------------------------------------
 
 
-def find(dataset: fo.Dataset, choices: Choices, wait: bool = False) -> precheck.Draft | None:
+def find(
+    dataset: fo.Dataset, choices: Choices, wait: bool = False, progress: Any = None
+) -> precheck.Draft | None:
     """The draft of some choices; None if its recalls must be measured first, which takes long.
 
     Args:
         dataset: the dataset
         choices: what is chosen
         wait (False): whether to measure recalls, however long that takes
+        progress (None): as everywhere in FiftyOne, while they are measured
 
     Raises:
         fiftyone_drop.DropError: if a choice is invalid, or two do not go together
@@ -122,9 +125,9 @@ def find(dataset: fo.Dataset, choices: Choices, wait: bool = False) -> precheck.
         return found
     bare = choices._replace(limits=(), keep_ids=(), left_out=())
     if bare == choices:
-        drawn = _begin(dataset, choices, wait)
+        drawn = _begin(dataset, choices, wait, progress)
     else:
-        drawn = find(dataset, bare, wait)
+        drawn = find(dataset, bare, wait, progress)
         if drawn is not None:
             drawn = drawn.without(choices.left_out).keeping(choices.keep_ids)
             drawn = drawn.limited({of: (kind, n) for of, kind, n in choices.limits})
@@ -133,16 +136,17 @@ def find(dataset: fo.Dataset, choices: Choices, wait: bool = False) -> precheck.
     return drawn
 
 
-def read_again(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
+def read_again(dataset: fo.Dataset, choices: Choices, progress: Any = None) -> precheck.Draft:
     """The draft of some choices, of the samples as they are now: what is written must be true.
 
-    Only recalls in closed form that were measured stay, for they take long.
+    Only recalls in closed form that were measured stay, for they take long, unless a sample has
+    another class than it had.
 
     Raises:
         fiftyone_drop.DropError: if a choice is invalid, or two do not go together
     """
     forget(dataset)
-    draft = find(dataset, choices, wait=True)
+    draft = find(dataset, choices, wait=True, progress=progress)
     assert draft is not None
     return draft
 
@@ -166,7 +170,9 @@ def forget(dataset: fo.Dataset) -> None:
             del _drafts[known]
 
 
-def _begin(dataset: fo.Dataset, choices: Choices, wait: bool) -> precheck.Draft | None:
+def _begin(
+    dataset: fo.Dataset, choices: Choices, wait: bool, progress: Any
+) -> precheck.Draft | None:
     """A draft without limits and chosen samples."""
     kind, _, key = choices.recalls.partition(":")
     checks.choice("rule", choices.rule, precheck.rules())
@@ -178,7 +184,7 @@ def _begin(dataset: fo.Dataset, choices: Choices, wait: bool) -> precheck.Draft 
         return None
     decided = {"rule": choices.rule, "select": choices.select, "keep": choices.keep}
     drawn = _of_samples(dataset, choices)
-    if measured is not None and not {*drawn.table.classes} <= {*measured.table.classes}:
+    if measured is not None and not drawn.has_classes_of(measured):
         measured = None
         if not wait:
             return None
@@ -190,20 +196,20 @@ def _begin(dataset: fo.Dataset, choices: Choices, wait: bool) -> precheck.Draft 
         return drawn.changed(**decided, eval_key=key)
     if measured is not None:
         return drawn.with_recalls_from(measured, **decided)
-    drawn = drawn.changed(**decided, query=CLOSED_FORM)
+    drawn = drawn.changed(**decided, query=CLOSED_FORM, progress=progress)
     _remember(_measured, _slow_part(dataset, choices), drawn)
     return drawn
 
 
 def _of_samples(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
     """A draft of the chosen samples; its rule and its recalls are those of the run, or none."""
-    base, select, label_field = choices.base, choices.select, None
+    base, select, classes = choices.base, choices.select, {}
     if choices.samples == "run":
         select = ""  # what the run has read may do
     else:
-        label_field = _label_field(dataset, choices)
+        classes = _classes(dataset, choices)
     read = Choices(base, choices.samples, "", "", select, "")
-    known = _known(dataset, read, label_field)
+    known = _known(dataset, read, classes)
     found = _recalled(_drafts, known)
     if found is not None:
         return found
@@ -215,25 +221,26 @@ def _of_samples(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
         tag = choices.samples.partition(":")[2]
         samples = dataset.match_tags(tag) if tag else dataset
         decided = {"rule": "proportional", "select": select, "keep": choices.keep}
-        drawn = precheck.draft_of(samples, label_field=label_field, **decided)
+        drawn = precheck.draft_of(samples, **classes, **decided)
     _remember(_drafts, known, drawn)
     return drawn
 
 
-def _label_field(dataset: fo.Dataset, choices: Choices) -> str | None:
-    """That of the run that it begins with, or of the source of recalls; None for the only one."""
+def _classes(dataset: fo.Dataset, choices: Choices) -> dict[str, Any]:
+    """The arguments that say what a class is, by the base or the recalls; empty if they do not."""
     kind, _, key = choices.recalls.partition(":")
     if choices.base is not None or kind == "run":
-        return fod.load_drop(dataset, choices.base or key).config.label_field
+        config = fod.load_drop(dataset, choices.base or key).config
+        return {"label_field": config.label_field, "group_by": config.group_by}
     if kind == "eval" and dataset.has_evaluation(key):
-        return dataset.get_evaluation_info(key).config.gt_field
-    return None
+        return {"label_field": dataset.get_evaluation_info(key).config.gt_field}
+    return {}
 
 
 # -- what is remembered ---------------------------------------------------------------------------
 
 
-def _known(dataset: fo.Dataset, choices: Choices, label_field: str | None = None) -> str:
+def _known(dataset: fo.Dataset, choices: Choices, classes: Mapping[str, Any] | None = None) -> str:
     """A text that is the same as long as the draft is."""
     kind, _, key = choices.recalls.partition(":")
     source = None
@@ -242,7 +249,7 @@ def _known(dataset: fo.Dataset, choices: Choices, label_field: str | None = None
     elif kind == "eval" and dataset.has_evaluation(key):
         source = dataset.get_evaluation_info(key).timestamp
     changed = precheck.last_change(dataset)
-    known = [*_members(dataset, choices), source, changed, choices, label_field]
+    known = [*_members(dataset, choices), source, changed, choices, classes]
     return json.dumps(known, default=str)
 
 

@@ -92,7 +92,7 @@ class DropOperator(FormOperator):
 
         def work(tell):
             def report(*args):
-                job.report(*args, can_stop=not form.has_written)
+                job.report(*args, can_stop=not form.written)
                 tell()
 
             result, shown = None, results.show_failure(self.nothing, "It was cut off")
@@ -104,7 +104,9 @@ class DropOperator(FormOperator):
             except Exception as error:
                 if not isinstance(error, fod.DropError):
                     logger.exception("%s failed", self.name)
-                shown = results.show_failure(self.nothing, results.words_of(error))
+                done = f"Not finished. Written: {', '.join(form.written)}"
+                title = done if form.written else self.nothing
+                shown = results.show_failure(title, results.words_of(error))
             finally:  # even where the thread is told to end, for nobody follows it for ever
                 job.end(shown, result)
 

@@ -21,6 +21,7 @@ from .operator_base import DropOperator, operator_config
 from .operators_of_the_app import ExportRun, OpenPanels, Running
 
 SECONDS_TO_RELOAD = 1.5
+SHOW_SAVED_VIEW = "@fiftyone-drop/drop/show_saved_view"
 CHECKPOINT = "What was trained or scored is in a checkpoint: the same call goes on from there"
 
 
@@ -68,7 +69,7 @@ class TrainQueryModel(DropOperator):
     def run(self, form, progress):
         samples = form.target_view
         model = fod.train_query_model(samples, **form.arguments(), progress=progress)
-        form.has_written = True  # its predictions, which are of no use without the rest
+        form.written.append(f"the predictions and the evaluation of '{form.value('key')}'")
         fields = fod.import_scores(
             samples, model, prefix=form.prefix, overwrite=form.value("overwrite")
         )
@@ -213,6 +214,6 @@ def _show_saved_view(ctx, name):
     # takes a moment. Until then the view itself shows the right samples.
     yield ctx.ops.set_view(view=ctx.dataset.load_saved_view(name))
     yield ctx.ops.reload_dataset()
-    time.sleep(SECONDS_TO_RELOAD)
-    # By its slug: of a name such as "drop_2_kept" the App makes another one than FiftyOne
-    yield ctx.ops.set_view(name=fou.to_slug(name))
+    # By its slug: of a name such as "drop_2_kept" the App makes another one than FiftyOne. The
+    # operator is one of the browser, in js/src/saved.js
+    yield ctx.trigger(SHOW_SAVED_VIEW, {"name": fou.to_slug(name)})

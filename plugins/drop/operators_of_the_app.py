@@ -50,6 +50,10 @@ class ExportRun(DropOperator):
                     if manifest is not None:
                         manifest.unlink(missing_ok=True)
                     raise
+        if folder is not None:
+            form.written.append(f"the images in the folder {form.entries.get('export_dir')}")
+        if manifest is not None:
+            form.written.append(f"the manifest {manifest.name}")
         if tag := form.entries.get("tag"):
             kept.tag_samples(tag)
         return results.of_export(form.entries, len(kept), folder, manifest) | {

@@ -27,10 +27,13 @@ FORMS = {
     "compute_scores": (),
     "set_density": ("key", "density"),
     "delete_drop": ("key",),
+    "export_run": ("key",),
+    "open_panels": ("key",),
+    "running": ("job",),
 }
 OPTIONAL = ("run",)  # the run that is shown, whose samples a new one starts from
 
-KINDS = {"key": door.word, "run": door.word, "density": checks.density}
+KINDS = {"key": door.word, "run": door.word, "job": door.word, "density": checks.density}
 
 HELP = """Drag the density: the classes follow the hand, and the grid follows when you let go.
 Click a class, a point or a bar of the histogram to see its samples."""
@@ -147,6 +150,8 @@ class DropPanel(foo.Panel):
         if complete.get(params.get("key")):
             ctx.panel.set_state("key", params["key"])  # the run that is shown afterwards
         follow = self.open_newest if name == "apply_drop" else self.refresh
+        if name == "open_panels":
+            follow = None  # another panel stands in the place of this one
         ctx.prompt(f"{self.plugin_name}/{name}", params=params, on_success=follow)
 
     def draw(self, ctx):

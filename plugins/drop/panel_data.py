@@ -45,10 +45,10 @@ def page(dataset: fo.Dataset, key: str | None) -> str:
     if key not in keys:
         key = precheck.newest_run(dataset)
     unusual = [
-        {"words": f"At work: {job.in_words}", "way": "wait", "run": None}
+        {"words": f"At work: {job.in_words}", "way": "follow", "of": job.key}
         for job in jobs.at_work(dataset.name)
     ] + [
-        {"words": in_app_words(words), "way": way, "run": of}
+        {"words": in_app_words(words), "way": way, "of": of}
         for words, way, of in precheck.states(dataset, key)
     ]
     content = {"runs": keys, "key": key, "states": unusual}

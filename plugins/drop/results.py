@@ -211,7 +211,9 @@ def show_in_background(label: str) -> Shown:
 def show_failure(nothing: str, message: str) -> Shown:
     """An error for the App; ``nothing`` names the effect that it prevented."""
     outputs = types.Object()
-    outputs.view("error", types.Error(label=nothing, description=as_it_is(in_app_words(message))))
+    outputs.view(
+        "error", types.Error(label=as_it_is(nothing), description=as_it_is(in_app_words(message)))
+    )
     return _schema(outputs, nothing), {}
 
 

@@ -67,7 +67,16 @@ def made_datasets():
 
 
 @pytest.fixture(scope="package")
-def server(browser, plugin, artifacts, made_datasets):
+def exports(tmp_path_factory):
+    """The folder that users of the App may export into."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("exports")
+        patch.setenv("FIFTYONE_DROP_EXPORTS_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="package")
+def server(browser, plugin, artifacts, made_datasets, exports):
     with app_server(artifacts / "server.log", plugin.parent) as running:
         yield running
 

@@ -220,6 +220,31 @@ def test_a_new_run_starts_from_the_run_that_is_shown_whatever_the_grid_shows(
     assert fod.load_drop(dataset, "drop_2").config.asked["eval_key"] == "before"
 
 
+def test_forms_that_are_opened_from_the_panel_begin_with_the_run_that_is_shown(
+    app, panel, pruned, exports
+):
+    pruned.apply_drop(0.3, key="even", rule="balanced", progress=False)
+    opened = panel(pruned)
+    opened.get_by_label("Drop run").select_option("drop")
+    expect(part(opened, "kept")).to_have_text("150")
+    opened.get_by_role("button", name="Take away").click()
+    form = app.form()
+    expect(form.get_by_text("Takes 150 of 300 samples")).to_be_visible()
+    app.execute(form)
+    expect(app.page.get_by_text("Took 150 samples of the run drop")).to_be_visible()
+    app.page.get_by_role("button", name="Done").click()
+    (folder,) = exports.glob(f"{pruned.name}*")
+    assert len(list(folder.rglob("*.png"))) == 150
+    opened.get_by_role("button", name="FiftyOne’s panels").click()
+    app.execute(app.form())
+    expect(app.page.locator('[data-cy="panel-tab-histograms"]')).to_be_visible()
+    app.settle()
+    pruned.reload()
+    (workspace,) = pruned.list_workspaces()
+    panels = pruned.load_workspace(workspace).children[1].children
+    assert [p.state for p in panels if p.type == "Histograms"] == [{"path": "drop_kept"}]
+
+
 def test_the_panel_follows_what_is_done_in_the_operator_browser(app, panel, pruned):
     app.page.set_viewport_size({"width": 2000, "height": 900})
     opened = panel(pruned)

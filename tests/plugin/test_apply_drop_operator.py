@@ -104,7 +104,7 @@ def test_the_app_sees_progress_then_the_class_table_and_the_kept_view(run_in_app
     invocations = run_in_app(dataset, PROPORTIONAL)
     assert names(invocations) == [
         *("set_progress", "set_progress", "set_progress", "show_output"),
-        *("set_view", "reload_dataset", "set_view"),
+        *("set_view", "reload_dataset", "@fiftyone-drop/drop/show_saved_view"),
     ]
     (_, start), _, (_, written), (_, output), (_, first), _, (_, last) = invocations
     assert (start["progress"], start["label"]) == (0, "Preparing")

@@ -156,6 +156,36 @@ def test_where_the_images_cannot_be_written_there_is_no_manifest_and_no_path_is_
     assert pruned.count_sample_tags().get("kept") is None
 
 
+def test_where_the_samples_cannot_be_tagged_it_is_said_what_was_written(
+    run_in_app, pruned, exports, monkeypatch
+):
+    def away(self, tags):
+        raise OSError("the database is away")
+
+    monkeypatch.setattr(fo.DatasetView, "tag_samples", away)
+    params = {"key": "drop", "export_dir": "out", "manifest": True, "tag": "kept"}
+    schema, _ = output(run_in_app(pruned, params, operator="export_run"))
+    words = texts(schema)
+    assert "Nothing was written" not in words
+    assert "Written: the images in the folder out, the manifest out.parquet" in words
+    assert "the database is away" in words
+    assert len(list((exports / "out").rglob("*.png"))) == 150
+    params |= {"manifest": False, "dataset_type": "none"}
+    schema, _ = output(run_in_app(pruned, params, operator="export_run"))
+    assert "Nothing was written" in texts(schema)
+
+
+@pytest.mark.parametrize("operator", ["export_run", "open_panels", "set_density"])
+def test_the_run_is_loaded_once_however_often_its_form_is_drawn(
+    form, pruned, exports, monkeypatch, operator
+):
+    load_drop, loaded = fod.load_drop, []
+    monkeypatch.setattr(fod, "load_drop", lambda *args: loaded.append(args) or load_drop(*args))
+    for _ in range(3):
+        assert problems(form(pruned, {"key": "drop"}, operator=operator)) == {}
+    assert len(loaded) == 1
+
+
 def test_a_folder_is_asked_for_where_something_is_written_into_it(
     form, run_in_app, pruned, exports
 ):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from bson import ObjectId
 from fiftyone import ViewField as F
+from reading import choices
 
 import fiftyone_drop as fod
 
@@ -391,6 +392,9 @@ def test_recalls_are_measured_by_the_operator_and_known_from_then_on(pruned, wor
         sent["run"]["recalls_from"] == drawn(PanelSession(pruned), **choices)["run"]["recalls_from"]
     )
     assert "closed" in sent["run"]["recalls_from"]
+    told = [json.loads(one["working"]) for one in data if one.get("working")]
+    assert max(one["done"] for one in told) > 0
+    assert "300 of 300" in told[-1]["label"]
 
 
 def test_a_draft_is_read_again_when_a_label_has_changed(pruned):
@@ -445,10 +449,25 @@ def test_recalls_that_take_long_are_measured_once(pruned, work):
     panel.call("refresh")
     assert panel.data["draft"] is None
     assert drawn(panel, **choices)["run"]["recalls"] == recalls
-    sample = pruned.match(F("ground_truth.label") == "one").first()
-    sample["ground_truth"].label = "new"
-    sample.save()
-    assert drawn(panel, **choices)["unmeasured"]
+    for label in ("two", "new"):
+        sample = pruned.match(F("ground_truth.label") == "one").first()
+        sample["ground_truth"].label = label
+        sample.save()
+        assert drawn(panel, **choices)["unmeasured"]
+        work(pruned, work="measure", choices=choices, density=0.5)
+        assert drawn(panel, **choices)["run"]
+
+
+@pytest.mark.parametrize("samples", ["all", "tag:train"])
+def test_a_draft_of_other_samples_has_the_groups_of_its_run(pruned, samples):
+    pruned[200:].untag_samples("train")
+    pruned[200:].tag_samples("val")
+    pruned.apply_drop(0.5, key="cells", rule="proportional", group_by="parity", progress=False)
+    run = drawn(PanelSession(pruned), base="cells", samples=samples)["run"]
+    assert run["group_by"] == "parity"
+    view = pruned if samples == "all" else pruned.match_tags("train")
+    cells = Counter(zip(*view.values(["ground_truth.label", "parity"]), strict=True))
+    assert {tuple(c): n for c, n in zip(run["classes"], run["sizes"], strict=True)} == cells
 
 
 def test_samples_of_a_run_are_those_of_a_draft_that_begins_with_one(pruned):
@@ -607,6 +626,9 @@ def test_a_class_that_only_one_run_has_is_null_to_the_component(pruned):
         ("compute_scores", {}, "refresh"),
         ("set_density", {"key": "drop", "density": 0.3}, "refresh"),
         ("delete_drop", {"key": "drop"}, "refresh"),
+        ("export_run", {"key": "drop"}, "refresh"),
+        ("open_panels", {"key": "drop"}, None),
+        ("running", {"job": "a1"}, "refresh"),
     ],
 )
 def test_a_form_opens_with_what_the_panel_shows_and_the_panel_follows_it(
@@ -616,8 +638,22 @@ def test_a_form_opens_with_what_the_panel_shows_and_the_panel_follows_it(
     prompt = panel.asked_for("prompt_user_for_operation")
     assert prompt["operator_uri"] == f"@fiftyone-drop/drop/{operator}"
     assert prompt["params"] == params
-    assert prompt["on_success"] == f"{URI}#{follow}"
+    assert prompt["on_success"] == (follow and f"{URI}#{follow}")
     assert foo.operator_exists(prompt["operator_uri"])
+
+
+def test_an_operator_at_work_is_said_and_its_form_is_the_way_to_it(pruned, module_of_plugin, form):
+    jobs = module_of_plugin("jobs")
+    first, _ = (jobs.start(pruned.name, label) for label in ("DRoP: one", "DRoP: two"))
+    states = PanelSession(pruned).page["states"]
+    assert [state["way"] for state in states] == ["follow"] * 2
+    (of_first,) = (state["of"] for state in states if "DRoP: one" in state["words"])
+    assert of_first == first.key
+    panel = PanelSession(pruned).call("open_form", operator="running", job=of_first)
+    params = panel.asked_for("prompt_user_for_operation")["params"]
+    drawn = form(pruned, params, operator="running")
+    assert "action" in drawn
+    assert first.key in choices(drawn["job"])
 
 
 # -- what can be missing --------------------------------------------------------------------------

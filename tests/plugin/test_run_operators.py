@@ -92,7 +92,8 @@ def test_a_run_deleted_meanwhile_is_named(form, two_runs):
 def test_after_setting_a_density_the_app_shows_what_is_kept(run_in_app, run):
     invocations = run_in_app(run, {"key": "first", "density": 0.3}, operator="set_density")
     assert names(invocations) == [
-        *("set_progress", "show_output", "set_view", "reload_dataset", "set_view"),
+        *("set_progress", "show_output", "set_view", "reload_dataset"),
+        "@fiftyone-drop/drop/show_saved_view",
     ]
     schema, data = output(invocations)
     assert "Kept 90 of 300 samples (density 0.3)" in texts(schema)
@@ -144,7 +145,13 @@ def test_a_run_whose_order_was_deleted_is_said_at_the_key_and_not_moved(form, ru
     assert fod.load_drop(run, "first").density == 0.5
 
 
-def test_both_runs_must_be_chosen(form, two_runs):
+def test_the_only_two_runs_are_compared_and_of_several_both_must_be_chosen(form, two_runs):
+    drawn = form(two_runs, operator="compare_drops")
+    assert problems(drawn) == {}
+    assert (drawn["key"].default, drawn["other"].default) == ("first", "second")
+    turned = form(two_runs, {"key": "second"}, operator="compare_drops")
+    assert (problems(turned), turned["other"].default) == ({}, "first")
+    two_runs.apply_drop(0.5, rule="proportional", key="third", label_field="ground_truth")
     assert problems(form(two_runs, operator="compare_drops")) == {
         "key": "choose a drop run",
         "other": "choose a drop run",

@@ -178,6 +178,19 @@ def test_a_training_that_has_written_its_predictions_writes_its_scores_too(
     assert dataset.has_field("quick_el2n")
 
 
+def test_a_training_whose_scores_fail_says_what_it_has_written(run_in_app, dataset, monkeypatch):
+    def fail(*args, **kwargs):
+        raise fod.DropError("dataset", "is away")
+
+    monkeypatch.setattr(fod, "import_scores", fail)
+    params = {"label_field": "ground_truth", "epochs": 1, "key": "quick", "scores": ["el2n"]}
+    shown, _ = output(run_in_app(dataset, params, operator="train_query_model"))
+    words = texts(shown)
+    assert "Nothing was" not in words
+    assert "Written: the predictions and the evaluation of 'quick'" in words
+    assert "is away" in words
+
+
 def test_what_goes_on_in_the_background_leaves_the_grid_alone(at_work, jobs, run_in_app, dataset):
     stream, go_on = at_work()
     (job,) = jobs.on(dataset.name)

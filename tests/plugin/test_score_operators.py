@@ -55,22 +55,31 @@ TRAINED = {"label_field": "ground_truth", "epochs": 1, "key": "quick"}
 # -- the form of compute_scores -------------------------------------------------------------------
 
 
-def test_the_form_opens_within_a_second_and_without_pytorch(with_logits):
+FORMS_OF_SCORES = [
+    ("compute_scores", [{"model_from": m} for m in ("training", "logits", "zoo", "file")]),
+    ("train_query_model", [{}, {"architecture": "resnet18"}, {"recall_on": "validation"}]),
+]
+
+
+@pytest.mark.parametrize(("operator", "choices"), FORMS_OF_SCORES)
+def test_the_form_opens_within_a_second_and_without_pytorch(with_logits, operator, choices):
     """On a server that has just been started: PyTorch alone takes many seconds to import."""
     out = run(f"""
         import asyncio, sys, time
         from fiftyone.operators.executor import resolve_type
         from fiftyone.operators.registry import OperatorRegistry
         registry = OperatorRegistry()  # the page has asked for the operators already
-        for source in ("training", "logits", "zoo", "file"):
-            params = {{"model_from": source, "logits_field": "predictions", "more": True}}
+        for chosen in {choices}:
+            params = chosen | {{"more": True}}
+            if "model_from" in params:
+                params["logits_field"] = "predictions"
             request = {{"dataset_name": "{with_logits.name}", "params": params, "view": []}}
             began = time.process_time()
             drawn = asyncio.run(
-                resolve_type(registry, "{PLUGIN}/compute_scores", request | {{"target": "inputs"}})
+                resolve_type(registry, "{PLUGIN}/{operator}", request | {{"target": "inputs"}})
             )
             assert "scores" in drawn.type.properties
-            assert "torch" not in sys.modules, source
+            assert "torch" not in sys.modules, chosen
             assert time.process_time() - began < 1
         print("drawn")
     """)
@@ -254,9 +263,10 @@ def test_the_form_says_what_will_be_trained_and_written(form, dataset):
     params = TRAINED | {"holdout": 0.25, "scores": ["aum"]}
     properties = form(dataset, params, operator="train_query_model")
     assert problems(properties) == {}
-    assert message(properties["cost"]).startswith(
-        "Trains 1 query model, small-cnn, 1 epochs of 45 images at 8x8 on "
-    )
+    words = "Trains 1 query model, small-cnn, 1 epochs of 45 images at 8x8"
+    assert message(properties["cost"]) == words
+    on_cpu = form(dataset, params | {"device": "cpu", "more": True}, operator="train_query_model")
+    assert message(on_cpu["cost"]) == f"{words} on cpu"
     assert message(properties["writes"]) == "Writes quick_pred, quick_eval, quick_aum"
 
 

@@ -41,7 +41,8 @@ class Form:
         entries: the values that are filled in, by name, but for those of another kind
         emptied: the names of the fields whose text somebody has taken out
         inputs: the fields drawn so far
-        has_written: whether the operator has begun to write, so that it is not to be stopped
+        written: what the operator has written so far, in words; from then on it is not to be
+            stopped
     """
 
     function = ""
@@ -51,7 +52,7 @@ class Form:
     def __init__(self, ctx: Any):
         self.ctx = ctx
         self.inputs = types.Object()
-        self.has_written = False
+        self.written: list[str] = []
         self.entries: dict[str, Any] = {}
         self._refused: list[fod.DropError] = []
         self._problems: list[tuple[str, str, str]] = []

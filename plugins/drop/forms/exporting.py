@@ -76,7 +76,7 @@ class ExportRunForm(RunForm):
         if key is None:
             return
         with self.checking():
-            run = fod.load_drop(self.ctx.dataset, key)
+            run = self.load(key)
             self.choose("dataset_type", FORMATS, default=exporting.DIRECTORY_TREE, label="Format")
             with self.checking(at="dataset_type"):
                 self.check_folders(run)

@@ -32,7 +32,7 @@ class OpenPanelsForm(RunForm):
         if key is None:
             return
         with self.checking():
-            config = fod.load_drop(dataset, key).config
+            config = self.load(key).config
             shown = workspace.visualizations(dataset)
             if shown:
                 self.choose(

@@ -30,6 +30,17 @@ class RunForm(Form):
             return None
         return self.choose_needed("key", runs, CHOOSE, likely=likely, label="Drop run")
 
+    def load(self, key: str) -> Any:
+        """The run, without a query at each keystroke.
+
+        Raises:
+            fiftyone_drop.DropError: if there is no such run, or its order was deleted
+        """
+        dataset = self.ctx.dataset
+        version = precheck.run_version(dataset, key)
+        precheck.check_run(dataset, key)
+        return recently(["run", key, version], lambda: fod.load_drop(dataset, key))
+
 
 class SetDensityForm(RunForm):
     """The form of the operator ``set_density``."""
@@ -59,17 +70,6 @@ class SetDensityForm(RunForm):
                 kept = precheck.kept_by_run(run, **amount)
                 self.notice("keeps", f"Keeps {_words(kept)}")
 
-    def load(self, key: str) -> Any:
-        """The run, without a query at each keystroke.
-
-        Raises:
-            fiftyone_drop.DropError: if there is no such run, or its order was deleted
-        """
-        dataset = self.ctx.dataset
-        version = precheck.run_version(dataset, key)
-        precheck.check_run(dataset, key)
-        return recently(["run", key, version], lambda: fod.load_drop(dataset, key))
-
 
 class CompareDropsForm(Form):
     """The form of the operator ``compare_drops``."""
@@ -88,8 +88,10 @@ class CompareDropsForm(Form):
         if len(keys) < 2:
             self.problem(ONE_RUN if keys else NO_RUN)
             return
-        key = self.choose_needed("key", keys, CHOOSE, label="Drop run")
-        other = self.choose_needed("other", keys, CHOOSE, label="Compared with")
+        first = keys[0] if len(keys) == 2 else None  # of two there is one choice
+        key = self.choose_needed("key", keys, CHOOSE, likely=first, label="Drop run")
+        second = next(one for one in keys if one != key) if first else None
+        other = self.choose_needed("other", keys, CHOOSE, likely=second, label="Compared with")
         if key is None or other is None:
             return
         if key == other:

@@ -2,7 +2,7 @@ import React from "react";
 import { clearSelected, useSelected } from "./app.js";
 import { limitOf, withLimit } from "./drafts.js";
 import { count } from "./model.js";
-import { Button, Message, Select } from "./ui.jsx";
+import { Button, Message, Select, Typed } from "./ui.jsx";
 
 const KINDS = {
   "": "as the rule says",
@@ -109,15 +109,11 @@ export function Limit({ run, k, kept, limits, onChange }) {
         onChange={(kind) => choose(kind, kind === "all" ? run.sizes[k] : number)}
       />
       {kind && kind !== "all" && (
-        <input
-          className="drop-search drop-samples"
-          type="number"
-          min={0}
+        <Typed
+          label={`Samples of ${run.names[k]}`}
           max={run.sizes[k]}
-          aria-label={`Samples of ${run.names[k]}`}
           value={number}
-          onChange={(event) => choose(kind, Math.round(Number(event.target.value)))}
-          onWheel={(event) => event.currentTarget.blur()}
+          onChange={(number) => choose(kind, number)}
         />
       )}
       <span className="drop-quiet">of {count(run.sizes[k])}</span>

@@ -7,6 +7,17 @@ import { Run } from "./Run.jsx";
 import { css } from "./style.js";
 import { Button, Message, Select } from "./ui.jsx";
 
+// The forms that begin with the run that is shown
+const OF_A_RUN = { export_run: "Take away…", open_panels: "FiftyOne’s panels…", delete_drop: "Delete run…" };
+
+// Ways out of what is not as usual: words, and the form that is opened, or none to look again
+const WAYS = {
+  wait: (key) => ["Look again", null, { key }],
+  follow: (job) => ["Follow or cancel it…", "running", { job }],
+  delete: (key) => ["Delete it…", "delete_drop", { key }],
+  again: (run) => ["Make it again…", "apply_drop", { run }],
+};
+
 /** The panel: the choice of a run, problems, and the run itself or the next step. */
 export function DropPanel({ data, schema }) {
   const [failure, setFailure] = useState(null);
@@ -25,7 +36,7 @@ export function DropPanel({ data, schema }) {
   useReloads(() => call("refresh", { key: page?.key ?? null }));
   if (!page) return <div className="drop-panel drop-quiet">Loading…</div>;
   const run = draft ? draft.run : page.run;
-  const form = (params) => call("open_form", { operator: "apply_drop", run: page.run?.key ?? null, ...params });
+  const open = (operator, params) => call("open_form", { operator, ...params });
   const names = Object.fromEntries(drafts.list.map(({ id, name }) => [id, name]));
   const message = failure ?? data.message;
   return (
@@ -48,11 +59,11 @@ export function DropPanel({ data, schema }) {
           New run
         </Button>
         <span className="drop-gap" />
-        {page.key && !draft && (
-          <Button onClick={() => call("open_form", { operator: "delete_drop", key: page.key })}>
-            Delete run…
-          </Button>
-        )}
+        {page.key &&
+          !draft &&
+          Object.entries(OF_A_RUN).map(([operator, words]) => (
+            <Button key={operator} onClick={() => open(operator, { key: page.key })}>{words}</Button>
+          ))}
         <Button
           aria-label="Refresh"
           title="Refresh: look for runs, scores and evaluations again"
@@ -62,13 +73,17 @@ export function DropPanel({ data, schema }) {
         </Button>
       </div>
       {message && <Message level="warning">{message}</Message>}
-      {page.states?.map((state) => (
-        <State key={state.words} {...state} shown={page.key} call={call} />
-      ))}
-      {page.changes && !draft && (
-        <State words={page.changes} way="again" shown={page.key} call={call} />
+      {[...(page.states ?? []), ...(page.changes && !draft ? [{ words: page.changes, way: "again" }] : [])].map(
+        ({ words, way, of }) => {
+          const [name, operator, params] = WAYS[way](of ?? page.key);
+          return (
+            <Message key={words} level="warning">
+              {words}. <Button onClick={() => (operator ? open(operator, params) : call("refresh", params))}>{name}</Button>
+            </Message>
+          );
+        },
       )}
-      {draft && <Draft draft={{ ...draft, onForm: () => form({}) }} />}
+      {draft && <Draft draft={{ ...draft, onForm: () => open("apply_drop", { run: page.run?.key ?? null }) }} />}
       {run ? (
         <Run
           key={run.version}
@@ -78,7 +93,7 @@ export function DropPanel({ data, schema }) {
           draft={draft}
           tab={tab}
           setTab={setTab}
-          call={call}
+          open={open}
           ask={ask}
           isBusy={isBusy}
           ownView={ownView}
@@ -90,21 +105,6 @@ export function DropPanel({ data, schema }) {
         </div>
       )}
     </div>
-  );
-}
-
-/** One line on something that is not as usual, and the way out of it. */
-function State({ words, way, run: of, shown, call }) {
-  const ways = {
-    wait: ["Look again", () => call("refresh", { key: shown })],
-    delete: ["Delete it…", () => call("open_form", { operator: "delete_drop", key: of })],
-    again: ["Make it again…", () => call("open_form", { operator: "apply_drop", run: shown })],
-  };
-  const [name, go] = ways[way];
-  return (
-    <Message level="warning">
-      {words}. <Button onClick={go}>{name}</Button>
-    </Message>
   );
 }
 

@@ -23,7 +23,7 @@ const OF_RUNS = ["score", "report"];
  *
  * Moving it needs no request: all counts are here already.
  */
-export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, ask, isBusy, ownView }) {
+export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, ask, isBusy, ownView }) {
   const run = draft?.run ?? page.run;
   const scores = draft ? [] : page.scores;
   const tabs = Object.fromEntries(Object.entries(TABS).filter(([name]) => !draft || !OF_RUNS.includes(name)));
@@ -73,7 +73,7 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, a
 
   return (
     <>
-      <div className="drop-quiet drop-facts">{facts(run)}</div>
+      <div className="drop-quiet drop-facts">{facts(run, draft)}</div>
       <Density
         run={run}
         index={index}
@@ -86,7 +86,7 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, a
         }}
         onKeep={
           !draft &&
-          (() => call("open_form", { operator: "set_density", key, density: run.densities[index] }))
+          (() => open("set_density", { key, density: run.densities[index] }))
         }
       />
       {draft && !run.group_by && (
@@ -119,7 +119,7 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, a
           k={shown.selected}
           kept={kept}
           limits={draft?.choices.limits}
-          onChange={draft ? draft.change : (change) => drafts.open(key, change)}
+          onChange={draft ? draft.change : (change) => drafts.open(key, change, run.classes[shown.selected])}
         />
       )}
       <Tabs tabs={tabs} current={tab} onChange={setTab} />
@@ -150,7 +150,7 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, call, a
             answer={answers.histogram}
             density={run.densities[settled]}
             chosen={shown.score !== null && shown.range ? shown : null}
-            call={call}
+            open={open}
             ask={ask}
             onRange={(score, range) => show({ score, range, selected: null }, settled)}
           />
@@ -193,14 +193,14 @@ function tableColumns(run, index) {
   };
 }
 
-function facts(run) {
+function facts(run, draft) {
   const words = [
     `${count(run.names.length)} classes of ${run.label_field}`,
     run.group_by && `by ${run.group_by}`,
     `rule ${run.rule}`,
     run.select === "random" ? "chosen at random" : `by ${run.select}`,
     run.recalls_from && `recalls: ${run.recalls_from}`,
-    `density ${density(run.density)}`,
+    !draft && `density ${density(run.density)}`,
   ];
   return words.filter(Boolean).join(" · ");
 }

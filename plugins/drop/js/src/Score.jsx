@@ -7,7 +7,7 @@ import { arrows, Button, Legend, Select } from "./ui.jsx";
 const HEIGHT = 240;
 
 /** The distribution of a score among kept and pruned samples, counted in the data on demand. */
-export function Score({ scores, call, ...more }) {
+export function Score({ scores, open, ...more }) {
   const [wanted, setWanted] = useState(null);
   const score = scores.includes(wanted) ? wanted : scores[0]; // scores come and go
   if (scores.length > 0)
@@ -16,7 +16,7 @@ export function Score({ scores, call, ...more }) {
     <div className="drop-empty">
       <strong>No difficulty scores yet</strong>
       <p>Compute some here. Scores from elsewhere are imported in Python, as the docs say.</p>
-      <Button onClick={() => call("open_form", { operator: "compute_scores" })}>
+      <Button onClick={() => open("compute_scores")}>
         Compute scores…
       </Button>
     </div>

@@ -2,7 +2,7 @@ import React, { useState } from "react";
 import { mediaOf, selectSamples, useSelected } from "./app.js";
 import { useAnswer } from "./events.js";
 import { count } from "./model.js";
-import { Button, Select, within } from "./ui.jsx";
+import { Button, Pager, Select, within } from "./ui.jsx";
 
 const PAGE = 12; // as Python has it
 const MOST_SHOWN = 10_000; // samples of one class of a draft, as Python has it
@@ -30,11 +30,8 @@ export function Strips({ run, draft, kept, density, k, scores, answer, ask, onSe
         <Select label="Order" value={score} options={["", ...scores]}
           words={(name) => (name ? `hardest first: ${name}` : "at random")}
           onChange={(name) => (setPage(0), setWanted(name))} />
-        <span className="drop-gap" />
-        {again ? <Button onClick={again}>Read them again</Button> : null}
-        <Button disabled={current === 0} onClick={() => setPage(current - 1)}>Previous</Button>
-        <span className="drop-quiet">page {count(current + 1)} of {count(pages)}</span>
-        <Button disabled={current === pages - 1} onClick={() => setPage(current + 1)}>Next</Button>
+        {again && <Button onClick={again}>Read them again</Button>}
+        <Pager pages={pages} current={current} onChange={setPage} />
       </div>
       <div className="drop-strips">
         {Object.entries(parts).map(([part, [n, samples]]) => (

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { useAnswer } from "./events.js";
-import { keep, kept } from "./left.js";
+import { keep, kept, leave } from "./left.js";
 
 const NONE = { list: [], current: null, next: 1 };
 
@@ -32,9 +32,10 @@ export function useDrafts(dataset, answer, applied) {
     list: all.list.map((one) => ({ ...one, ...at(one), answer: answers.current[one.id] })),
     current: current && { ...current, ...at(current), answer: answers.current[current.id] },
     show: (id) => set({ ...all, current: id }),
-    /** Begin with a run, and what is changed of it at once. */
-    open: (base, change) => {
+    /** Begin with a run, what is changed of it at once, and the class that stays chosen. */
+    open: (base, change, class_name) => {
       const id = `d${all.next}`;
+      if (class_name !== undefined) leave({ version: id, class_name });
       const steps = change ? [{ base }, { base, ...change }] : [{ base }];
       const draft = { id, name: `draft ${all.next}`, steps, revision: 0, density: null };
       set({ list: [...all.list, draft], current: id, next: all.next + 1 });

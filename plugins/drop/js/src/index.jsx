@@ -1,5 +1,6 @@
 import { PluginComponentType, registerComponent } from "@fiftyone/plugins";
 import { DropPanel } from "./DropPanel.jsx";
+import "./saved.js";
 
 // The wheel over a focused number would change it: in a long form somebody who scrolls, unnoticed
 document.addEventListener(

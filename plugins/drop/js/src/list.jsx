@@ -1,5 +1,5 @@
 import React, { useMemo, useState } from "react";
-import { matching, PAGE_SIZE, pageOf, sorted } from "./model.js";
+import { count, matching, PAGE_SIZE, pageOf, sorted } from "./model.js";
 import { Pager, Search, SortHeader } from "./ui.jsx";
 
 /** The classes of a table, to be sorted, searched and read in pages.
@@ -28,7 +28,10 @@ export function useClassList(columns, firstSort) {
     ),
     search: hasPages && <Search value={text} onChange={restart(setText)} />,
     pager: hasPages && (
-      <Pager pages={pages} current={current} total={order.length} onChange={setPage} />
+      <div className="drop-row drop-quiet">
+        {count(order.length)} {order.length === 1 ? "class" : "classes"}
+        <Pager pages={pages} current={current} onChange={setPage} />
+      </div>
     ),
     empty: order.length === 0 && <p className="drop-quiet">No class has “{text}” in its name.</p>,
   };

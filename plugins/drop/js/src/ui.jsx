@@ -1,5 +1,7 @@
-import React from "react";
+import React, { useRef, useState } from "react";
 import { count } from "./model.js";
+
+const PAUSE = 600; // ms, after which a number is typed
 
 export function Button({ children, ...more }) {
   return (
@@ -24,6 +26,38 @@ export function Select({ label, value, options, words = (option) => option, onCh
         </option>
       ))}
     </select>
+  );
+}
+
+/** A number that is typed: changed when somebody rests, presses Enter or leaves, not at each key. */
+export function Typed({ label, max, value, onChange }) {
+  const [text, setText] = useState(null); // null before somebody types
+  const timer = useRef(0);
+  const done = (typed) => {
+    clearTimeout(timer.current);
+    setText(null);
+    const number = Math.round(Number(typed));
+    if (typed !== "" && number !== value) onChange(number);
+  };
+  const latest = useRef(done);
+  latest.current = done;
+  return (
+    <input
+      className="drop-search drop-samples"
+      type="number"
+      min={0}
+      max={max}
+      aria-label={label}
+      value={text ?? value}
+      onChange={({ target: { value } }) => {
+        setText(value);
+        clearTimeout(timer.current);
+        timer.current = setTimeout(() => latest.current(value), PAUSE);
+      }}
+      onKeyDown={({ key, target }) => key === "Enter" && done(target.value)}
+      onBlur={({ target }) => done(target.value)}
+      onWheel={({ currentTarget }) => currentTarget.blur()}
+    />
   );
 }
 
@@ -140,20 +174,15 @@ export function Search({ value, onChange }) {
   );
 }
 
-export function Pager({ pages, current, total, onChange }) {
+/** The page of a list, and the way to the ones beside it. */
+export function Pager({ pages, current, onChange }) {
   return (
-    <div className="drop-row drop-quiet">
-      <span>
-        {count(total)} {total === 1 ? "class" : "classes"}, page {current + 1} of {pages}
-      </span>
+    <>
       <span className="drop-gap" />
-      <Button disabled={current === 0} onClick={() => onChange(current - 1)}>
-        Previous
-      </Button>
-      <Button disabled={current === pages - 1} onClick={() => onChange(current + 1)}>
-        Next
-      </Button>
-    </div>
+      <Button disabled={current === 0} onClick={() => onChange(current - 1)}>Previous</Button>
+      <span className="drop-quiet">page {count(current + 1)} of {count(pages)}</span>
+      <Button disabled={current === pages - 1} onClick={() => onChange(current + 1)}>Next</Button>
+    </>
   );
 }
 
