@@ -189,13 +189,10 @@ def class_offsets(
         return ClassOffsets(results.key, method, names, strength * log_prior_offsets(kept), kept)
     logits, labels = measured
     _warn_about_misfit(logits, labels, names)
-    others = logits.shape[1] - len(names)  # a column for the outputs of all other classes, or none
-    if method == "log-prior":
-        found = log_prior_offsets(kept)
-    else:
-        found = tuned_offsets(logits, labels)
-        found = found[: len(names)] - (found[-1] if others else 0.0)
-    values = strength * found
+    found = log_prior_offsets(kept) if method == "log-prior" else tuned_offsets(logits, labels)
+    if len(found) > len(names):  # the last is of the outputs of other classes
+        found = found[:-1] - found[-1]
+    values, others = strength * found, logits.shape[1] - len(names)
     recalls = [
         recalls_under(np.append(share * values, np.zeros(others)), logits, labels)[: len(names)]
         for share in STRENGTHS

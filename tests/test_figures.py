@@ -78,7 +78,7 @@ def test_an_unknown_kind_is_refused(run, kind):
             one.plot(kind)
 
 
-@pytest.mark.parametrize("layout", [{"heigth": 300}, {"height": "tall"}])
+@pytest.mark.parametrize("layout", [{"tallness": 300}, {"height": "tall"}])
 def test_what_plotly_does_not_take_is_refused(run, layout):
     for one in (fod.load_drop(run, "drop"), fod.report(run, "drop")):
         with pytest.raises(

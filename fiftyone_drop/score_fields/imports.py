@@ -1,4 +1,8 @@
-"""``import_scores``: scores that were computed elsewhere, such as on a cluster."""
+"""``import_scores``: scores that were computed elsewhere, such as on a cluster.
+
+Every form that scores come in is told from the others here, so that the module is longer than
+others.
+"""
 
 from __future__ import annotations
 
