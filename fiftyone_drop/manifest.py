@@ -25,7 +25,7 @@ from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.run_lookup import load_present_order
 from fiftyone_drop.snapshot import Snapshot, load_snapshot
 from fiftyone_drop.views import part_view
-from fiftyone_drop.waiting import UNFINISHED
+from fiftyone_drop.waiting import UNFINISHED, while_away
 
 
 def save_manifest(
@@ -184,7 +184,8 @@ def load_manifest(
     source = checks.path("path", path)
     manifest = read_manifest(source)
     root = samples._root_dataset
-    root.reload()  # others may have written since this session loaded it
+    # Others may have written since this session loaded it
+    while_away(root.reload, "nothing has begun")
     try:
         class_paths(samples, manifest.label_field, manifest.group_by)
     except DropError as error:

@@ -26,6 +26,7 @@ from fiftyone_drop.recall import SHRINKAGE, Smoothing
 from fiftyone_drop.recall_sources import check_source, find_recalls
 from fiftyone_drop.run_keys import check_key
 from fiftyone_drop.target import check_fields, read_target, rule_columns
+from fiftyone_drop.waiting import while_away
 
 if TYPE_CHECKING:
     from fiftyone_drop.cluster import Cluster
@@ -187,7 +188,8 @@ def apply_drop(
     arguments = dict(locals())  # every argument by name, before there are other variables
     options, place = DropOptions.parse(arguments), _place(cluster)
     samples = check_collection(samples)
-    samples._root_dataset.reload()  # others may have written since this session loaded it
+    # Others may have written since this session loaded it
+    while_away(samples._root_dataset.reload, "nothing has begun")
     # Before an hour of training, not after it
     key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
     return _plan(samples, options, progress, place, writes=True).apply(key, overwrite, progress)

@@ -23,7 +23,7 @@ PATIENCE = 600.0  # seconds that a database may be away
 FIRST, LONGEST = 1.0, 30.0  # seconds between two tries
 LONG = 60.0  # seconds: an attempt that lasted as long had reached the database
 OUTAGES = 5  # in one write, at most: a server that each attempt ends is not waited for
-UNFINISHED = "the next call that writes ends or undoes what was begun"  # where no more is to be said
+UNFINISHED = "the next call that writes ends or undoes what was begun"
 # What a server says that is ending, or has begun anew and knows nothing of a cursor
 ENDING = frozenset({6, 7, 43, 89, 91, 189, 9001, 10107, 11600, 11602, 13435, 13436})
 

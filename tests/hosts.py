@@ -1,4 +1,4 @@
-"""Two hosts on this machine: namespaces with a network each, and a line between them that is cut."""
+"""Two hosts on this machine: namespaces with a network each, and a line that can be cut."""
 
 import contextlib
 import os
