@@ -33,7 +33,7 @@ main()
 LOCAL = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": this process takes 127.0.0.1 for what it is
 PLACE = "DROP_TEST_CLUSTER"  # in the environment: the folder in which the tests of a run share one
 OWNER = "DROP_TEST_OWNER"  # the process that runs the tests; without it nodes end
-PATIENCE = 120  # seconds until a node that does not answer has failed
+PATIENCE = 300  # seconds until a node that does not answer has failed
 
 
 class Node:

@@ -134,3 +134,26 @@ def test_scores_are_written_when_the_server_is_back(dataset, clock, monkeypatch)
     fod.compute_scores(dataset, "ground_truth", ["random"], prefix="at_")
     assert len(calls) == 3
     assert len(dataset.exists("at_random")) == 300
+
+
+def test_values_that_are_added_to_a_whole_field_are_written_when_the_server_is_back(
+    dataset, clock, monkeypatch
+):
+    import fiftyone_drop as fod
+    from fiftyone_drop import store
+
+    def add(value):
+        scores = {"mine": dict.fromkeys(dataset.values("id"), value)}
+        fod.import_scores(dataset, scores, hard="high", model="the same")
+
+    add(1.0)
+    original, failures = store.write_fields, [AutoReconnect("the server was killed")]
+
+    def write(*arguments):
+        if failures:
+            raise failures.pop()
+        original(*arguments)
+
+    monkeypatch.setattr(store, "write_fields", write)
+    add(2.0)
+    assert set(dataset.values("mine")) == {2.0}
