@@ -49,6 +49,7 @@ from fiftyone_drop.recall import recalls_of_mapping
 from fiftyone_drop.rules import class_weights, get_rule
 
 ROWS = 2**18  # of a file that are in memory at once
+BUFFER = 2**20  # bytes of each of its columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +281,8 @@ class _File:
         self._labels = checks.text("label_column", labels)
         self._scores = checks.text("score_column", scores, optional=True)
         try:
-            self._file = self._pq.ParquetFile(path)
+            # By default PyArrow keeps all bytes of the file that it has read
+            self._file = self._pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
         except Exception as error:  # on a foreign or damaged file PyArrow may raise anything
             raise DropError("path", f"cannot read {path} as a Parquet file: {error}") from error
         there = self._file.schema_arrow.names
