@@ -34,7 +34,7 @@ from fiftyone_drop.inference.source import PassOptions, Request, Scored
 from fiftyone_drop.scoring.registry import deal_switches
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("tests", "scripts")]
-import ray_cluster  # a cluster of two nodes, as the tests have it
+import ray_cluster  # noqa: E402  a cluster of two nodes, as the tests have it
 
 ONE, TWO, RAY = "one process", "two tasks at once", "and Ray's own processes"
 THIS, SCORING = "this process", "processes that score"
@@ -92,6 +92,7 @@ def run(folder: Path, args: argparse.Namespace) -> None:
     with ray_cluster.place() as home:
         os.environ |= {ray_cluster.PLACE: home, ray_cluster.LOCAL: "0"}
         os.environ[ray_cluster.OWNER] = str(os.getpid())
+        ray_cluster.PATIENCE = 900  # on a busy machine Ray takes minutes to start
         address = ray_cluster.address()
         nodes = [int(pid) for pid in (Path(home) / "pids").read_text().split()]
         chunk = max(args.batch, args.samples // 8)

@@ -214,8 +214,9 @@ class OnCluster(Runner):
                     for piece in pieces:
                         yield part, piece
         finally:
-            for ref in sent:
-                ray.cancel(ref)
+            if ray.is_initialized():  # else Ray would start a cluster to cancel tasks in
+                for ref in sent:
+                    ray.cancel(ref)
 
     def _sender(self, number: int) -> Any:
         """Sends tasks; those of another number are not in one queue with them."""

@@ -63,7 +63,7 @@ def write(
         groups: the samples and their fields; a field is in one group
         fingerprints: field -> what its values are from; None is like nothing else
         clears: whether values of another fingerprint in samples besides these may be cleared
-        tokens: of the attempts to write these fields, to which this one is added
+        tokens: of the attempts that have written all values; this one adds its own then
         progress: as everywhere in FiftyOne
 
     Raises:
@@ -71,7 +71,6 @@ def write(
             has the name of a staged field
     """
     token = uuid.uuid4().hex
-    tokens.add(token)
     given = {name: values for _, some in groups for name, values in some.items()}
     marks = {name: {"token": token, "fingerprint": fingerprints.get(name)} for name in given}
     whole = {name: _marked(values, marks[name]) for name, values in given.items()}
@@ -98,6 +97,7 @@ def write(
             if name not in replaced:
                 _evaluate(dataset, name, whole[name].info or {})
         held.check()
+        tokens.add(token)  # of no attempt before: a field of the same kind has its mark at once
         _put_back(dataset, made)
         # From here on the new values are whole: whatever happens, they take the place of the old
         save_fields(
@@ -114,7 +114,7 @@ def write(
 
 
 def written(dataset: fo.Dataset, names: Iterable[str], tokens: Collection[str]) -> bool:
-    """Whether fields are whole, and were written by one of the attempts with some tokens.
+    """Whether fields are whole, and the last write of each was an attempt with one of the tokens.
 
     Call it after :func:`recover`.
     """

@@ -17,6 +17,7 @@ from fiftyone_drop.errors import DropError
 from fiftyone_drop.field_marks import check_whole, unfinished
 from fiftyone_drop.options import BY_ID, group_names
 from fiftyone_drop.reader import count
+from fiftyone_drop.waiting import while_away
 
 BRAIN = ("mistakenness", "hardness", "uniqueness", "representativeness")
 """Methods of FiftyOne Brain whose high values are kept first."""
@@ -55,10 +56,10 @@ def current_collection(samples: object, argument: str = "samples") -> foc.Sample
     """:func:`check_collection` of a call that will write: others may have written since.
 
     The dataset is loaded anew, since fields, runs and evaluations of the server count, and not
-    those that this session remembers.
+    those that this session remembers. A database that is away is waited for.
     """
     collection = check_collection(samples, argument)
-    collection._root_dataset.reload()
+    while_away(collection._root_dataset.reload, "nothing has begun")
     return collection
 
 

@@ -193,6 +193,7 @@ def drop_order(
     inner: IntArray,
     weights: FloatArray | None,
     bounds: Bounds | None = None,
+    out: IntArray | None = None,
 ) -> IntArray:
     """The order of all samples: for every ``n`` its first ``n`` are the pruned dataset of size n.
 
@@ -203,6 +204,8 @@ def drop_order(
         weights: (K,) float >= 0, class weights; None for no quotas: in each step of the bounds
             samples then come in their inner order
         bounds (None): floors and caps; None for none
+        out (None): (N,) int, where the order may be put, such as ``inner`` that is not needed any
+            more
 
     Returns:
         (N,) int, a permutation of 0 ... N-1
@@ -212,7 +215,7 @@ def drop_order(
     sizes = np.bincount(codes, minlength=len(weights))
     by_class = _by_class(codes, inner, len(weights))
     starts = np.cumsum(sizes) - sizes
-    order, done = np.empty_like(by_class), 0
+    order, done = np.empty_like(by_class) if out is None else out, 0
     for tier in tiers(sizes, weights, bounds):
         counts = tier.last - tier.first
         ends = np.cumsum(counts)

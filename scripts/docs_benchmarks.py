@@ -88,6 +88,20 @@ TOPICS = (
         "Against the matrix-vector products that no exact greedy order can do without.",
     ),
     Topic(
+        "On a cluster",
+        "cluster.jsonl",
+        "benchmarks/cluster.py",
+        "Seconds of the processor, not of the clock: two tasks of a Ray cluster of two nodes on this "
+        "machine, against one process. What Ray's own processes take beside depends on the time "
+        "that passes, and not on the images.",
+    ),
+    Topic(
+        "From Parquet to Parquet",
+        "arrays.jsonl",
+        "benchmarks/arrays.py",
+        "`plan_parquet`, without FiftyOne and PyTorch; the kept rows are written to another file.",
+    ),
+    Topic(
         "A client that is killed",
         "killed_client.jsonl",
         "benchmarks/kill_client.py",

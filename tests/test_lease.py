@@ -4,10 +4,15 @@ import logging
 import threading
 import time
 
+import fiftyone as fo
 import fiftyone.core.odm as foo
+import numpy as np
 import pytest
+from pymongo.errors import AutoReconnect
 
-from fiftyone_drop import DropError, lease
+from fiftyone_drop import DropError, field_writes, lease, store
+from fiftyone_drop.field_marks import MARK
+from fiftyone_drop.reader import read_ids
 
 
 @pytest.fixture
@@ -81,6 +86,47 @@ def test_a_writer_that_was_suspended_for_too_long_stops(dataset, hasty):
         time.sleep(0.4)
         with pytest.raises(DropError, match=r"^dataset: another process may have begun"):
             held.check()
+
+
+def test_an_expired_lease_that_nobody_took_is_renewed(dataset, hasty, monkeypatch):
+    with lease.writing(dataset) as held:
+        held._done.set()  # as if the database had been away
+        time.sleep(0.6)
+        monkeypatch.setattr(lease, "SECONDS", 20)
+        held.check()
+        with pytest.raises(DropError, match="are being written by"):
+            lease.Lease(dataset).acquire()
+
+
+def test_a_server_that_was_started_anew_is_noticed(dataset, monkeypatch):
+    with lease.writing(dataset):
+        lease.check(dataset)
+        monkeypatch.setattr(lease.documents, "server_process", lambda: "another one")
+        with pytest.raises(AutoReconnect, match="started anew during a write"):
+            lease.check(dataset)
+    lease.check(dataset)  # of nobody
+
+
+def test_a_writer_that_has_lost_its_lease_does_not_undo_what_others_write(dataset, monkeypatch):
+    ids = read_ids(dataset)
+    values = store.FieldValues(fo.FloatField, np.zeros(len(ids)), "Mine", {"hard": "high"})
+
+    def taken(*arguments):
+        foo.get_db_conn()[lease.COLLECTION].delete_many({"_id": dataset._doc.id})
+        dataset.add_sample_field("theirs", fo.FloatField, info={MARK: {"state": "writing"}})
+        raise AutoReconnect("the server was away, and somebody else has come")
+
+    monkeypatch.setattr(store, "write_fields", taken)
+    with pytest.raises(AutoReconnect), lease.writing(dataset) as held:
+        field_writes.write(
+            dataset,
+            held,
+            [(ids, {"theirs": values})],
+            fingerprints={},
+            clears=True,
+            tokens=set(),
+        )
+    assert dataset.has_field("theirs")
 
 
 def test_datasets_do_not_wait_for_each_other(dataset, make_dataset):

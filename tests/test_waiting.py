@@ -1,10 +1,16 @@
 """A database that is away is waited for, for some time."""
 
 import pytest
-from pymongo.errors import AutoReconnect, OperationFailure, ServerSelectionTimeoutError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    CursorNotFound,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+)
 
-from fiftyone_drop import waiting
-from fiftyone_drop.waiting import while_away
+from fiftyone_drop import DropError, waiting
+from fiftyone_drop.waiting import TakenOverError, while_away
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +53,63 @@ def test_a_write_is_tried_again_after_pauses_that_grow(clock):
 
 def test_after_ten_minutes_one_sentence_says_what_is_saved(clock):
     write = failing([AutoReconnect("127.0.0.1:27017 refused")] * 100)
-    with pytest.raises(ConnectionError, match=r"for 10 minutes .*27017.* the scores lie there"):
+    words = r"server at 127\.0\.0\.1:\d+ has been away for 10 minutes .* the scores lie there"
+    with pytest.raises(ConnectionError, match=words):
         while_away(write, "the scores lie there")
     assert 560 < clock.now <= 600
+
+
+def test_the_ten_minutes_begin_with_the_outage(clock):
+    errors = [AutoReconnect("gone")] * 3
+
+    def write():
+        if errors:
+            clock.now += 3600  # of writing, before each outage
+            raise errors.pop()
+        return "written"
+
+    assert while_away(write, "") == "written"
+    assert clock.pauses == [1, 1, 1]
+
+
+def test_a_server_that_each_attempt_ends_is_not_waited_for(clock):
+    def write():
+        clock.now += 3600
+        raise AutoReconnect("out of memory")
+
+    with pytest.raises(ConnectionError, match="went away 6 times during one write"):
+        while_away(write, "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationFailure("the server is in quiesce mode and will shut down", 91),
+        BulkWriteError({"writeErrors": [{"code": 11600, "errmsg": "interrupted at shutdown"}]}),
+        CursorNotFound("cursor id 7 not found", 43),
+    ],
+)
+def test_a_server_that_is_ending_or_has_begun_anew_is_away(clock, error):
+    assert while_away(failing([error]), "") == "written"
+
+
+def test_an_error_before_the_outage_is_the_error(clock):
+    def write():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AutoReconnect("gone, as it was to be undone")
+
+    with pytest.raises(AutoReconnect):
+        while_away(write, "")
+    assert clock.pauses == []
+
+
+def test_a_lease_that_was_taken_over_is_waited_for_too(clock):
+    taken = TakenOverError("dataset", "somebody else writes")
+    assert while_away(failing([taken]), "") == "written"
+    with pytest.raises(DropError, match="somebody else writes"):
+        while_away(failing([taken] * 100), "")
 
 
 def test_other_errors_are_errors(clock):
@@ -74,3 +134,26 @@ def test_scores_are_written_when_the_server_is_back(dataset, clock, monkeypatch)
     fod.compute_scores(dataset, "ground_truth", ["random"], prefix="at_")
     assert len(calls) == 3
     assert len(dataset.exists("at_random")) == 300
+
+
+def test_values_that_are_added_to_a_whole_field_are_written_when_the_server_is_back(
+    dataset, clock, monkeypatch
+):
+    import fiftyone_drop as fod
+    from fiftyone_drop import store
+
+    def add(value):
+        scores = {"mine": dict.fromkeys(dataset.values("id"), value)}
+        fod.import_scores(dataset, scores, hard="high", model="the same")
+
+    add(1.0)
+    original, failures = store.write_fields, [AutoReconnect("the server was killed")]
+
+    def write(*arguments):
+        if failures:
+            raise failures.pop()
+        original(*arguments)
+
+    monkeypatch.setattr(store, "write_fields", write)
+    add(2.0)
+    assert set(dataset.values("mine")) == {2.0}

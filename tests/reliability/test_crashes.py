@@ -176,7 +176,7 @@ def test_a_call_waits_for_a_database_that_is_away_and_ends_as_if_it_had_not_been
 def test_a_database_that_has_lost_writes_unnoticed_is_noticed(
     snapshot, ends, clients, server, name
 ):
-    """A statement that follows succeeds on the server's next process, as if nothing had been."""
+    """The next statement succeeds on the server's next process, as if nothing had happened."""
     known, seed = ends(name, CALLS[name]), seed_of(name + "between")
     total = ends.writes[name]
     moments = range(2, total + 1) if LONG else [2 + seed % (total - 1)]

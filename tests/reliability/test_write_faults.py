@@ -9,10 +9,10 @@ import pytest
 from aftermath import problems_after
 from cells import CALLBACK_FAULTS, LONG, WRITE_FAULTS, cell, cells_of
 from pymongo.errors import AutoReconnect
-from shared_dataset import restore
+from shared_dataset import difference, restore, state_of
 from writing_calls import CALLS
 
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, waiting
 
 # How a write fails: before it has an effect, after it, or from then on until the database is back
 WAYS = dict(
@@ -53,6 +53,22 @@ def test_a_write_that_fails_leaves_the_old_or_the_new(snapshot, ends, writes, na
             looks = at % 2 == 0
             problems = problems_after(dataset, snapshot, call, known, looks=looks)
             counted.add(problems, f"write {at} of {total}")
+
+
+@pytest.mark.parametrize(("name", "fault"), cells_of(WRITE_FAULTS[:2]))
+def test_a_write_that_fails_once_is_made_again(snapshot, ends, writes, monkeypatch, name, fault):
+    """Where the call waits: it ends as if nothing had happened, and takes no step twice."""
+    monkeypatch.setattr(waiting, "PATIENCE", 60.0)
+    monkeypatch.setattr(waiting, "FIRST", 0.01)
+    call, (way, error) = CALLS[name], WAYS[fault]
+    (_, after), total = ends(name, call), ends.writes[name]
+    for at in some(total, name + fault + "again"):
+        dataset = restore(snapshot)
+        writes.reset(at, way, error)
+        call(dataset)
+        writes.reset()
+        state = state_of(snapshot)
+        assert state == after, f"write {at} of {total}: {difference(state, after)}"
 
 
 @pytest.mark.parametrize(("name", "fault"), cells_of(ERRORS))
