@@ -458,6 +458,7 @@ def test_recalls_that_take_long_are_measured_once(pruned, work):
         assert drawn(panel, **choices)["run"]
 
 
+@pytest.mark.filterwarnings("ignore:sample tags")
 @pytest.mark.parametrize("samples", ["all", "tag:train"])
 def test_a_draft_of_other_samples_has_the_groups_of_its_run(pruned, samples):
     pruned[200:].untag_samples("train")

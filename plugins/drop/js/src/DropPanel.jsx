@@ -58,12 +58,6 @@ export function DropPanel({ data, schema }) {
         <Button disabled={page.can_prune === false} onClick={() => drafts.open(page.run?.key ?? null)}>
           New run
         </Button>
-        <span className="drop-gap" />
-        {page.key &&
-          !draft &&
-          Object.entries(OF_A_RUN).map(([operator, words]) => (
-            <Button key={operator} onClick={() => open(operator, { key: page.key })}>{words}</Button>
-          ))}
         <Button
           aria-label="Refresh"
           title="Refresh: look for runs, scores and evaluations again"
@@ -71,6 +65,12 @@ export function DropPanel({ data, schema }) {
         >
           ↻
         </Button>
+        <span className="drop-gap" />
+        {page.key &&
+          !draft &&
+          Object.entries(OF_A_RUN).map(([operator, words]) => (
+            <Button key={operator} onClick={() => open(operator, { key: page.key })}>{words}</Button>
+          ))}
       </div>
       {message && <Message level="warning">{message}</Message>}
       {[...(page.states ?? []), ...(page.changes && !draft ? [{ words: page.changes, way: "again" }] : [])].map(
