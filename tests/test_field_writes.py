@@ -84,7 +84,7 @@ def test_values_of_another_kind_replace_all_or_nothing(small):
     write(small, small, 3, "c")  # it covers all that had values
     assert stored(small) == [3.0] * 40
     assert not strays(small)
-    assert "x__next" not in small.get_field_schema()
+    assert "x_being_written" not in small.get_field_schema()
 
 
 def test_a_field_is_of_no_kind_where_nothing_says_which(small):
@@ -137,17 +137,17 @@ def test_a_replacement_that_was_not_staged_to_its_end_leaves_the_old_values(smal
     assert score_fields(small) == ["x"]  # and not the staged one
     with lease.writing(small):
         field_writes.recover(small)
-    assert "x__next" not in small.get_field_schema()
+    assert "x_being_written" not in small.get_field_schema()
     assert not strays(small)
     assert [sample["x"] for sample in small] == [1.0] * 40
 
 
 def test_somebody_elses_field_is_never_taken_for_a_staged_one(small):
     write(small, small, 1, "a")
-    small.set_values("x__next", [5.0] * 40)
-    with pytest.raises(DropError, match=r"'x__next', which is a field of somebody else"):
+    small.set_values("x_being_written", [5.0] * 40)
+    with pytest.raises(DropError, match=r"'x_being_written', which is a field of somebody else"):
         write(small, small, 2, "b", clears=True)
-    assert stored(small, "x__next") == [5.0] * 40
+    assert stored(small, "x_being_written") == [5.0] * 40
     assert stored(small) == [1.0] * 40
 
 
@@ -160,4 +160,4 @@ def test_a_field_that_goes_leaves_the_sidebar(small):
     small.reload()
     paths = [path for group in small.app_config.sidebar_groups for path in group.paths]
     assert "x" in paths
-    assert "x__next" not in paths
+    assert "x_being_written" not in paths

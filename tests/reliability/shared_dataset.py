@@ -199,7 +199,8 @@ def problems_of(snapshot, call, before, after):
 def _neither(dataset, call, state, before, after):
     """What is neither old nor new, and does not say so."""
     own, *ends = (
-        part(x, lambda n: call.owns(n) and "__next" not in n) for x in (state, before, after)
+        part(x, lambda n: call.owns(n) and "_being_written" not in n)
+        for x in (state, before, after)
     )
     if own in ends:
         return []
