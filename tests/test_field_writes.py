@@ -93,12 +93,14 @@ def test_a_field_is_of_no_kind_where_nothing_says_which(small):
         write(small, small[20:], 1, None)
 
 
+@pytest.mark.parametrize("staged", ["x_being_written", "x__next"])  # as earlier versions had it
 @pytest.mark.parametrize(("part", "values"), [(slice(0, 40), [2.0] * 40), (slice(20, 40), None)])
 def test_a_replacement_that_was_cut_off_is_ended_by_whoever_writes_next(
-    small, monkeypatch, part, values
+    small, monkeypatch, part, values, staged
 ):
     write(small, small[:30], 1, "a")
     with monkeypatch.context() as patch:
+        patch.setattr(field_writes, "staged_name", lambda name: staged)
         interrupt(patch, field_writes, "_finish")
         with pytest.raises(KeyboardInterrupt):
             write(small, small[part], 2, "b", clears=True)
@@ -110,6 +112,7 @@ def test_a_replacement_that_was_cut_off_is_ended_by_whoever_writes_next(
         field_writes.recover(small)
     assert stored(small) == (values or [None] * 20 + [2.0] * 20)
     assert score_fields(small) == ["x"]
+    assert not small.has_field(staged)
     assert not strays(small)
 
 
