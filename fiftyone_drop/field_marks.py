@@ -22,8 +22,17 @@ MARK = "drop_write"  # in the ``info`` of a field
 
 
 def staged_name(name: str) -> str:
-    """The field that takes the values that are about to replace those of a field."""
-    return f"{name}__next"
+    """The field that takes the values that are about to replace those of a field.
+
+    No name may have two underscores in a row: FiftyOne cannot reload a sample that somebody holds
+    then, since MongoEngine takes them for a dot.
+    """
+    return f"{name}_being_written"
+
+
+def staged_names(name: str) -> tuple[str, str]:
+    """:func:`staged_name`, and what earlier versions called that field."""
+    return staged_name(name), f"{name}__next"
 
 
 def mark_of(field: fo.Field | None) -> dict[str, Any]:

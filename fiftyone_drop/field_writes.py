@@ -32,6 +32,7 @@ from fiftyone_drop.field_marks import (
     part_error,
     same_kind,
     staged_name,
+    staged_names,
 )
 from fiftyone_drop.lease import Lease
 from fiftyone_drop.schema import forget_fields, save_fields
@@ -128,7 +129,7 @@ def recover(dataset: fo.Dataset) -> None:
     moving = [name for name, mark in marks.items() if mark.get("state") == "replacing"]
     if moving:
         logger.info("Ending the replacement of %s, which was cut off", ", ".join(moving))
-        _finish(dataset, {name: staged_name(name) for name in moving})
+        _finish(dataset, {name: _staged_now(dataset, name) for name in moving})
     partial = [name for name, mark in marks.items() if mark.get("state") == "writing"]
     if partial:
         _undo(dataset, partial)
@@ -142,6 +143,12 @@ def _check_staged_free(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
                 f"new values of '{name}' are staged in '{taken}', which is a field of somebody "
                 "else; rename or delete that field, or write into a field of another name",
             )
+
+
+def _staged_now(dataset: fo.Dataset, name: str) -> str:
+    """Where the values lie that are about to replace those of a field."""
+    names = staged_names(name)
+    return next((staged for staged in names if dataset.has_field(staged)), names[0])
 
 
 def _finish(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
@@ -187,7 +194,12 @@ def _undo(dataset: fo.Dataset, names: Iterable[str]) -> None:
     """
     schema = dataset.get_field_schema()
     states = {name: mark_of(field).get("state") for name, field in schema.items()}
-    moving = {staged_name(name) for name, state in states.items() if state == "replacing"}
+    moving = {
+        staged
+        for name, state in states.items()
+        if state == "replacing"
+        for staged in staged_names(name)
+    }
     partial = [name for name in names if states.get(name) == "writing" and name not in moving]
     for name in partial:
         evaluation = (schema[name].info or {}).get(EVALUATION)

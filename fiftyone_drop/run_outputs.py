@@ -14,6 +14,7 @@ import fiftyone as fo
 
 from fiftyone_drop import documents, saved_views, store
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.field_marks import staged_name
 
 TOKEN = saved_views.TOKEN  # in the ``info`` of a field, and in the document of an evaluation run
 KEY = "drop_run"  # in the ``info`` of a field
@@ -86,7 +87,7 @@ class Outputs:
 
 def key_of_successor(key: str) -> str:
     """The key under which a run is written that is about to replace the run of a key."""
-    return f"{key}__next"
+    return staged_name(key)
 
 
 def own_fields(dataset: fo.Dataset, outputs: Outputs) -> list[str]:

@@ -123,7 +123,8 @@ def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -
         old.state = "deleting"
         save_record(dataset, key, old)
         finish_deleting(dataset, key, old)
-    staged = Outputs.of(key_of_successor(key), config.token)
+    # An earlier version may have begun it, which called the successor otherwise
+    staged = Outputs.of(staged_key if staged_key != key else key_of_successor(key), config.token)
     present = set(own_fields(dataset, staged))
     copies = {
         to: source

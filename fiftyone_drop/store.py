@@ -116,7 +116,7 @@ def write_fields(
         except BaseException:
             pool.shutdown(cancel_futures=True)  # nothing may be written after the error
             raise
-    dataset._reload_docs()
+    dataset._reload_docs(hard=True)
 
 
 def add_field(dataset: fo.Dataset, name: str, values: FieldValues) -> None:
@@ -174,7 +174,7 @@ def move_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density:
             {keep_at_field: {"$type": "number", **bound}, kept_field: {"$ne": kept}},
             {"$set": {kept_field: kept, "last_modified_at": datetime.now(timezone.utc)}},
         )
-    dataset._reload_docs()
+    dataset._reload_docs(hard=True)
 
 
 def copy_fields(dataset: fo.Dataset, copies: Mapping[str, str]) -> None:
@@ -190,7 +190,7 @@ def copy_fields(dataset: fo.Dataset, copies: Mapping[str, str]) -> None:
     dataset._sample_collection.update_many(
         {"$or": some}, [{"$set": values | {"last_modified_at": now}}]
     )
-    dataset._reload_docs()
+    dataset._reload_docs(hard=True)
 
 
 def move_values(dataset: fo.Dataset, moves: Mapping[str, str]) -> None:

@@ -85,7 +85,7 @@ def test_values_of_another_kind_replace_all_or_nothing(small):
     write(small, small, 3, "c")  # it covers all that had values
     assert stored(small) == [3.0] * 40
     assert not strays(small)
-    assert "x__next" not in small.get_field_schema()
+    assert "x_being_written" not in small.get_field_schema()
 
 
 def test_a_field_is_of_no_kind_where_nothing_says_which(small):
@@ -94,12 +94,14 @@ def test_a_field_is_of_no_kind_where_nothing_says_which(small):
         write(small, small[20:], 1, None)
 
 
+@pytest.mark.parametrize("staged", ["x_being_written", "x__next"])  # as earlier versions had it
 @pytest.mark.parametrize(("part", "values"), [(slice(0, 40), [2.0] * 40), (slice(20, 40), None)])
 def test_a_replacement_that_was_cut_off_is_ended_by_whoever_writes_next(
-    small, monkeypatch, part, values
+    small, monkeypatch, part, values, staged
 ):
     write(small, small[:30], 1, "a")
     with monkeypatch.context() as patch:
+        patch.setattr(field_writes, "staged_name", lambda name: staged)
         interrupt(patch, field_writes, "_finish")
         with pytest.raises(KeyboardInterrupt):
             write(small, small[part], 2, "b", clears=True)
@@ -111,6 +113,7 @@ def test_a_replacement_that_was_cut_off_is_ended_by_whoever_writes_next(
         field_writes.recover(small)
     assert stored(small) == (values or [None] * 20 + [2.0] * 20)
     assert score_fields(small) == ["x"]
+    assert not small.has_field(staged)
     assert not strays(small)
 
 
@@ -138,17 +141,17 @@ def test_a_replacement_that_was_not_staged_to_its_end_leaves_the_old_values(smal
     assert score_fields(small) == ["x"]  # and not the staged one
     with lease.writing(small):
         field_writes.recover(small)
-    assert "x__next" not in small.get_field_schema()
+    assert "x_being_written" not in small.get_field_schema()
     assert not strays(small)
     assert [sample["x"] for sample in small] == [1.0] * 40
 
 
 def test_somebody_elses_field_is_never_taken_for_a_staged_one(small):
     write(small, small, 1, "a")
-    small.set_values("x__next", [5.0] * 40)
-    with pytest.raises(DropError, match=r"'x__next', which is a field of somebody else"):
+    small.set_values("x_being_written", [5.0] * 40)
+    with pytest.raises(DropError, match=r"'x_being_written', which is a field of somebody else"):
         write(small, small, 2, "b", clears=True)
-    assert stored(small, "x__next") == [5.0] * 40
+    assert stored(small, "x_being_written") == [5.0] * 40
     assert stored(small) == [1.0] * 40
 
 
@@ -161,4 +164,4 @@ def test_a_field_that_goes_leaves_the_sidebar(small):
     small.reload()
     paths = [path for group in small.app_config.sidebar_groups for path in group.paths]
     assert "x" in paths
-    assert "x__next" not in paths
+    assert "x_being_written" not in paths

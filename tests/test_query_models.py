@@ -131,7 +131,7 @@ def test_predictions_that_cannot_be_replaced_stay_with_their_evaluation(
             fod.train_query_model(dataset, seed=2, overwrite=True, **how)
     dataset.reload()
     assert (dataset.values("query_pred.label"), dataset.values("query_eval")) == before
-    assert "query_pred__next" not in dataset.get_field_schema()
+    assert "query_pred_being_written" not in dataset.get_field_schema()
     assert dataset.exists("query_pred").count() == 100 - len(model.sample_ids)
     # Cut off while the new ones take their place: the old evaluation would not fit them
     with monkeypatch.context() as patch:

@@ -139,3 +139,24 @@ def test_a_run_that_was_moved_and_moved_back_is_as_it_was(dataset, recalls, rule
     assert view.values("id") == kept  # a view that somebody holds stays as it was
     assert fod.set_density(dataset.limit(3), "drop", 0.5).values("id") == kept
     assert str(fod.load_drop(dataset, "drop").table) == table
+
+
+@pytest.mark.filterwarnings("ignore:the class recalls")
+def test_whoever_holds_a_sample_replaces_extends_and_scores_all_the_same(make_dataset, new_samples):
+    """A notebook holds one after ``dataset.first()`` or a loop over samples."""
+    dataset = make_dataset(60)
+    sample = dataset.first()
+    for _ in range(2):
+        view = dataset.apply_drop(0.5, label_field="ground_truth", overwrite=True)
+        assert sample.drop_kept == (sample.id in view.values("id"))
+        assert sample.drop_pred.label == dataset[sample.id].drop_pred.label
+    for value in (1.0, 2.0):
+        scores = dict.fromkeys(dataset.values("id"), value)
+        fod.import_scores(dataset, scores, name="el2n")
+        assert sample.el2n == value
+    more = new_samples(range(60, 80))
+    dataset.add_samples(more, progress=False)
+    view = fod.extend_drop(dataset, "drop", dataset)
+    assert [one.drop_kept for one in more] == [one.id in view.values("id") for one in more]
+    fod.delete_drop(dataset, "drop")
+    assert not sample.has_field("drop_kept")

@@ -60,7 +60,7 @@ def test_what_a_writer_that_died_had_begun_does_not_take_the_key(dataset, monkey
     with pytest.raises(KeyboardInterrupt):
         dataset.apply_drop(**PROPORTIONAL, overwrite=True)
     monkeypatch.undo()
-    assert dataset.has_field("drop__next_kept")
+    assert dataset.has_field("drop_being_written_kept")
     assert check_key(dataset, "drop", overwrite=True) == "drop"
     with pytest.raises(DropError, match="pass overwrite=True"):
         check_key(dataset, "drop", overwrite=False)

@@ -4,7 +4,7 @@ import pytest
 from whole_runs import assert_whole
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, run_recovery
+from fiftyone_drop import DropError, run_changes, run_recovery
 
 
 def cut_off(dataset, key, **changes):
@@ -27,6 +27,23 @@ def test_a_move_that_was_cut_off_is_ended(runs):
     assert fod.list_drops(runs) == ["drop", "other"]
     fod.set_density(runs, "other", 0.3)
     assert fod.load_drop(runs, "drop").density == 0.2
+    assert_whole(runs, ["drop", "other"])
+
+
+@pytest.mark.parametrize("successor", ["drop_being_written", "drop__next"])  # as it was called
+def test_a_replacement_that_was_cut_off_is_ended(runs, recalls, monkeypatch, successor):
+    def die(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_changes, "key_of_successor", lambda key: successor)
+        patch.setattr(run_changes, "finish_replacing", die)
+        with pytest.raises(KeyboardInterrupt):
+            runs.apply_drop(density=0.3, recalls=recalls, overwrite=True)
+    runs.reload()
+    fod.set_density(runs, "other", 0.4)
+    assert fod.load_drop(runs, "drop").density == 0.3
+    assert not [name for name in runs.get_field_schema() if name.startswith(successor)]
     assert_whole(runs, ["drop", "other"])
 
 

@@ -204,7 +204,8 @@ WRITE_RUNS = {
 def _neither(dataset, call, state, before, after):
     """What is neither old nor new, and does not say so."""
     own, *ends = (
-        part(x, lambda n: call.owns(n) and "__next" not in n) for x in (state, before, after)
+        part(x, lambda n: call.owns(n) and "_being_written" not in n)
+        for x in (state, before, after)
     )
     if own in ends:
         return []

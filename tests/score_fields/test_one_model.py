@@ -221,7 +221,7 @@ def test_a_write_that_fails_leaves_old_scores_or_new_ones_or_a_field_that_says_s
         assert fields_of(dataset) == new, where
         assert set(dataset.get_field_schema()) == fo_names, where
         stored = {name for d in dataset._sample_collection.find() for name in d}
-        assert not [name for name in stored if name.endswith("__next")], where
+        assert not [name for name in stored if name.endswith("_being_written")], where
         dataset.delete()
 
 
@@ -281,4 +281,4 @@ def test_of_writers_at_once_each_leaves_all_of_its_scores_or_none(small):
     small.reload()
     assert len(set(small.values("el2n"))) == 1
     assert not failed
-    assert "el2n__next" not in small.get_field_schema()
+    assert "el2n_being_written" not in small.get_field_schema()
