@@ -90,7 +90,7 @@ def run(folder: Path, args: argparse.Namespace) -> None:
     shares: dict[str, list[float]] = {THIS: [], SCORING: [], RAY: []}
     tables = []
     with ray_cluster.place() as home:
-        os.environ |= {ray_cluster.PLACE: home, ray_cluster.LOCAL: "0"}
+        os.environ |= {ray_cluster.PLACE: home, ray_cluster.LOCAL: "0", **ray_cluster.OPEN}
         os.environ[ray_cluster.OWNER] = str(os.getpid())
         ray_cluster.PATIENCE = 900  # on a busy machine Ray takes minutes to start
         address = ray_cluster.address()
