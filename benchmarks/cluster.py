@@ -37,7 +37,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("te
 import ray_cluster  # noqa: E402  a cluster of two nodes, as the tests have it
 
 ONE, TWO, RAY = "one process", "two tasks at once", "and Ray's own processes"
-THIS, SCORING = "this process", "processes that score"
+THIS, SCORING = "the caller", "processes that score"
 
 
 def seconds_of(pid: int) -> float:
@@ -127,8 +127,8 @@ def run(folder: Path, args: argparse.Namespace) -> None:
         seconds,
         ONE,
         {TWO: ("at most", 1.1)},
-        images_per_core_second={name: round(rate) for name, rate in rates.items()},
-        processor_seconds_of={name: statistics.median(s) for name, s in shares.items()},
+        **{f"images per core-second, {name}": round(rate) for name, rate in rates.items()},
+        **{f"seconds of {name}": statistics.median(s) for name, s in shares.items()},
         bit_for_bit=same,
         settings={name: str(value) for name, value in vars(args).items()},
     )
