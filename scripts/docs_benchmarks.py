@@ -91,9 +91,9 @@ TOPICS = (
         "On a cluster",
         "cluster.jsonl",
         "benchmarks/cluster.py",
-        "Seconds of the processor, not of the clock: two tasks of a Ray cluster of two nodes on "
-        "this machine, against one process. What Ray's own processes take beside depends on the time "
-        "that passes, and not on the images.",
+        "Seconds of the processor, not of the clock: two tasks of a Ray cluster of two nodes, both "
+        "on this machine, against one process. What Ray's own processes take beside depends on the "
+        "time that passes, and not on the images.",
     ),
     Topic(
         "From Parquet to Parquet",

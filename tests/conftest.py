@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from digits import write_digits
 from hypothesis import HealthCheck, settings
-from ray_cluster import LOCAL, OWNER, PLACE, address, alone, place
+from ray_cluster import LOCAL, OPEN, OWNER, PLACE, address, alone, place
 from temporary import deleting_datasets
 from with_mongod import own_mongod
 
@@ -53,6 +53,7 @@ def _server():
         PLACE: _folders[0],
         OWNER: str(os.getpid()),  # a worker may be older than what this process sets in its own
         LOCAL: "0",
+        **OPEN,
     }
 
 

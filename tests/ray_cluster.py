@@ -31,6 +31,7 @@ from ray.scripts.scripts import main
 main()
 """
 LOCAL = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": this process takes 127.0.0.1 for what it is
+OPEN = {"RAY_AUTH_MODE": "disabled"}  # whatever token lies in the home of who runs the tests
 PLACE = "DROP_TEST_CLUSTER"  # in the environment: the folder in which the tests of a run share one
 OWNER = "DROP_TEST_OWNER"  # the process that runs the tests; without it nodes end
 PATIENCE = 300  # seconds until a node that does not answer has failed
@@ -56,7 +57,7 @@ class Node:
         command += [f"--num-cpus={cpus}", f"--num-gpus={gpus}"]
         command += ["--object-store-memory=100000000", f"--resources={json.dumps(resources)}"]
         environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
-        environment |= {"OMP_NUM_THREADS": "1", LOCAL: "1"}
+        environment |= {"OMP_NUM_THREADS": "1", LOCAL: "1", **OPEN}
         environment |= {"RAY_raylet_start_wait_time_s": str(PATIENCE)}
         # Ray lowers the priority of what computes: on a busy machine that would hardly run
         environment |= {"RAY_worker_niceness": "0", **dict(faults)}

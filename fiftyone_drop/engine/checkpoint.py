@@ -4,6 +4,8 @@ A checkpoint is a folder of its own, named by a fingerprint of everything that i
 from. So a call finds its own checkpoint or none, and needs no ``resume=True``. The folder holds
 states (``<name>.pt``, with a checksum) and arrays larger than memory should have to hold
 (``<name>.npy``).
+
+Both are written and removed together, so the module is longer than others.
 """
 
 from __future__ import annotations
