@@ -2,7 +2,6 @@
 
 import re
 
-import fiftyone as fo
 import fiftyone.operators as foo
 import yaml
 from app_browser import REPOSITORY
@@ -57,19 +56,6 @@ def test_a_run_made_in_the_app_shows_its_result_and_what_it_keeps(app, make_data
     assert fod.list_drops(dataset) == ["drop"]
 
 
-def test_the_classes_are_in_sight_on_a_small_screen_and_so_is_what_is_kept_of_them(
-    app, make_dataset
-):
-    app.page.set_viewport_size({"width": 1024, "height": 700})
-    app.open(make_dataset(limit=60).name)
-    app.execute(app.open_form(label_of("apply_drop")))
-    expect(app.page.get_by_text("Kept 30 of 60 samples")).to_be_visible(timeout=LOADING)
-    for column in ("class", "quota", "size", "density"):
-        heading = app.page.get_by_role("columnheader", name=column).first
-        expect(heading).to_be_in_viewport(ratio=1)
-    app.page.get_by_role("button", name="Done").click()
-
-
 def test_selected_samples_are_the_first_choice_of_a_form(app, make_dataset):
     dataset = make_dataset(limit=60)
     app.open(dataset.name)
@@ -78,19 +64,6 @@ def test_selected_samples_are_the_first_choice_of_a_form(app, make_dataset):
     form = app.open_form(label_of("apply_drop"))
     expect(form.get_by_label("The 20 selected samples")).to_be_checked()
     expect(form.get_by_text("Keeps 10 of 20 samples")).to_be_visible()
-
-
-def test_the_classes_of_stored_logits_have_a_field(app, make_dataset):
-    dataset = make_dataset(limit=60)
-    labels = dataset.values("ground_truth.label")
-    logits = [fo.Classification(label=label, logits=[0.0] * 10) for label in labels]
-    dataset.set_values("predictions", logits)
-    app.open(dataset.name)
-    form = app.open_form(label_of("compute_scores"))
-    form.get_by_text("Logits that a model has stored").click()
-    expect(form.get_by_text("Classes of the model").first).to_be_visible()
-    form.get_by_label("Classes of the model").fill(", ".join(sorted(set(labels))))
-    expect(form.get_by_text("so they must be given")).to_have_count(0)
 
 
 def test_a_wheel_over_a_number_scrolls_the_form_and_changes_nothing(app, make_dataset):
