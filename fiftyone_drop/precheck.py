@@ -537,7 +537,7 @@ def architectures() -> list[str]:
 def training_cost(samples: foc.SampleCollection, images: int, options: TrainingOptions) -> str:
     """The size of a training in words, from the headers of a few files. Queries the samples.
 
-    PyTorch, which knows the best device, is not asked: only one that is given is named.
+    PyTorch, which knows the best device, is not asked for it.
 
     Args:
         samples: a collection
@@ -551,8 +551,7 @@ def training_cost(samples: foc.SampleCollection, images: int, options: TrainingO
 
     inputs = options.inputs(samples.limit(_FILES_READ).values("filepath"))
     images = max(2, images)
-    words = in_words(1, *inputs, options.epochs_for(images), images)
-    return words if options.device is None else f"{words} on {options.device}"
+    return in_words(1, *inputs, options.epochs_for(images), images)
 
 
 def training_outputs(key: str) -> tuple[str, str]:

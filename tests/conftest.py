@@ -192,13 +192,19 @@ def all_digits(new_samples):
 
 
 @pytest.fixture
-def make_dataset(all_digits, new_samples, made_datasets):
+def new_name():
+    """A function that gives a name that no dataset has."""
+    return lambda: f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def make_dataset(all_digits, new_samples, made_datasets, new_name):
     """A function that makes a dataset of digits."""
     import fiftyone as fo
 
     def make(limit=300, rows=None):
         # A process that ends deletes what is not persistent if it sees no other for a moment
-        dataset = fo.Dataset(f"test-{uuid.uuid4().hex}", persistent=True)
+        dataset = fo.Dataset(new_name(), persistent=True)
         made_datasets.append(dataset)
         if rows is None:
             dataset.add_collection(all_digits.limit(limit), new_ids=True)

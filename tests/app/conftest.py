@@ -4,6 +4,7 @@ Every scenario keeps pictures in ``$DROP_ARTIFACTS`` (default: .artifacts), and 
 the page, the console and the server's log. ``$DROP_SCREENSHOTS`` names the folder for the docs'.
 """
 
+import itertools
 import os
 import re
 import shutil
@@ -64,6 +65,18 @@ def made_datasets():
     """Deleted when the server is gone: it may still be at work for a page that is closed."""
     with deleting_datasets() as made:
         yield made
+
+
+@pytest.fixture(scope="package")
+def numbers():
+    """The numbers of the datasets."""
+    return itertools.count(1)
+
+
+@pytest.fixture
+def new_name(numbers):
+    """Names that look well in pictures."""
+    return lambda: f"digits-{next(numbers)}"
 
 
 @pytest.fixture(scope="package")
@@ -131,6 +144,10 @@ def picture(app, artifacts):
     """A function that keeps a picture of the page, and gives it to the docs when they ask."""
 
     def take(name, for_docs=False):
+        app.page.mouse.move(2, 898)  # where nothing explains itself
+        app.settle()
+        if for_docs:
+            app.page.wait_for_timeout(1500)  # the grid is drawn
         path = artifacts / f"{name}.png"
         app.page.screenshot(path=path)
         if for_docs and "DROP_SCREENSHOTS" in os.environ:

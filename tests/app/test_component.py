@@ -526,13 +526,13 @@ def test_a_number_that_is_typed_and_taken_back_changes_nothing(component, drafts
     assert len(component.calls) == asked
 
 
-def test_a_saved_view_is_shown_as_soon_as_the_app_knows_it(component):
+def test_a_saved_view_is_shown_as_soon_as_the_app_has_read_its_dataset_again(component):
     page = component.page
     page.evaluate("operator.useHooks()")
     page.evaluate("void (window.done = operator.execute({params: {name: 'a'}}))")
     page.wait_for_timeout(200)
     assert page.evaluate("executed") == []
-    page.evaluate("__fos__.dataset.value.savedViews = [{slug: 'b'}, {slug: 'a'}]")
+    page.evaluate("__fos__.dataset.value = {id: '2'}")
     page.evaluate("operator.useHooks(), done")
     assert page.evaluate("executed") == [["@voxel51/operators/set_view", {"name": "a"}]]
 

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 import fiftyone_drop as fod
 
+LOADING = 300_000  # ms: the first training of a server loads PyTorch, and looks at nothing else
 DEFINED = yaml.safe_load((REPOSITORY / "fiftyone.yml").read_text())["operators"]
 NAMES = [name for name in DEFINED if name != "draft_work"]  # it has no form
 
@@ -19,11 +20,8 @@ def label_of(name):
 
 
 def train_for_long(app):
-    """Start a training of many minutes; the first form of one loads PyTorch, which may take one."""
-    label = label_of("train_query_model")
-    app.search_operators(label).get_by_text(label, exact=True).click()
-    form = app.page.locator('[data-cy="operators-prompt-modal"]')
-    expect(form.get_by_role("button", name="Execute")).to_be_visible(timeout=300_000)
+    """Start a training of many minutes."""
+    form = app.open_form(label_of("train_query_model"))
     form.locator('input[type="number"]').nth(1).fill("2000")  # epochs
     app.execute(form)
 
@@ -37,21 +35,35 @@ def test_whoever_types_drop_finds_every_operator(app, dataset, picture):
 
 
 def test_a_run_made_in_the_app_shows_its_result_and_what_it_keeps(app, make_dataset, picture):
-    dataset = make_dataset(limit=60)
+    dataset = make_dataset(limit=90)
+    dataset[60:].untag_samples("train")
+    dataset[60:].tag_samples("val")
     app.open(dataset.name)
-    app.expect_count(60)
+    app.expect_count(90)
     form = app.open_form(label_of("apply_drop"))
+    expect(form.get_by_text("The split train (60 samples)")).to_be_visible()
     expect(form.get_by_text("Keeps 30 of 60 samples")).to_be_visible()
+    app.rest()
     expect(form.get_by_role("button", name="Execute")).to_be_enabled()
     picture("apply-drop-form", for_docs=True)
     app.execute(form)
-    expect(app.page.get_by_text("Kept 30 of 60 samples")).to_be_visible()
+    expect(app.page.get_by_text("Kept 30 of 60 samples")).to_be_visible(timeout=LOADING)
     picture("apply-drop-result")
     app.page.get_by_role("button", name="Done").click()
     app.expect_count(30)
     expect(app.saved_view).to_have_text(re.compile("drop-kept"))
     dataset.reload()
     assert fod.list_drops(dataset) == ["drop"]
+
+
+def test_selected_samples_are_the_first_choice_of_a_form(app, make_dataset):
+    dataset = make_dataset(limit=60)
+    app.open(dataset.name)
+    select = "(ids) => __foo__.executeOperator('@voxel51/operators/set_selected_samples', ids)"
+    app.page.evaluate(select, {"samples": dataset[:20].values("id")})
+    form = app.open_form(label_of("apply_drop"))
+    expect(form.get_by_label("The 20 selected samples")).to_be_checked()
+    expect(form.get_by_text("Keeps 10 of 20 samples")).to_be_visible()
 
 
 def test_a_wheel_over_a_number_scrolls_the_form_and_changes_nothing(app, make_dataset):
@@ -96,7 +108,7 @@ def test_a_long_operator_is_found_again_after_its_page_was_closed_and_cancelled(
     app.open(dataset.name)
     train_for_long(app)
     at_work = app.page.locator('[data-cy="operators-prompt-view-modal"]')
-    expect(at_work.get_by_text("Training 1 query model").first).to_be_visible()
+    expect(at_work.get_by_text("Training 1 query model").first).to_be_visible(timeout=LOADING)
     expect(at_work.get_by_role("button", name="Cancel")).to_be_visible()
     picture("operator-at-work", for_docs=True)
     app.open(dataset.name)  # the page is gone, and a new one comes
@@ -126,7 +138,7 @@ def test_an_operator_at_work_can_be_left_to_itself(app, make_dataset):
     form = app.form()
     form.get_by_text("Cancel it").click()
     app.execute(form)
-    expect(app.page.get_by_text("Cancelled. Nothing was written")).to_be_visible()
+    expect(app.page.get_by_text("Cancelled. Nothing was written")).to_be_visible(timeout=LOADING)
 
 
 def test_fiftyones_own_panels_open_on_a_run(app, pruned, predict, picture):

@@ -136,7 +136,8 @@ class TrainQueryModelForm(ScoresForm):
     def cost(self, images: int) -> None:
         """The size of the training that the options mean, on a number of images."""
         names = inspect.signature(fod.TrainingOptions).parameters
-        options = {name: value for name, value in self.entries.items() if name in names}
+        # The device is checked when the operator runs: PyTorch alone knows it
+        options = {n: v for n, v in self.entries.items() if n in names and n != "device"}
 
         def count() -> str:
             return precheck.training_cost(self.samples, images, fod.TrainingOptions(**options))

@@ -5,25 +5,24 @@ import { useRecoilValue } from "recoil";
 const PATIENCE = 10000; // ms
 const LOOKS = 50; // ms
 
-let read = null; // the dataset as the App has read it last; another id at each reading
+let read; // the dataset as the App has read it last: another id at each reading
 
-/** Show a saved view as soon as the App knows it, which has been told to read its dataset again.
+/** Show a saved view by its name once the App, which has been told to read its dataset again, has.
  *
- * Before that it would go back to the view without a name when it has read the dataset.
+ * Before that it may not know the view, and would go back to the one without a name.
  */
 class ShowSavedView extends Operator {
   get config() {
     return new OperatorConfig({ name: "show_saved_view", label: "DRoP: show a saved view", unlisted: true });
   }
   useHooks() {
-    read = useRecoilValue(dataset);
+    read = useRecoilValue(dataset)?.id;
   }
   async execute({ params: { name } }) {
-    const before = read?.id;
-    const isKnown = () => read?.savedViews?.some(({ slug }) => slug === name);
-    for (const end = Date.now() + PATIENCE; !(isKnown() && read.id !== before) && Date.now() < end; )
+    const before = read;
+    for (const end = Date.now() + PATIENCE; read === before && Date.now() < end; )
       await new Promise((done) => setTimeout(done, LOOKS));
-    if (isKnown()) executeOperator("@voxel51/operators/set_view", { name });
+    executeOperator("@voxel51/operators/set_view", { name });
   }
 }
 
