@@ -180,6 +180,9 @@ def choice(argument: str, value: object, choices: Collection[str]) -> str:
 def name(argument: str, value: object, what: str = "must be a valid field name") -> str:
     """A name that a field and a run can have: letters, digits and ``_``, not starting with these.
 
+    Two underscores in a row are a dot to MongoEngine: FiftyOne cannot reload a sample that somebody
+    holds once such a field is gone.
+
     Args:
         argument: the name of the argument, for the error
         value: the value that was passed, or one that follows from it
@@ -189,12 +192,26 @@ def name(argument: str, value: object, what: str = "must be a valid field name")
         DropError: if ``value`` is no such name
     """
     plain = _plain(value)
-    if isinstance(plain, str) and plain.isidentifier() and not plain.startswith("_"):
-        return str(plain)
-    raise DropError(
-        argument,
-        f"{what} (letters, digits and _, not starting with a digit or _), but got {shown(value)}",
-    )
+    fits = isinstance(plain, str) and plain.isidentifier() and not plain.startswith("_")
+    if not fits or "__" in str(plain):
+        raise DropError(
+            argument,
+            f"{what} (letters, digits and _, not starting with a digit or _, and no two _ in a "
+            f"row), but got {shown(value)}",
+        )
+    return str(plain)
+
+
+def key(value: object) -> str:
+    """A run key: a :func:`name` that the names of fields begin with, as in ``<key>_kept``.
+
+    Raises:
+        DropError: if ``value`` is none
+    """
+    plain = name("key", value)
+    if plain.endswith("_"):
+        raise DropError("key", f"must not end with _, but got {shown(value)}")
+    return plain
 
 
 def path(argument: str, value: object) -> Path:

@@ -41,7 +41,7 @@ def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses:
             False; one of its fields, views or its evaluation run belongs to something else; or
             target view or arguments rest on the run that would be replaced
     """
-    key = checks.name("key", key)
+    key = checks.key(key)
     dataset = samples._root_dataset
     configs = find_configs(dataset)
     existing = configs.get(key)

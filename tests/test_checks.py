@@ -180,10 +180,17 @@ def test_a_name_may_have_letters_digits_and_underscores(value):
     assert checks.name("size", value) == value
 
 
-@pytest.mark.parametrize("value", ["1st", "_drop", "a b", "a-b", "a.b", "a$", "drop\n", "ﬁ-"])
+@pytest.mark.parametrize("value", ["1st", "_drop", "a__b", "a b", "a-b", "a.b", "a$", "drop\n", "ﬁ-"])
 def test_what_no_field_can_be_called_is_refused(value):
     assert "must be a valid field name (letters" in refusal(checks.name, value)
     assert "must name a run (letters" in refusal(checks.name, value, what="must name a run")
+
+
+def test_a_run_key_makes_names_of_fields():
+    assert checks.key("größe_2") == "größe_2"
+    for value, words in (("a__b", "no two _ in a row"), ("drop_", "must not end with _")):
+        with pytest.raises(DropError, match=f"^key: .*{words}"):
+            checks.key(value)
 
 
 def test_none_is_accepted_where_it_is_allowed_alone():
