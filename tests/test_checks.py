@@ -180,7 +180,7 @@ def test_a_name_may_have_letters_digits_and_underscores(value):
     assert checks.name("size", value) == value
 
 
-@pytest.mark.parametrize("value", ["1st", "_drop", "a__b", "a b", "a-b", "a.b", "a$", "drop\n", "ﬁ-"])
+@pytest.mark.parametrize("value", ["1st", "_drop", "a__b", "a b", "a-b", "a.b", "drop\n", "ﬁ-"])
 def test_what_no_field_can_be_called_is_refused(value):
     assert "must be a valid field name (letters" in refusal(checks.name, value)
     assert "must name a run (letters" in refusal(checks.name, value, what="must name a run")
