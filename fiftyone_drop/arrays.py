@@ -375,10 +375,15 @@ def _check_labels(labels: Sequence[str] | ArrayLike) -> NDArray[Any]:
     """Check that all labels are there: None and NaN would become classes of these names."""
     names = np.asarray(labels, None if hasattr(labels, "dtype") else object)
     if names.dtype.kind in "Of":
-        missing = sum(name is None or name != name for name in names.ravel().tolist())
+        missing = sum(_is_missing(name) for name in names.ravel().tolist())
         if missing:
             raise DropError("labels", f"{missing} are missing (None or NaN); leave them out")
     return names
+
+
+def _is_missing(name: object) -> bool:
+    """Whether it is None, a NaN, or pandas' NA, whose comparisons are neither true nor false."""
+    return name is None or type(name).__name__ == "NAType" or bool(name != name)
 
 
 def _check_scores(values: ArrayLike, n: int) -> FloatArray:

@@ -202,16 +202,25 @@ def name(argument: str, value: object, what: str = "must be a valid field name")
     return str(plain)
 
 
-def key(value: object) -> str:
-    """A run key: a :func:`name` that the names of fields begin with, as in ``<key>_kept``.
+def stem(argument: str, value: object, what: str = "must be a valid field name") -> str:
+    """A :func:`name` that the names of fields begin with, as in ``<key>_kept``.
 
     Raises:
         DropError: if ``value`` is none
     """
-    plain = name("key", value)
+    plain = name(argument, value, what)
     if plain.endswith("_"):
-        raise DropError("key", f"must not end with _, but got {shown(value)}")
+        raise DropError(argument, f"{what} that does not end with _, but got {shown(value)}")
     return plain
+
+
+def key(value: object) -> str:
+    """A run key: the :func:`stem` of the names of its fields.
+
+    Raises:
+        DropError: if ``value`` is none
+    """
+    return stem("key", value)
 
 
 def path(argument: str, value: object) -> Path:

@@ -81,6 +81,7 @@ def extend_drop(
         DropError: if there is no such run, the new samples are unfit or none, their view shows
             other labels than the dataset stores, a new class has no recall, or the amount is too
             small for what was kept; the run is as it was then
+        ConnectionError: the database was away for ten minutes, or again and again
     """
     root = check_dataset(dataset)._root_dataset
     key = checks.text("key", key)
@@ -95,7 +96,7 @@ def extend_drop(
             f"'{new_samples._root_dataset.name}'; add the samples to the dataset first",
         )
 
-    def end_what_began() -> set[str]:
+    def end_what_began() -> dict[str, str]:
         with lease.writing(root):
             return recover(root)
 
@@ -104,7 +105,8 @@ def extend_drop(
     check_labels_as_stored(new_samples, run.config.label_field, run.config.group_by, "new_samples")
     try:
         new = read_ids(new_samples)
-        return _extend(root, key, run, new, amount, missing, progress, was_cut_off=key in ended)
+        was_cut_off = ended.get(key) == "replacing" and "extended_by" in run.config.found
+        return _extend(root, key, run, new, amount, missing, progress, was_cut_off)
     except DropError as error:
         if error.argument in OWN:
             raise
@@ -127,7 +129,9 @@ def _extend(
     options = options_of(root, config, amount, missing)
     old, keep_at = read_order(root, config.keep_at_field)
     fresh = new[~np.isin(new, old)]
-    if not len(fresh) and was_cut_off:
+    standing = ((config.density, None), (None, int(run.table.quotas.sum())))
+    as_asked = amount is None or (amount.density, amount.size) in standing
+    if not len(fresh) and was_cut_off and as_asked:
         return part_view(root, config, config.density, "kept")  # the same call had taken them in
     if not len(fresh):
         raise DropError("new_samples", f"the run has all {len(new):,} of them already")

@@ -148,7 +148,7 @@ def _check_staged_free(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
 def _staged_now(dataset: fo.Dataset, name: str) -> str:
     """Where the values lie that are about to replace those of a field."""
     names = staged_names(name)
-    return next((staged for staged in names if dataset.has_field(staged)), names[0])
+    return next((staged for staged in names if mark_of(dataset.get_field(staged))), names[0])
 
 
 def _finish(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:

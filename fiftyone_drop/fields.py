@@ -53,10 +53,10 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
 
 
 def current_collection(samples: object, argument: str = "samples") -> foc.SampleCollection:
-    """:func:`check_collection` of a call that will write: others may have written since.
+    """:func:`check_collection` of a call that replaces runs or predictions.
 
-    The dataset is loaded anew, since fields, runs and evaluations of the server count, and not
-    those that this session remembers. A database that is away is waited for.
+    The dataset is loaded anew, since runs and evaluations of the server count, and not those that
+    this session remembers. A database that is away is waited for.
     """
     collection = check_collection(samples, argument)
     while_away(collection._root_dataset.reload, "nothing has begun")

@@ -29,8 +29,7 @@ from pymongo.errors import AutoReconnect, PyMongoError
 
 from fiftyone_drop import documents
 from fiftyone_drop._log import logger
-from fiftyone_drop.errors import DropError
-from fiftyone_drop.waiting import TakenOverError
+from fiftyone_drop.waiting import HeldError, TakenOverError
 
 COLLECTION = "fiftyone_drop.leases"
 SECONDS = 20.0  # a lease that is not renewed expires after this time
@@ -48,12 +47,13 @@ class Lease:
         self._token = uuid.uuid4().hex
         self._done = threading.Event()
         self._process: Any = None  # of the server
+        self._heard = _clocks()  # when the server last said that the lease is the holder's
 
     def acquire(self) -> None:
         """Wait for the lease and take it.
 
         Raises:
-            DropError: if another writer holds it for longer than ``PATIENCE``
+            HeldError: if another writer holds it for longer than ``PATIENCE``
         """
         until = time.monotonic() + PATIENCE
         told = False
@@ -61,7 +61,7 @@ class Lease:
             holder = self._leases.find_one({"_id": self._id}) or {}
             words = _words(holder)
             if time.monotonic() >= until:
-                raise DropError(
+                raise HeldError(
                     "dataset",
                     f"runs or scores of '{self._name}' are being written by {words}; try again "
                     "when that is done",
@@ -70,7 +70,7 @@ class Lease:
                 logger.info("Waiting for %s, who writes runs or scores of '%s'", words, self._name)
                 told = True
             time.sleep(POLL)
-        self._process = documents.server_process()
+        self._process, self._heard = documents.server_process(), _clocks()
         thread = threading.Thread(target=self._keep, name="fiftyone-drop-lease", daemon=True)
         thread.start()
 
@@ -99,6 +99,20 @@ class Lease:
                 f"this one was not heard of for {SECONDS:g} s; make the call again",
             )
 
+    def keep(self) -> None:
+        """:meth:`check`, if the server has not said for long that the lease is the holder's.
+
+        A writer of many batches calls it before each. It costs nothing unless the process was
+        suspended, or the database was away.
+
+        Raises:
+            AutoReconnect, TakenOverError: as ``check`` does
+        """
+        if any(
+            now - heard > SECONDS / 2 for now, heard in zip(_clocks(), self._heard, strict=True)
+        ):
+            self.check()
+
     def renew(self) -> bool:
         """Hold the lease for ``SECONDS`` more, whether or not it has expired, unless it was taken.
 
@@ -107,9 +121,12 @@ class Lease:
         Returns:
             whether it still is the holder's
         """
+        before = _clocks()
         renewed = documents.on_disk(COLLECTION).update_one(
             self._mine, [{"$set": {"expires": _expires()}}]
         )
+        if renewed.matched_count:
+            self._heard = before
         return bool(renewed.matched_count)
 
     def is_of(self, dataset: fo.Dataset) -> bool:
@@ -148,7 +165,7 @@ def writing(dataset: fo.Dataset) -> Iterator[Lease]:
     """Hold the lease of a dataset, and see the dataset as the server has it.
 
     Raises:
-        DropError: if another writer holds the lease for longer than ``PATIENCE``
+        HeldError: if another writer holds the lease for longer than ``PATIENCE``
     """
     lease = Lease(dataset)
     lease.acquire()
@@ -166,9 +183,13 @@ def check(dataset: fo.Dataset) -> None:
 
     Every step calls it that deletes, or says that something is whole, because of earlier steps.
     """
-    for lease in _held.get():
-        if lease.is_of(dataset):
-            lease.check()
+    for lease in held(dataset):
+        lease.check()
+
+
+def held(dataset: fo.Dataset) -> list[Lease]:
+    """The lease that this writer holds of a dataset, if it holds one."""
+    return [lease for lease in _held.get() if lease.is_of(dataset)]
 
 
 def writer(dataset: fo.Dataset) -> str | None:
@@ -176,6 +197,11 @@ def writer(dataset: fo.Dataset) -> str | None:
     held = {"_id": dataset._doc.id, "$expr": {"$gt": ["$expires", "$$NOW"]}}
     found = documents.collection(COLLECTION).find_one(held)
     return None if found is None else _words(found)
+
+
+def _clocks() -> tuple[float, float]:
+    """Two clocks: one stands still while a machine sleeps, and the other may be set."""
+    return time.monotonic(), time.time()
 
 
 def _expires() -> dict[str, Any]:

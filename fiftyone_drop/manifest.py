@@ -174,6 +174,7 @@ def load_manifest(
     Raises:
         DropError: if the file is no manifest or damaged, an argument is invalid, samples have
             another label than in the manifest, or cannot be found; nothing has been written then
+        ConnectionError: the database was away for ten minutes, or again and again
     """
     samples = current_collection(dataset, "dataset")
     overwrite = checks.flag("overwrite", overwrite)

@@ -128,6 +128,7 @@ class DropPlan:
         Raises:
             DropError: if the key is invalid or taken, or the target view shows other labels, groups
                 or scores than the dataset stores
+            ConnectionError: the database was away for ten minutes, or again and again
         """
         assert self.options.label_field is not None
         label_field, group_by = self.options.label_field, self.options.group_by

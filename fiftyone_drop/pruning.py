@@ -184,6 +184,7 @@ def apply_drop(
     Raises:
         DropError: if an argument is invalid, or two contradict each other; nothing has been written
             then
+        ConnectionError: the database was away for ten minutes, or again and again
     """
     arguments = dict(locals())  # every argument by name, before there are other variables
     options, place = DropOptions.parse(arguments), _place(cluster)

@@ -97,6 +97,7 @@ def train_query_model(
 
     Raises:
         DropError: if an argument is invalid; nothing has been written then
+        ConnectionError: the database was away for ten minutes, or again and again
     """
     from fiftyone_drop.cluster import Cluster, check_device, opened  # imports PyTorch
 

@@ -254,6 +254,7 @@ def set_density(
         DropError: if there is no such run, its order was deleted, ``density`` is out of range,
             below the floors, or above the caps, a class would be emptied and the run does not allow
             that, or another process is writing the runs of the dataset
+        ConnectionError: the database was away for ten minutes, or again and again
     """
     root = check_dataset(dataset)._root_dataset
     key, amount = checks.text("key", key), Amount.parse(density, size, max_bytes)
@@ -304,6 +305,7 @@ def delete_drop(dataset: foc.SampleCollection, key: str) -> None:
     Raises:
         DropError: if there is no such run, one of its fields is read-only, or another process is
             writing the runs of the dataset
+        ConnectionError: the database was away for ten minutes, or again and again
     """
     root = check_dataset(dataset)._root_dataset
     key = checks.text("key", key)

@@ -11,6 +11,7 @@ import fiftyone.core.collections as foc
 
 from fiftyone_drop import checks
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.field_marks import staged_names
 from fiftyone_drop.fields import known_fields
 from fiftyone_drop.run_lookup import find_configs
 from fiftyone_drop.run_outputs import (
@@ -41,9 +42,10 @@ def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses:
             False; one of its fields, views or its evaluation run belongs to something else; or
             target view or arguments rest on the run that would be replaced
     """
-    key = checks.key(key)
     dataset = samples._root_dataset
     configs = find_configs(dataset)
+    # An earlier version may have made a run of a name that would not do today
+    key = key if isinstance(key, str) and key in configs else checks.key(key)
     existing = configs.get(key)
     if existing is None and key in dataset.list_runs():
         raise DropError("key", f"'{key}' is a custom run that is no drop run; choose another key")
@@ -51,7 +53,7 @@ def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses:
         # First, for what rests on a run cannot replace it either
         check_independent(samples, key, existing, uses)
     # What a writer that died had begun is ended, or undone, before a run of this key is written
-    begun = configs.get(key_of_successor(key))
+    begun = next((configs[name] for name in staged_names(key) if name in configs), None)
     runs = [existing] if existing else []
     if begun is not None and not begun.complete:
         runs.append(begun)

@@ -34,22 +34,22 @@ RECORD = f"{DropConfig.__module__}.{DropConfig.__name__}"  # as FiftyOne stores 
 COLOURS = {"kept": "#FF6D04", "pruned": "#9E9E9E"}
 
 
-def recover(dataset: fo.Dataset) -> set[str]:
+def recover(dataset: fo.Dataset) -> dict[str, str]:
     """End the changes of writers that have died, of runs and of fields.
 
     Returns:
-        the keys of the runs whose changes were ended: a call that was to make such a change finds
+        key -> state of each run whose change was ended: a call that was to make such a change finds
         it made
     """
     field_writes.recover(dataset)
-    ended = set()
+    ended = {}
     for key, config in find_configs(dataset).items():
         end = _ENDS.get(config.state)
         if end is not None:
             logger.info("Ending a change of the drop run '%s' that was cut off", key)
-            ended.add(config.intent.get("key", key))
+            ended[config.intent.get("key", key)] = config.state
             end(dataset, key, config)
-    return ended | _delete_unlisted_records(dataset)
+    return dict.fromkeys(_delete_unlisted_records(dataset), "deleting") | ended
 
 
 def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
@@ -61,6 +61,7 @@ def save_record(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
 
 def undo(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
     """Remove a run that was not written to its end."""
+    lease.check(dataset)  # else the record may say by now that it was
     delete_outputs(dataset, config.outputs)
     delete_snapshot(config.token)
     if getattr(find_configs(dataset).get(key), "token", None) == config.token:
@@ -84,14 +85,16 @@ def finish_moving(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
     save_record(dataset, key, config)
 
 
-def finish_writing(dataset: fo.Dataset, key: str, config: DropConfig, size: int) -> None:
+def finish_writing(
+    dataset: fo.Dataset, key: str, config: DropConfig, size: int | None = None
+) -> None:
     """Save the views of a run whose fields are written, read all of it back, and say so.
 
     Args:
         dataset: the dataset
         key: the run key
         config: the record
-        size: the number of samples that carry the run's fields
+        size (None): the number of samples that carry the run's fields, unless they were counted
 
     Raises:
         DropError: if samples of the run are gone, or another session keeps sweeping its fields or
@@ -146,7 +149,7 @@ def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -
     if staged_key != key:
         dataset.update_run_config(staged_key, config)
         _rename_record(dataset, staged_key, key)
-    finish_writing(dataset, key, config, config.found["size"])
+    finish_writing(dataset, key, config)  # before it was to replace another, it was counted
 
 
 def evaluate(dataset: fo.Dataset, config: DropConfig, outputs: Outputs) -> None:
@@ -172,7 +175,7 @@ def save_views(dataset: fo.Dataset, key: str, config: DropConfig, density: float
 
 
 def verify(
-    dataset: fo.Dataset, key: str, config: DropConfig, size: int, *, views: bool = True
+    dataset: fo.Dataset, key: str, config: DropConfig, size: int | None, *, views: bool = True
 ) -> None:
     """Read back from the server what a run has written, and put back what was swept away.
 
@@ -201,6 +204,8 @@ def verify(
             f"another session keeps removing {[*lost, *hidden]} of the drop run '{key}', as it "
             "saves its own list of fields or views; call dataset.reload() there",
         )
+    if size is None:
+        return
     in_run = in_part(config.keep_at_field, config.density, "all")
     groups = aggregate(dataset, in_run, {"_id": None, "n": {"$sum": 1}})
     n = next((group["n"] for group in groups), 0)

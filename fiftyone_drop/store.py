@@ -89,6 +89,7 @@ def write_fields(
     samples = dataset._sample_collection
     now = datetime.now(timezone.utc)
 
+    leases = lease.held(dataset)  # threads of a pool do not see what this one holds
     failed = threading.Event()  # other threads know of an error before the caller does
 
     def write(start: int) -> int:
@@ -96,6 +97,8 @@ def write_fields(
         if failed.is_set():
             return 0
         try:
+            for one in leases:
+                one.keep()
             updates = [
                 _update(fields, ids, i, min(i + STATEMENT, stop), now)
                 for i in range(start, stop, STATEMENT)
@@ -250,6 +253,6 @@ def _unset_strays(dataset: fo.Dataset, names: Iterable[str]) -> None:
 
 def unset(dataset: fo.Dataset, names: Sequence[str]) -> None:
     """Unset the values of fields, or values under names that are no fields."""
-    lease.check(dataset)  # that they have been copied where they were to be
+    lease.check(dataset)  # what makes them superfluous is on disk, and nobody else has begun
     some = [{name: {"$exists": True}} for name in names]
     dataset._sample_collection.update_many({"$or": some}, {"$unset": dict.fromkeys(names, "")})

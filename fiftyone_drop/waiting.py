@@ -7,6 +7,8 @@ looks whether that attempt was done after all.
 
 from __future__ import annotations
 
+import itertools
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -33,6 +35,10 @@ class TakenOverError(DropError):
     """Another writer has come between, since this one was not heard of for too long."""
 
 
+class HeldError(DropError):
+    """Another writer is at work, and does not end."""
+
+
 def while_away(write: Callable[[], Result], saved: str) -> Result:
     """Write, and write again when the database was away and is back.
 
@@ -46,25 +52,30 @@ def while_away(write: Callable[[], Result], saved: str) -> Result:
     Raises:
         ConnectionError: the database was away for ``PATIENCE`` seconds, or again and again
     """
+    before = sys.exc_info()[1]  # that the caller is handling: it is none of this write
     pause, since, outages = FIRST, 0.0, 0
     while True:
         begun = time.monotonic()
         try:
             return write()
         except Exception as error:
-            if not _is_away(error):
+            # Who came while the database was away is waited for too
+            if not _is_away(error, before) and not (outages and isinstance(error, HeldError)):
                 raise
             now = time.monotonic()
             if not outages or now - begun > LONG:
                 pause, since, outages = FIRST, now, outages + 1
             if now + pause > since + PATIENCE or outages > OUTAGES:
-                if isinstance(error, TakenOverError):
+                if isinstance(error, TakenOverError | HeldError):
                     raise
                 raise ConnectionError(
                     f"the MongoDB server at {documents.address()} {_for_how_long(outages)} "
                     f"({str(error)[:200]}); {saved}: make the same call again when it is back"
                 ) from error
-            logger.warning("The MongoDB server is away (%s); trying again in %g s", error, pause)
+            words = (
+                "Another writer came first" if isinstance(error, DropError) else "MongoDB is away"
+            )
+            logger.warning("%s (%s); trying again in %g s", words, error, pause)
         time.sleep(pause)
         pause = min(2 * pause, LONGEST)
 
@@ -75,12 +86,18 @@ def _for_how_long(outages: int) -> str:
     return f"has been away for {PATIENCE / 60:g} minutes"
 
 
-def _is_away(error: BaseException) -> bool:
+def _is_away(error: BaseException, before: BaseException | None = None) -> bool:
     """Whether the database was away, and nothing else went wrong before that.
 
     Cleaning up after an error, such as Ctrl-C, may find the database away too.
+
+    Args:
+        error: the error
+        before (None): an error that was being handled already, with which its chain ends
     """
-    chain = list(_chain(error))
+    chain = list(itertools.takewhile(lambda one: one is not before, _chain(error)))
+    if not all(isinstance(one, Exception) for one in chain):
+        return False
     away = [at for at, one in enumerate(chain) if _says_away(one)]
     if not away:
         return False

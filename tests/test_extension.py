@@ -290,3 +290,18 @@ def test_an_extension_that_was_cut_off_is_ended_by_the_same_call(grows, recalls,
     assert_whole(dataset, ["drop"])
     with pytest.raises(DropError, match="the run has all 100 of them already"):
         fod.extend_drop(dataset, "drop", more)
+
+
+def test_a_move_that_was_cut_off_is_no_extension(grows, recalls, monkeypatch):
+    dataset, _ = grows
+    dataset.apply_drop(0.5, recalls=recalls)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_changes, "finish_moving", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fod.set_density(dataset, "drop", 0.3)
+    with pytest.raises(DropError, match="the run has all 200 of them already"):
+        fod.extend_drop(dataset, "drop", dataset, density=0.9)

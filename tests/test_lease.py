@@ -132,3 +132,21 @@ def test_a_writer_that_has_lost_its_lease_does_not_undo_what_others_write(datase
 def test_datasets_do_not_wait_for_each_other(dataset, make_dataset):
     with lease.writing(dataset), lease.writing(make_dataset(5)):
         pass
+
+
+def test_a_writer_that_was_suspended_writes_no_further_batch(dataset, monkeypatch):
+    """Somebody else has taken the lease, and writes a field of the same name."""
+    ids, now = read_ids(dataset), time.monotonic
+    ours = store.FieldValues(fo.FloatField, np.zeros(len(ids)), "ours")
+    theirs = store.FieldValues(fo.FloatField, np.ones(len(ids)), "theirs")
+    with lease.writing(dataset):
+        foo.get_db_conn()[lease.COLLECTION].update_one(
+            {"_id": dataset._doc.id}, {"$set": {"token": "another's", "holder": "another"}}
+        )
+        with monkeypatch.context() as patch:  # the other writes under a lease of its own
+            patch.setattr(lease, "held", lambda dataset: [])
+            store.write_fields(dataset, ids, {"both": theirs}, progress=False)
+        monkeypatch.setattr(lease, "_clocks", lambda: (now() + 3600, time.time() + 3600))
+        with pytest.raises(lease.TakenOverError):
+            store.write_fields(dataset, ids, {"both": ours}, progress=False)
+    assert set(dataset.values("both")) == {1.0}

@@ -4,7 +4,7 @@ import pytest
 from whole_runs import assert_whole
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, run_changes, run_recovery
+from fiftyone_drop import DropError, documents, run_changes, run_recovery, waiting
 
 
 def cut_off(dataset, key, **changes):
@@ -120,3 +120,63 @@ def test_a_deletion_that_was_cut_off_at_its_last_step_is_ended_by_the_same_call(
     with pytest.raises(DropError, match="has no drop run 'other'"):
         fod.delete_drop(runs, "other")
     assert_whole(runs, ["drop"])
+
+
+def interrupted(*arguments):
+    raise KeyboardInterrupt
+
+
+def test_a_replacement_that_was_cut_off_is_ended_though_samples_are_gone_since(
+    runs, recalls, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(run_changes, "finish_replacing", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            runs.apply_drop(0.4, recalls=recalls, overwrite=True)
+    runs.reload()
+    runs.delete_samples(runs.values("id")[:3])
+    fod.set_density(runs, "other", 0.3)
+    assert fod.load_drop(runs, "drop").density == 0.4
+    fod.delete_drop(runs, "drop")
+    assert fod.list_drops(runs) == ["other"]
+
+
+@pytest.mark.parametrize("successor", ["drop__next", "drop_being_written"])
+def test_a_replacement_that_was_cut_off_after_its_copies_is_replaced(
+    runs, recalls, monkeypatch, successor
+):
+    """An earlier version had another name for what is staged."""
+    copy = run_recovery.store.copy_fields
+
+    def copy_and_die(*arguments):
+        copy(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_changes, "key_of_successor", lambda key: successor)
+        patch.setattr(run_recovery.store, "copy_fields", copy_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            runs.apply_drop(0.4, recalls=recalls, overwrite=True)
+    runs.reload()
+    runs.apply_drop(0.3, recalls=recalls, overwrite=True)
+    assert fod.load_drop(runs, "drop").density == 0.3
+    assert_whole(runs, ["drop", "other"])
+
+
+def test_a_server_that_began_anew_after_the_last_step_has_the_whole_run(runs, recalls, monkeypatch):
+    """It knows the last step, but the writer does not know that it does."""
+    update, process = type(runs).update_run_config, documents.server_process
+    anew = []
+
+    def update_and_end(dataset, key, config):
+        update(dataset, key, config)
+        if config.state == "complete" and not anew:
+            anew.append(object())
+
+    monkeypatch.setattr(waiting, "FIRST", 0.0)
+    monkeypatch.setattr(waiting, "PATIENCE", 60.0)
+    monkeypatch.setattr(type(runs), "update_run_config", update_and_end)
+    monkeypatch.setattr(documents, "server_process", lambda: anew[-1] if anew else process())
+    runs.apply_drop(0.4, recalls=recalls, key="third")
+    assert anew
+    assert_whole(runs, ["drop", "other", "third"])

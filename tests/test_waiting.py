@@ -10,7 +10,7 @@ from pymongo.errors import (
 )
 
 from fiftyone_drop import DropError, waiting
-from fiftyone_drop.waiting import TakenOverError, while_away
+from fiftyone_drop.waiting import HeldError, TakenOverError, while_away
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +110,42 @@ def test_a_lease_that_was_taken_over_is_waited_for_too(clock):
     assert while_away(failing([taken]), "") == "written"
     with pytest.raises(DropError, match="somebody else writes"):
         while_away(failing([taken] * 100), "")
+
+
+def test_an_error_that_the_caller_was_handling_is_none_of_the_write(clock):
+    """As of somebody who follows the advice to make the same call again."""
+
+    def again():
+        try:
+            raise ConnectionError from AutoReconnect("away")
+        except ConnectionError:
+            while_away(failing([DropError("key", "no such run")]), "nothing")
+
+    with pytest.raises(DropError, match="no such run"):
+        again()
+    assert clock.pauses == []
+
+
+def test_ctrl_c_during_an_outage_ends_the_call(clock):
+    def write():
+        try:
+            raise AutoReconnect("away")
+        except AutoReconnect:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                raise AutoReconnect("away, as it is cleaned up")  # noqa: B904
+
+    with pytest.raises(AutoReconnect, match="as it is cleaned up"):
+        while_away(write, "nothing")
+    assert clock.pauses == []
+
+
+def test_who_writes_when_the_database_is_back_is_waited_for(clock):
+    held = HeldError("dataset", "runs are being written by somebody")
+    assert while_away(failing([AutoReconnect("away"), held, held]), "nothing") == "written"
+    with pytest.raises(HeldError):
+        while_away(failing([held]), "nothing")
 
 
 def test_other_errors_are_errors(clock):

@@ -66,6 +66,7 @@ class Steps:
         """Set the weights of the classes in the loss, (K,) float; None for none."""
         if weights is None or self._weights is None:
             self._weights = None if weights is None else weights.clone()
+            self._graphs.clear()  # they read other weights
         else:
             self._weights.copy_(weights)  # in place: graphs read them there
 

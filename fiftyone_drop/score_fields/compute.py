@@ -11,7 +11,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop.errors import Warner
-from fiftyone_drop.fields import current_collection
+from fiftyone_drop.fields import check_collection
 from fiftyone_drop.score_fields.fields import (
     ScoreValues,
     check_field_free,
@@ -121,6 +121,7 @@ def compute_scores(
     Raises:
         DropError: if an argument is invalid, or ``samples`` are a part of those that another model
             or convention has scored; nothing has been written then
+        ConnectionError: the database was away for ten minutes, or again and again
 
     Warns:
         DropWarning: if samples have no scores, or the predictions of a model and the labels cannot
@@ -134,7 +135,7 @@ def compute_scores(
     from fiftyone_drop.score_fields.options import ScoreOptions
     from fiftyone_drop.score_fields.sources import by_models, by_query_models
 
-    current_collection(samples)
+    check_collection(samples)
     dataset = samples._root_dataset
     options = ScoreOptions(
         label_field=label_field,

@@ -42,7 +42,8 @@ def check_field_free(
     Raises:
         DropError: if it is no name for a score field, or the field holds something else
     """
-    checks.name("prefix", field, "must make valid field names")
+    if not dataset.has_field(field):  # an earlier version may have made one that would not do today
+        checks.stem("prefix", field, "must make valid field names")
     if field == RANDOM:
         raise DropError(
             "prefix",

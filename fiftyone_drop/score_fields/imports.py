@@ -17,7 +17,7 @@ import fiftyone.core.collections as foc
 from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, Ids
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.fields import current_collection
+from fiftyone_drop.fields import check_collection
 from fiftyone_drop.matching import EXTRA, check_prefix
 from fiftyone_drop.score_fields.fields import (
     ScoreValues,
@@ -111,8 +111,9 @@ def import_scores(
         DropError: if an argument is invalid, a file is damaged or ambiguous, an id or filepath is
             not in ``samples``, or other samples have scores in the field of which nobody says that
             they are from the same model; nothing has been written then
+        ConnectionError: the database was away for ten minutes, or again and again
     """
-    current_collection(samples)
+    check_collection(samples)
     dataset = samples._root_dataset
     prefix = checks.text("prefix", prefix, empty=True)
     overwrite = checks.flag("overwrite", overwrite)

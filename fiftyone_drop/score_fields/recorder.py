@@ -13,7 +13,7 @@ from torch import Tensor
 from fiftyone_drop import checks, scoring
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.fields import current_collection
+from fiftyone_drop.fields import check_collection
 from fiftyone_drop.score_fields.class_order import class_order, positions
 from fiftyone_drop.score_fields.fields import (
     check_field_free,
@@ -82,7 +82,7 @@ class DynamicsRecorder:
         gather: bool = True,
         **switches: str | int,
     ) -> None:
-        current_collection(samples)
+        check_collection(samples)
         label_field = checks.text("label_field", label_field, optional=True)
         scores = checks.texts("scores", scores)
         prefix = checks.text("prefix", prefix, empty=True)
