@@ -176,6 +176,10 @@ class DynamicsRecorder:
         Returns:
             the names of the fields
 
+        Raises:
+            DropError: no epoch has ended, or a field may not be written
+            ConnectionError: the database was away for ten minutes, or again and again
+
         Warns:
             DropWarning: if a score has no value at all, logits were not finite, samples were
                 presented more often than others, or the last epoch has not ended

@@ -2,9 +2,7 @@
 
 import re
 
-import fiftyone as fo
 import fiftyone.operators as foo
-import numpy as np
 import yaml
 from app_browser import REPOSITORY
 from fiftyone.core.odm import get_db_conn
@@ -167,24 +165,3 @@ def test_fiftyones_own_panels_open_on_a_run(app, pruned, predict, picture):
     picture("panels-evaluation")
     pruned.reload()
     assert pruned.list_workspaces() == ["DRoP"]
-
-
-def test_scores_are_computed_from_logits_whose_classes_nobody_stated(app, make_dataset):
-    dataset = make_dataset(limit=60)
-    labels = dataset.values("ground_truth.label")
-    classes = sorted(set(labels))
-    rows = np.eye(len(classes))[[classes.index(label) for label in labels]]
-    pairs = zip(labels, rows, strict=True)
-    stored = [fo.Classification(label=label, logits=row) for label, row in pairs]
-    dataset.set_values("predictions", stored)
-    app.open(dataset.name)
-    form = app.open_form(label_of("compute_scores"))
-    form.get_by_role("combobox").first.click()
-    app.page.get_by_role("option", name="ground_truth", exact=True).click()
-    form.get_by_text("Logits that a model has stored in a field").click()
-    form.get_by_label("Classes of the model").fill(", ".join(classes))
-    expect(form.get_by_text("Writes el2n")).to_be_visible()
-    app.execute(form)
-    expect(app.page.get_by_text("Scored 60 samples")).to_be_visible(timeout=LOADING)
-    dataset.reload()
-    assert len(set(dataset.values("el2n"))) == 1  # each is as right as any other
