@@ -375,10 +375,18 @@ def _check_labels(labels: Sequence[str] | ArrayLike) -> NDArray[Any]:
     """Check that all labels are there: None and NaN would become classes of these names."""
     names = np.asarray(labels, None if hasattr(labels, "dtype") else object)
     if names.dtype.kind in "Of":
+        odd = [name for name in names.ravel().tolist() if isinstance(name, _SEVERAL)]
+        if odd:
+            raise DropError(
+                "labels", f"must be one per id, but one of them is {checks.shown(odd[0])}"
+            )
         missing = sum(_is_missing(name) for name in names.ravel().tolist())
         if missing:
             raise DropError("labels", f"{missing} are missing (None or NaN); leave them out")
     return names
+
+
+_SEVERAL = (list, tuple, set, frozenset, dict, np.ndarray)
 
 
 def _is_missing(name: object) -> bool:

@@ -1,6 +1,7 @@
 """Plans from arrays and Parquet files: those of ``apply_drop``, without FiftyOne."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -145,7 +146,15 @@ def test_neither_fiftyone_nor_pytorch_is_loaded(path):
     """)
 
 
-@pytest.mark.parametrize("missing", [None, float("nan")])
+@pytest.mark.parametrize(
+    "labels", [[["x"], ["y", "z"], ["x"]], [("x",), "y", "z"], [{"x": 1}, "y", "z"]]
+)
+def test_several_labels_of_a_sample_are_refused(labels):
+    with pytest.raises(DropError, match=r"^labels: must be one per id, but one of them is"):
+        fod.plan_arrays(["a", "b", "c"], labels, 0.5, rule="none")
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
 def test_samples_without_a_label_are_no_class(missing):
     with pytest.raises(DropError, match=r"^labels: 1 are missing \(None or NaN\)"):
         fod.plan_arrays(["a", "b", "c"], ["x", missing, "y"], 0.5, rule="none")
