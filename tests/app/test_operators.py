@@ -2,7 +2,9 @@
 
 import re
 
+import fiftyone as fo
 import fiftyone.operators as foo
+import numpy as np
 import yaml
 from app_browser import REPOSITORY
 from fiftyone.core.odm import get_db_conn
@@ -165,3 +167,42 @@ def test_fiftyones_own_panels_open_on_a_run(app, pruned, predict, picture):
     picture("panels-evaluation")
     pruned.reload()
     assert pruned.list_workspaces() == ["DRoP"]
+
+
+def test_scores_are_computed_from_logits_whose_classes_nobody_stated(app, make_dataset):
+    dataset = make_dataset(limit=60)
+    labels = dataset.values("ground_truth.label")
+    classes = sorted(set(labels))
+    rows = np.eye(len(classes))[[classes.index(label) for label in labels]]
+    pairs = zip(labels, rows, strict=True)
+    stored = [fo.Classification(label=label, logits=row) for label, row in pairs]
+    dataset.set_values("predictions", stored)
+    app.open(dataset.name)
+    form = app.open_form(label_of("compute_scores"))
+    form.get_by_role("combobox").nth(0).click()
+    app.page.get_by_role("option", name="ground_truth", exact=True).click()
+    form.get_by_text("Logits that a model has stored in a field").click()
+    expect(form.get_by_text("choose a field with stored logits", exact=True)).to_be_visible()
+    app.settle()
+    form.get_by_role("combobox").nth(1).click()
+    app.page.get_by_role("option", name="predictions", exact=True).click()
+    expect(form.get_by_text("Classes of the model", exact=True)).to_be_visible()
+    form.get_by_role("textbox").first.fill(", ".join(classes))
+    expect(form.get_by_text("Writes el2n")).to_be_visible()
+    app.execute(form)
+    expect(app.page.get_by_text("Scored 60 samples")).to_be_visible(timeout=LOADING)
+    dataset.reload()
+    assert np.ptp(dataset.values("el2n")) < 1e-6  # each is as right as any other
+
+
+def test_the_table_of_a_result_has_what_is_wanted_most_on_a_small_screen(app, make_dataset):
+    app.open(make_dataset(limit=60).name)
+    form = app.open_form(label_of("apply_drop"))
+    app.page.set_viewport_size({"width": 1024, "height": 700})
+    app.execute(form)
+    expect(app.page.get_by_text("Kept 30 of 60 samples")).to_be_visible(timeout=LOADING)
+    for heading in ("Class", "Quota", "Size", "Density"):
+        header = app.page.get_by_role("columnheader", name=heading, exact=True)
+        expect(header).to_be_visible()
+        box = header.bounding_box()
+        assert box["x"] + box["width"] <= 1024, heading
