@@ -50,6 +50,7 @@ from fiftyone_drop.rules import class_weights, get_rule
 
 ROWS = 2**18  # of a file that are in memory at once
 BUFFER = 2**20  # bytes of each of its columns
+SEVERAL = (list, tuple, set, frozenset, dict, np.ndarray)  # what is no label
 
 
 @dataclass(frozen=True, eq=False)
@@ -375,18 +376,16 @@ def _check_labels(labels: Sequence[str] | ArrayLike) -> NDArray[Any]:
     """Check that all labels are there: None and NaN would become classes of these names."""
     names = np.asarray(labels, None if hasattr(labels, "dtype") else object)
     if names.dtype.kind in "Of":
-        odd = [name for name in names.ravel().tolist() if isinstance(name, _SEVERAL)]
+        values = names.ravel().tolist()
+        odd = [name for name in values if isinstance(name, SEVERAL)]
         if odd:
             raise DropError(
                 "labels", f"must be one per id, but one of them is {checks.shown(odd[0])}"
             )
-        missing = sum(_is_missing(name) for name in names.ravel().tolist())
+        missing = sum(map(_is_missing, values))
         if missing:
             raise DropError("labels", f"{missing} are missing (None or NaN); leave them out")
     return names
-
-
-_SEVERAL = (list, tuple, set, frozenset, dict, np.ndarray)
 
 
 def _is_missing(name: object) -> bool:

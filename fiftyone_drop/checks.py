@@ -206,21 +206,12 @@ def stem(argument: str, value: object, what: str = "must be a valid field name")
     """A :func:`name` that the names of fields begin with, as in ``<key>_kept``.
 
     Raises:
-        DropError: if ``value`` is none
+        DropError: if ``value`` is no name, or ends with ``_``
     """
     plain = name(argument, value, what)
     if plain.endswith("_"):
         raise DropError(argument, f"{what} that does not end with _, but got {shown(value)}")
     return plain
-
-
-def key(value: object) -> str:
-    """A run key: the :func:`stem` of the names of its fields.
-
-    Raises:
-        DropError: if ``value`` is none
-    """
-    return stem("key", value)
 
 
 def path(argument: str, value: object) -> Path:

@@ -152,7 +152,7 @@ def check_predictions_free(dataset: fo.Dataset, key: object, overwrite: bool) ->
         DropError: if ``key`` makes no field name, or one of the names is taken and ``overwrite`` is
             False, or it is taken by something else
     """
-    key = checks.key(key)
+    key = checks.stem("key", key)
     pred_field, eval_key = f"{key}_pred", f"{key}_eval"
     field = dataset.get_field(pred_field)
     if unfinished(field):

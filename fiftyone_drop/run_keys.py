@@ -45,7 +45,7 @@ def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses:
     dataset = samples._root_dataset
     configs = find_configs(dataset)
     # An earlier version may have made a run of a name that would not do today
-    key = key if isinstance(key, str) and key in configs else checks.key(key)
+    key = key if isinstance(key, str) and key in configs else checks.stem("key", key)
     existing = configs.get(key)
     if existing is None and key in dataset.list_runs():
         raise DropError("key", f"'{key}' is a custom run that is no drop run; choose another key")

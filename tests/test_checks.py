@@ -187,10 +187,10 @@ def test_what_no_field_can_be_called_is_refused(value):
 
 
 def test_a_run_key_makes_names_of_fields():
-    assert checks.key("größe_2") == "größe_2"
+    assert checks.stem("key", "größe_2") == "größe_2"
     for value, words in (("a__b", "no two _ in a row"), ("drop_", "does not end with _")):
         with pytest.raises(DropError, match=f"^key: .*{words}"):
-            checks.key(value)
+            checks.stem("key", value)
 
 
 def test_none_is_accepted_where_it_is_allowed_alone():

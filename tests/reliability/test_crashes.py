@@ -142,6 +142,15 @@ def test_a_database_that_is_killed_comes_back_with_the_old_or_the_new(
             counted.add(problems, f"killed {when}")
 
 
+def after_waiting(clients, uri, snapshot, name, ends, session):
+    """What is wrong once a call has ended that was to wait for the server."""
+    answer = session.answer()
+    problems = [] if answer[0] == "ok" else [f"it did not wait: {answer[1]}"]
+    problems += afterwards(clients, uri, snapshot, name, ends, answer, None)
+    session.close()
+    return problems
+
+
 @pytest.mark.parametrize("name", CALLS if LONG else AWAY)
 def test_a_call_waits_for_a_database_that_is_away_and_ends_as_if_it_had_not_been(
     snapshot, ends, clients, server, duration, name
@@ -165,10 +174,7 @@ def test_a_call_waits_for_a_database_that_is_away_and_ends_as_if_it_had_not_been
                 server.stop()
             time.sleep(1)
             server.start()
-            answer = session.answer()
-            problems = [] if answer[0] == "ok" else [f"it did not wait: {answer[1]}"]
-            problems += afterwards(clients, server.uri, snapshot, name, known, answer, None)
-            session.close()
+            problems = after_waiting(clients, server.uri, snapshot, name, known, session)
             counted.add(problems, f"{how} after {moment:.3f} s, leases of {lease_seconds} s")
 
 
@@ -191,10 +197,7 @@ def test_a_database_that_has_lost_writes_unnoticed_is_noticed(
             server.start()
             time.sleep(NOTICED)
             session.go_on()
-            answer = session.answer()
-            problems = [] if answer[0] == "ok" else [f"it did not wait: {answer[1]}"]
-            problems += afterwards(clients, server.uri, snapshot, name, known, answer, None)
-            session.close()
+            problems = after_waiting(clients, server.uri, snapshot, name, known, session)
             counted.add(problems, f"killed before write {at} of {total}")
 
 
