@@ -1,20 +1,25 @@
 """Processor seconds of scoring: one process, and two tasks of a Ray cluster on this machine.
 
-    python benchmarks/cluster.py --archive cifar10.tar.xz
+    python benchmarks/cluster.py --archive cifar10.tar.xz --samples 50000
 
 Images per core-second, since other programs may run beside. Seconds are those of this process and
 of the processes of the cluster that score; what Ray's own processes take for themselves is counted
-too, and shown apart. Both arms score a part of the images before each measurement, so that imports
-and warming up do not count. The cluster is started and ended by the script.
+too, and shown apart. Two cores that compute at once take from each other, with Ray or without: two
+plain processes, each with half of the images, show how much. All arms score a part of the images
+before each measurement, so that imports and warming up do not count. The cluster is started and
+ended by the script.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import sys
 import time
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,13 +35,14 @@ from fiftyone_drop.cluster import Cluster, opened
 from fiftyone_drop.engine.images import Transformed
 from fiftyone_drop.engine.runner import Here, Runner
 from fiftyone_drop.inference.image_model import ImageModel
-from fiftyone_drop.inference.source import PassOptions, Request, Scored
+from fiftyone_drop.inference.source import PassOptions, Request, Scored, Values
 from fiftyone_drop.scoring.registry import deal_switches
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("tests", "scripts")]
 import ray_cluster  # noqa: E402  a cluster of two nodes, as the tests have it
 
-ONE, TWO, WITH_RAY = "one process", "two tasks at once", "two tasks, with Ray's own processes"
+ONE, APART = "one process", "two processes at once"
+TWO, WITH_RAY = "two tasks at once", "two tasks, with Ray's own processes"
 THIS, SCORING, RAY = "the caller", "processes that score", "Ray's own processes"
 
 
@@ -78,6 +84,29 @@ def score(paths: list[str], model: ImageModel, runner: Runner, batch: int) -> Sc
         return ImageModel.score_together([model], request)
 
 
+def measured_here(
+    paths: list[str], model: ImageModel, batch: int
+) -> tuple[float, Mapping[str, Values]]:
+    """Processor seconds of scoring in this process, and the scores."""
+    torch.set_num_threads(1)
+    score(paths[: 4 * batch], model, Here(), batch)
+    start = time.process_time()
+    tables = score(paths, model, Here(), batch).tables
+    return time.process_time() - start, tables
+
+
+def seconds_apart(
+    pools: list[ProcessPoolExecutor], paths: list[str], model: ImageModel, batch: int
+) -> float:
+    """Processor seconds of scoring in processes that compute at once, a part of the images each."""
+    n = -(-len(paths) // len(pools))
+    calls = [
+        pool.submit(measured_here, paths[i * n : (i + 1) * n], model, batch)
+        for i, pool in enumerate(pools)
+    ]
+    return sum(call.result()[0] for call in calls)
+
+
 def run(folder: Path, args: argparse.Namespace) -> None:
     paths = [str(path) for path in chosen(folder, args.samples)]
     torch.manual_seed(0)
@@ -86,38 +115,37 @@ def run(folder: Path, args: argparse.Namespace) -> None:
     module = build("resnet18", 32, "cpu", original=True)
     classes = tuple(f"class {k}" for k in range(10))
     model = ImageModel(classes, "ResNet-18", module, Transformed(TRANSFORM))
-    seconds: dict[str, list[float]] = {ONE: [], TWO: [], WITH_RAY: []}
+    seconds: dict[str, list[float]] = {ONE: [], APART: [], TWO: [], WITH_RAY: []}
     shares: dict[str, list[float]] = {THIS: [], SCORING: [], RAY: []}
-    tables = []
-    with ray_cluster.place() as home:
+    tables: list[Mapping[str, Values]] = []
+    spawn = multiprocessing.get_context("spawn")
+    with ExitStack() as until_done:
+        pools = [until_done.enter_context(ProcessPoolExecutor(1, spawn)) for _ in range(2)]
+        home = until_done.enter_context(ray_cluster.place())
         os.environ |= {ray_cluster.PLACE: home, ray_cluster.LOCAL: "0", **ray_cluster.OPEN}
         os.environ[ray_cluster.OWNER] = str(os.getpid())
         ray_cluster.PATIENCE = 900  # on a busy machine Ray takes minutes to start
         address = ray_cluster.address()
         nodes = [int(pid) for pid in (Path(home) / "pids").read_text().split()]
-        chunk = max(args.batch, args.samples // 8)
-        with (
-            opened(Cluster(address, chunk=chunk)) as cluster,
-            opened(Cluster(address, chunk=args.batch)) as in_small_chunks,
-        ):
-            for _ in range(args.repeats):
-                for name, runner in ((ONE, Here()), (TWO, cluster)):
-                    warming_up = in_small_chunks if name == TWO else Here()
-                    score(paths[: 4 * args.batch], model, warming_up, args.batch)
-                    before = spent(nodes)
-                    tables.append(score(paths, model, runner, args.batch).tables)
-                    after = spent(nodes)
-                    used = {
-                        group: sum(s - before[group].get(pid, 0.0) for pid, s in found.items())
-                        for group, found in after.items()
-                    }
-                    if name == ONE:
-                        seconds[ONE].append(used[THIS])
-                        continue
-                    seconds[TWO].append(used[THIS] + used[SCORING])
-                    seconds[WITH_RAY].append(sum(used.values()))
-                    for group, values in shares.items():
-                        values.append(used[group])
+        chunk = max(args.batch, args.samples // 16)
+        cluster = until_done.enter_context(opened(Cluster(address, chunk=chunk)))
+        warming_up = until_done.enter_context(opened(Cluster(address, chunk=args.batch)))
+        for _ in range(args.repeats):
+            used, table = measured_here(paths, model, args.batch)
+            seconds[ONE].append(used)
+            tables.append(table)
+            seconds[APART].append(seconds_apart(pools, paths, model, args.batch))
+            score(paths[: 4 * args.batch], model, warming_up, args.batch)
+            before = spent(nodes)
+            tables.append(score(paths, model, cluster, args.batch).tables)
+            by_group = {
+                group: sum(s - before[group].get(pid, 0.0) for pid, s in found.items())
+                for group, found in spent(nodes).items()
+            }
+            seconds[TWO].append(by_group[THIS] + by_group[SCORING])
+            seconds[WITH_RAY].append(sum(by_group.values()))
+            for group, values in shares.items():
+                values.append(by_group[group])
     same = all(
         np.array_equal(tables[0][name], table[name]) for table in tables for name in tables[0]
     )

@@ -31,10 +31,9 @@ is not installed. Everything else is internal.
 """
 
 import ast as _ast
-import importlib as _importlib
 from pathlib import Path as _Path
 
-from fiftyone_drop import _attach
+from fiftyone_drop import _attach, _lazy
 from fiftyone_drop._version import __version__ as __version__
 
 _HOME = {
@@ -47,13 +46,7 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'fiftyone_drop' has no attribute {name!r}")
-    value = getattr(_importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = _lazy.loader(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,9 @@ takes a :class:`fiftyone_drop.DynamicsRecorder`, and loads with its library when
     from fiftyone_drop.integrations import LightningCallback
 """
 
-import importlib as _importlib
 from typing import TYPE_CHECKING
+
+from fiftyone_drop import _lazy
 
 if TYPE_CHECKING:
     from fiftyone_drop.integrations.lightning import LightningCallback as LightningCallback
@@ -17,19 +18,17 @@ _LIBRARIES = {"LightningCallback": "lightning", "TransformersCallback": "transfo
 
 __all__ = ["LightningCallback", "TransformersCallback"]
 
+_load = _lazy.loader(__name__, {name: f"{__name__}.{end}" for name, end in _LIBRARIES.items()})
+
 
 def __getattr__(name: str) -> object:
-    if name not in _LIBRARIES:
-        raise AttributeError(f"module 'fiftyone_drop.integrations' has no attribute {name!r}")
-    library = _LIBRARIES[name]
     try:
-        module = _importlib.import_module(f"fiftyone_drop.integrations.{library}")
+        return _load(name)
     except ModuleNotFoundError as error:
         raise ImportError(
             f"{name} needs the package {error.name!r}; install it with "
-            f"pip install 'fiftyone-drop[{library}]'"
+            f"pip install 'fiftyone-drop[{_LIBRARIES[name]}]'"
         ) from error
-    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

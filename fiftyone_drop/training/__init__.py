@@ -22,8 +22,9 @@ Each name loads when it is first used: the options and the names of architecture
 PyTorch, so that the App can draw a form of them at once.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from fiftyone_drop import _lazy
 
 if TYPE_CHECKING:
     from fiftyone_drop.engine.checkpoint import Checkpoint
@@ -54,10 +55,4 @@ __all__ = [
     "training_cost",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = _lazy.loader(__name__, _HOME)
