@@ -70,8 +70,8 @@ def train_query_model(
 
     Args:
         samples: a :class:`fiftyone.core.dataset.Dataset` or view of images
-        label_field (None): a Classification or string field; by default the only Classification
-            field that is not a known prediction
+        label_field (None): a Classification, string, integer or boolean field; by default the only
+            Classification field that is not a known prediction
         validation (None): a view of held-out samples; None holds out a part of ``samples``
         holdout (0.2): the fraction of ``samples`` that is held out, in (0, 1)
         scores: the names of the scores that the model's ``scores`` hold: ``"el2n"`` of the trained

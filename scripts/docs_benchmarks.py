@@ -18,11 +18,13 @@ HEADER = """# What it costs, measured
 
 Each row is a claim that a benchmark of this repository checks: two ways to do the same work took
 turns in one run, and the ratio is the median over the repeats. Machines are noisy, so ratios are
-claimed and never seconds. Claims that fail stay here, and say so.
+claimed; seconds only for the panel, where a hand waits, and there the row is what was measured over
+what was promised. Where minimum and maximum are equal, there was one repeat. Claims that fail stay
+here, and say so.
 """
 FOOTER = """## How to measure again
 
-Each section names its script. `--quick` runs one in about a minute, and
+Each section names its script. `--quick`, where it has it, runs it in about a minute, and
 `BENCHMARK_RESULTS=benchmarks/results/name.jsonl` in the environment adds its record to the file
 from which `make docs` writes this page. The files in `benchmarks/results/` have all earlier runs
 too.
@@ -34,6 +36,7 @@ pytest, not FiftyOne, and goes on from the results of an earlier run (`--resume`
 """
 GPU_CHECKS = """The tests of scoring, engine and training on the GPU, the newest run of each:
 """
+OWN_SERVER = "scripts/with_mongod.py --home .benchmark -- python"  # not the reader's database
 NOT_FACTS = {"title", "arms", "claims", "seconds", "machine", "scores", "settings"}
 
 
@@ -51,20 +54,20 @@ TOPICS = (
     Topic(
         "A dataset of a million samples",
         "data_layer.jsonl",
-        "scripts/with_mongod.py --home .benchmark -- python benchmarks/data_layer.py",
+        f"{OWN_SERVER} benchmarks/data_layer.py",
         "Sample documents without images, in 1,000 long-tailed classes; MongoDB on this machine.",
     ),
     Topic(
         "The App",
         "app.jsonl",
-        "benchmarks/app.py",
+        f"{OWN_SERVER} benchmarks/app.py",
         "The panel in Chromium, with 1,000 classes.",
     ),
     Topic("The order of samples", "order.jsonl", "benchmarks/order.py", "NumPy alone."),
     Topic(
         "Scores of a model",
         "scoring.jsonl",
-        "benchmarks/scoring.py",
+        f"{OWN_SERVER} benchmarks/scoring.py --archive cifar10.tar.xz",
         "Real JPEGs, from the file to the field in the database.",
     ),
     Topic(
@@ -90,7 +93,7 @@ TOPICS = (
     Topic(
         "On a cluster",
         "cluster.jsonl",
-        "benchmarks/cluster.py",
+        "benchmarks/cluster.py --archive cifar10.tar.xz --samples 50000",
         "Seconds of the processor, not of the clock: two tasks of a Ray cluster of two nodes, both "
         "on this machine, against one process. What Ray's own processes take beside depends on the "
         "time that passes, and not on the images.",
@@ -104,14 +107,14 @@ TOPICS = (
     Topic(
         "A client that is killed",
         "killed_client.jsonl",
-        "benchmarks/kill_client.py",
+        f"{OWN_SERVER} benchmarks/kill_client.py",
         "The client is killed at random moments while it writes; a failure is a run that is not "
         "whole. What else was tried: [reliability.md](reliability.md).",
     ),
     Topic(
         "On a GPU",
         "gpu/prices.jsonl",
-        "benchmarks/on_gpu.py",
+        "benchmarks/on_gpu.py --archive cifar10.tar.xz --out results",
         "Ten trainings on the CPU ran beside GraNd and the recorder, so what waits for the "
         "processor looks slower there than it is; the scores ran alone. Trainings were bound by "
         "the processor too: [seconds](evidence.md#on-a-gpu).",

@@ -10,7 +10,9 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -45,6 +47,33 @@ KINDS = {
     "per_class": "a number, or one per class",
     "word_or_words": "a text, or several",
     "class_names": "classes",
+    "list_of_words": "texts, or one text with commas",
+    "seed": "a whole number >= 0",
+}
+# What the forms have besides the arguments of their functions
+OF_FORMS = {
+    "amount": "which of `density`, `size` and `max_bytes` counts; the App keeps the others",
+    "key": "the run key",
+    "logits_field": "the field of stored logits, with `model_from` logits",
+    "model_file": "a file in the folder of models, with `model_from` file",
+    "model_from": "where the model comes from",
+    "more": "whether the further fields are open; closed ones count as empty",
+    "recall_on": "what recall is measured on",
+    "recalls_from": "where recalls come from; the fields of other sources count as empty",
+    "recalls_of": "the run whose recalls are taken",
+    "run": "the run whose samples are the target view",
+    "save_to": "the name of a file in the folder of models, for the trained model",
+    "show": "the samples that the grid shows then",
+    "suspects_above": "samples with a higher score than this are suspects, `drop_above` of `suspects_by`",
+    "suspects_below": "samples with a lower score than this are suspects, `drop_below` of `suspects_by`",
+    "suspects_by": "the score field that tells suspect labels",
+    "zoo_model": "a model of FiftyOne's zoo, with `model_from` zoo",
+}
+# The forms take names where the functions take views
+BY_NAME = {
+    "validation": "held-out samples to measure recall on: `view:<saved view>` or `tag:<tag>`",
+    "must_keep": "the samples that are kept in any case, inside the quota of their class: a tag or a "
+    "boolean field",
 }
 HEAD = """\
 # Python
@@ -55,10 +84,18 @@ has the same texts. Written by `make docs` from the sources.
 OPERATORS_HEAD = """\
 # Operators of the App
 
-The operators of the plugin `{name}`. Each makes one call of the package, whose arguments its
-parameters are; a script may pass every argument of that function too, with
-`fiftyone.operators.execute_operator("{name}/apply_drop", ctx, params={{...}})`. Written by
-`make docs` from the forms.
+The operators of the plugin `{name}`. Those below make one call of the package each, whose
+arguments their parameters are. A script may pass the function's other arguments too, but no views:
+these have names. Written by `make docs` from the forms.
+
+```python
+import fiftyone as fo
+import fiftyone.operators as foo
+
+dataset = fo.load_dataset("my-images")
+context = {{"dataset": dataset, "view": dataset.match_tags("train")}}
+foo.execute_operator("{name}/apply_drop", context, params={{"density": 0.5, "rule": "balanced"}})
+```
 """
 
 
@@ -118,23 +155,34 @@ def operators() -> str:
     module = sys.modules[type(context.instances[0]).__module__.rpartition(".")[0] + ".forms.base"]
     parts = [OPERATORS_HEAD.format(name=plugin["name"])]
     forms = {form.function: form for form in subclasses(module.Form)}
+    of_the_app = []
     for operator in context.instances:
         form = forms.get(operator.name)
         if form is None:
-            continue  # the panel
+            if not operator.config.unlisted:
+                about = f"*{operator.config.label}* | {operator.config.description}"
+                of_the_app.append(f"| `{operator.name}` | {about} |")
+            continue
         told = arguments(inspect.getdoc(getattr(fod, form.function)) or "")
         told |= (
             arguments(inspect.getdoc(fod.TrainingOptions) or "") if "epochs" in form.kinds else {}
         )
-        rows = [
-            f"| `{name}` | {KINDS.get(kind.__name__, 'one of its choices')} | "
-            f"{told.get(name, 'of the form alone')} |"
-            for name, kind in form.kinds.items()
-        ]
+        told = OF_FORMS | told | BY_NAME
+        rows = [f"| `{name}` | {_words(kind)} | {told[name]} |" for name, kind in form.kinds.items()]
         words = f"{operator.config.description}. Calls `fod.{form.function}`."
         head = f"## `{operator.name}`: *{operator.config.label}*\n\n{words}\n"
         parts.append("\n".join([head, "| parameter | takes | |", "|---|---|---|", *rows, ""]))
+    head = "## Of the App alone\n\nThey have no one function of the package behind them.\n"
+    parts.append("\n".join([head, "| operator | | |", "|---|---|---|", *of_the_app, ""]))
     return "\n".join(parts)
+
+
+def _words(kind: Any) -> str:
+    """What a parameter takes, in words."""
+    if isinstance(kind, partial):
+        *most, last = [f"`{choice}`" for choice in kind.args[0]]
+        return f"{', '.join(most)} or {last}"
+    return KINDS[kind.__name__]
 
 
 def subclasses(base: type) -> Iterator[type]:

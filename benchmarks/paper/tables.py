@@ -262,7 +262,7 @@ def numbers(results: Results) -> str:
         f"{means[low]} % instead of {means[hard]} %.\n"
         f"- **{spread(results.metric(WORST, long))} % becomes "
         f"{spread(results.metric(WORST, lifted))} %** on a long tail once `fod.class_offsets` "
-        "corrects the logits of the trained model: what no quota can do alone.\n"
+        "corrects the logits of the trained model: far more than quotas alone can do.\n"
     )
 
 
@@ -283,8 +283,8 @@ def adds(results: Results) -> str:
         f"{both(results, part[0])}, DRoP {both(results, part[1])}, a difference of "
         f"{gain(results, part[1], part[0])}; full data, which costs twice the images, "
         f"{both(results, replace(full, offsets=PART))}.\n\n"
-        f"**Long tail: offsets do what no quota can.** Without them everybody's worst class is "
-        f"near 0. With the log-prior offsets, which need no validation samples, DRoP has "
+        f"**Long tail: offsets do more than any quota.** Without them everybody's worst class is "
+        f"near 0 at half of the data. With the log-prior offsets, which need no validation samples, DRoP has "
         f"{both(results, long[1])} from half of the data and full data {both(results, long[2])}: "
         f"a difference of {gain(results, long[1], long[2])}. Quotas still count: Random with the "
         f"same offsets has {both(results, long[0])}, DRoP is above it by "

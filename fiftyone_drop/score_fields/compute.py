@@ -73,8 +73,8 @@ def compute_scores(
 
     Args:
         samples: a :class:`fiftyone.core.dataset.Dataset` or view of images
-        label_field (None): a Classification or string field; by default the only Classification
-            field that is not a known prediction
+        label_field (None): a Classification, string, integer or boolean field; by default the only
+            Classification field that is not a known prediction
         scores (("el2n",)): the scores to compute
         model (None): a :class:`fiftyone_drop.QueryModel`; a ``torch.nn.Module``, with ``transform``
             and ``classes``; a FiftyOne model or the name of one in its zoo; the name of a

@@ -51,8 +51,8 @@ class DynamicsRecorder:
 
     Args:
         samples: a :class:`fiftyone.core.dataset.Dataset` or view of the training samples
-        label_field (None): a Classification or string field; by default the only Classification
-            field that is not a known prediction
+        label_field (None): a Classification, string, integer or boolean field; by default the only
+            Classification field that is not a known prediction
         scores: names of scores of training dynamics; by default all but TDDS, which keeps one
             number per sample and class
         classes (None): the class names in the order of the logits; by default

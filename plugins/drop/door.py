@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import fiftyone as fo
@@ -69,7 +70,11 @@ def seed(name: str, value: object) -> int:
 
 def one_of(choices: Collection[str]) -> Kind:
     """The kind of a text that is one of these."""
-    return lambda name, value: checks.choice(name, word(name, value), choices)
+    return partial(_choice, tuple(choices))
+
+
+def _choice(choices: tuple[str, ...], name: str, value: object) -> str:
+    return checks.choice(name, word(name, value), choices)
 
 
 def list_of_words(name: str, value: object) -> list[str]:

@@ -29,7 +29,7 @@ NO_LABELS = (
 )
 NO_RUNS = (
     "No drop run yet",
-    "Choose New run: it asks for a density and for where class recalls come from. No sample is "
+    "Choose New run: a draft opens here. Nothing is written before you apply it, and no sample is "
     "deleted.",
 )
 

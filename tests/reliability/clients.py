@@ -132,7 +132,8 @@ def main():
             plug, _ = door.accept()
             if os.fork() == 0:
                 door.close()
-                os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+                for stream in (0, 1):  # nobody reads what it says, and a full pipe would hold it
+                    os.dup2(os.open(os.devnull, os.O_RDWR), stream)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 try:
                     serve(Connection(plug.detach()))
