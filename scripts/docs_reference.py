@@ -64,16 +64,16 @@ OF_FORMS = {
     "run": "the run whose samples are the target view",
     "save_to": "the name of a file in the folder of models, for the trained model",
     "show": "the samples that the grid shows then",
-    "suspects_above": "samples with a higher score than this are suspects, `drop_above` of `suspects_by`",
-    "suspects_below": "samples with a lower score than this are suspects, `drop_below` of `suspects_by`",
+    "suspects_above": "samples of a higher `suspects_by` are suspects: `drop_above`",
+    "suspects_below": "samples of a lower `suspects_by` are suspects: `drop_below`",
     "suspects_by": "the score field that tells suspect labels",
     "zoo_model": "a model of FiftyOne's zoo, with `model_from` zoo",
 }
 # The forms take names where the functions take views
 BY_NAME = {
     "validation": "held-out samples to measure recall on: `view:<saved view>` or `tag:<tag>`",
-    "must_keep": "the samples that are kept in any case, inside the quota of their class: a tag or a "
-    "boolean field",
+    "must_keep": "the samples that are kept in any case, inside the quota of their class: a tag "
+    "or a boolean field",
 }
 HEAD = """\
 # Python
@@ -168,7 +168,9 @@ def operators() -> str:
             arguments(inspect.getdoc(fod.TrainingOptions) or "") if "epochs" in form.kinds else {}
         )
         told = OF_FORMS | told | BY_NAME
-        rows = [f"| `{name}` | {_words(kind)} | {told[name]} |" for name, kind in form.kinds.items()]
+        rows = [
+            f"| `{name}` | {_words(kind)} | {told[name]} |" for name, kind in form.kinds.items()
+        ]
         words = f"{operator.config.description}. Calls `fod.{form.function}`."
         head = f"## `{operator.name}`: *{operator.config.label}*\n\n{words}\n"
         parts.append("\n".join([head, "| parameter | takes | |", "|---|---|---|", *rows, ""]))

@@ -19,7 +19,9 @@ INTRODUCTION = """\
 
 The tables are written by `scripts/docs_scores.py` from the registry; a test compares them. "Hard"
 says which end is hard, and so what `apply_drop(select=..., keep="hardest")` keeps first. A switch
-is passed to `compute_scores` or `DynamicsRecorder` by its name; its default comes first.
+is passed to `compute_scores` or `DynamicsRecorder` by its name; its default comes first. `picks` is
+how many samples are picked one by one (0: all), and `zcore_draws` how many random points decide
+(0: ten per sample, a million at most).
 
 `compute_scores` computes all of its scores in one pass over the images. `DynamicsRecorder` records
 all of its scores from the logits of one training run: [your own loop](howto/own-loop.md),

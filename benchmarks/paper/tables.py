@@ -161,7 +161,7 @@ def claims_of(*groups: Callable[[Results], Iterator[tuple[str, Row]]]) -> Callab
             )
             seeds = dict.fromkeys(difference.seeds for difference, _ in by_density.values())
             rows.append((words, dataset, *cells, ", ".join(seeds)))
-        head = ("difference in points", "data", *(f"d = {d}" for d in columns), "seeds")
+        head = ("difference in points", "data", *(f"d = {d}" for d in columns), "seeds, by density")
         return table(head, rows)
 
     return part
@@ -283,10 +283,11 @@ def adds(results: Results) -> str:
         f"{both(results, part[0])}, DRoP {both(results, part[1])}, a difference of "
         f"{gain(results, part[1], part[0])}; full data, which costs twice the images, "
         f"{both(results, replace(full, offsets=PART))}.\n\n"
-        f"**Long tail: offsets do more than any quota.** Without them everybody's worst class is "
-        f"near 0 at half of the data. With the log-prior offsets, which need no validation samples, DRoP has "
-        f"{both(results, long[1])} from half of the data and full data {both(results, long[2])}: "
-        f"a difference of {gain(results, long[1], long[2])}. Quotas still count: Random with the "
+        "**Long tail: offsets do more than any quota.** Without them the worst class is near 0 "
+        "for everybody, with half of the data or all of it. With the log-prior offsets, which need "
+        f"no validation samples, DRoP has {both(results, long[1])} from half of the data and full "
+        f"data {both(results, long[2])}: a difference of {gain(results, long[1], long[2])}. Quotas "
+        "still count: Random with the "
         f"same offsets has {both(results, long[0])}, DRoP is above it by "
         f"{gain(results, long[1], long[0])}. Tuned offsets: DRoP {both(results, tuned[1])}, full "
         f"data {both(results, tuned[2])}. With recalls in closed form, the default of "
