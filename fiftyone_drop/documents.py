@@ -12,9 +12,11 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
+from fiftyone.core.odm.runs import RunDocument
 from pymongo import WriteConcern
 
 ON_DISK = WriteConcern(w=1, j=True)
+_RESULTS = {"runs": "_run_cache", "evaluations": "_evaluation_cache"}  # of a dataset, by key
 
 
 def collection(name: str) -> Any:
@@ -58,3 +60,34 @@ def change_entries(
 ) -> None:
     """Apply an update of MongoDB to a dataset's document; it is then on disk."""
     on_disk("datasets").update_one({"_id": dataset._doc.id}, update)
+
+
+def change_records(dataset: fo.Dataset, kind: str, update: Mapping[str, Any]) -> None:
+    """Change a dataset's list of ``runs`` or ``evaluations``, and look at it again."""
+    change_entries(dataset, update)
+    getattr(dataset, _RESULTS[kind]).clear()
+    dataset.reload()
+
+
+def delete_record(dataset: fo.Dataset, kind: str, key: str) -> None:
+    """Delete a run or an evaluation with its results, and nothing else.
+
+    From the dataset's list first, in one step. FiftyOne's own leaves a reference to nothing
+    where it is cut off, and a run without its field where deleting that has failed.
+
+    Args:
+        dataset: the dataset
+        kind: ``"runs"`` or ``"evaluations"``
+        key: its key
+    """
+    document = getattr(dataset._doc, kind).get(key)
+    change_records(dataset, kind, {"$unset": {f"{kind}.{key}": ""}})
+    if isinstance(document, RunDocument):
+        delete_document(document)
+
+
+def delete_document(document: RunDocument) -> None:
+    """Delete the document of a run or an evaluation, and its results."""
+    if document.results:
+        document.results.delete()
+    document.delete()

@@ -166,6 +166,7 @@ def writing(dataset: fo.Dataset) -> Iterator[Lease]:
 
     Raises:
         HeldError: if another writer holds the lease for longer than ``PATIENCE``
+        AutoReconnect, TakenOverError: at the end, see :meth:`Lease.check`
     """
     lease = Lease(dataset)
     lease.acquire()
@@ -173,6 +174,7 @@ def writing(dataset: fo.Dataset) -> Iterator[Lease]:
     try:
         dataset.reload()
         yield lease
+        lease.check()  # all of it is on disk before the caller hears that it is done
     finally:
         _held.reset(before)
         lease.release()

@@ -127,14 +127,9 @@ def owns_evaluation(dataset: fo.Dataset, outputs: Outputs) -> bool:
 
 
 def mark_evaluation(dataset: fo.Dataset, outputs: Outputs) -> None:
-    """Give the evaluation run that a run has made, and its field, the run's token."""
-    if outputs.eval_key is None:
-        return
+    """Give the evaluation run that a run has made the run's token."""
     chosen = {"_id": _evaluation_id(dataset, outputs.eval_key)}
     documents.collection("runs").update_one(chosen, {"$set": {TOKEN: outputs.token}})
-    field = dataset.get_field(outputs.eval_key)
-    field.info = {**(field.info or {}), TOKEN: outputs.token}
-    field.save()
 
 
 def check_deletable(dataset: fo.Dataset, outputs: Outputs) -> None:
@@ -155,9 +150,9 @@ def check_deletable(dataset: fo.Dataset, outputs: Outputs) -> None:
 def delete_outputs(dataset: fo.Dataset, outputs: Outputs) -> None:
     """Remove the views, the evaluation run and the fields of a run, as far as it owns them."""
     saved_views.delete_views(dataset, outputs.views, outputs.token)
+    store.unset_strays(dataset, outputs.fields)
     if owns_evaluation(dataset, outputs):
-        dataset.delete_evaluation(outputs.eval_key)
-        store.delete_fields(dataset, [str(outputs.eval_key)])
+        store.delete_evaluation(dataset, str(outputs.eval_key))
     store.delete_fields(dataset, own_fields(dataset, outputs))
 
 

@@ -19,6 +19,7 @@ from fiftyone_drop.errors import DropError
 from fiftyone_drop.reader import aggregate
 from fiftyone_drop.run_lookup import find_configs
 from fiftyone_drop.run_outputs import (
+    TOKEN,
     Outputs,
     delete_outputs,
     key_of_successor,
@@ -65,7 +66,7 @@ def undo(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
     delete_outputs(dataset, config.outputs)
     delete_snapshot(config.token)
     if getattr(find_configs(dataset).get(key), "token", None) == config.token:
-        delete_record(dataset, key)
+        documents.delete_record(dataset, "runs", key)
 
 
 def finish_deleting(dataset: fo.Dataset, key: str, config: DropConfig) -> None:
@@ -154,8 +155,10 @@ def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -
 
 def evaluate(dataset: fo.Dataset, config: DropConfig, outputs: Outputs) -> None:
     """Evaluate the predictions of a run, instead of an evaluation that is not whole."""
-    if outputs.eval_key in dataset.list_evaluations():
-        dataset.delete_evaluation(outputs.eval_key)
+    store.delete_evaluation(dataset, str(outputs.eval_key))
+    # As FiftyOne makes it, and marked before it holds a value
+    dataset.add_sample_field(outputs.eval_key, fo.BooleanField, info={TOKEN: outputs.token})
+    lease.check(dataset)
     store.evaluate(dataset, str(outputs.pred_field), config.label_field, str(outputs.eval_key))
     mark_evaluation(dataset, outputs)
 
@@ -217,30 +220,22 @@ def verify(
         )
 
 
-def delete_record(dataset: fo.Dataset, key: str) -> None:
-    """Delete the record of a run, and nothing else: from the dataset's list first, in one step."""
-    document = dataset._doc.runs.get(key)
-    _update_list(dataset, {"$unset": {f"runs.{key}": ""}})
-    if isinstance(document, RunDocument):
-        _delete_document(document)
-
-
 def _delete_unlisted_records(dataset: fo.Dataset) -> set[str]:
-    """Delete records of runs that a writer left before it listed them, or after; their keys."""
-    ids = documents.ids_of(documents.entry(dataset, "runs", {}).values())
-    chosen = {"_dataset_id": dataset._doc.id, "config.cls": RECORD, "_id": {"$nin": ids}}
+    """Delete records that a writer left before it listed them, or after; the keys of the runs.
+
+    Those of evaluations too that runs have made.
+    """
+    lists = [documents.entry(dataset, kind, {}) for kind in ("runs", "evaluations")]
+    ids = documents.ids_of([one for entries in lists for one in entries.values()])
+    ours = [{"config.cls": RECORD}, {TOKEN: {"$exists": True}}]
+    chosen = {"_dataset_id": dataset._doc.id, "$or": ours, "_id": {"$nin": ids}}
     keys = set()
     if documents.collection("runs").find_one(chosen, {"_id": 1}) is not None:
         for document in RunDocument.objects(__raw__=chosen):
-            keys.add(document.key)
-            _delete_document(document)
+            if document.config.get("cls") == RECORD:
+                keys.add(document.key)
+            documents.delete_document(document)
     return keys
-
-
-def _delete_document(document: RunDocument) -> None:
-    if document.results:
-        document.results.delete()
-    document.delete()
 
 
 def _rename_record(dataset: fo.Dataset, key: str, new_key: str) -> None:
@@ -248,14 +243,7 @@ def _rename_record(dataset: fo.Dataset, key: str, new_key: str) -> None:
     document = dataset._doc.runs[key]
     documents.collection("runs").update_one({"_id": document.id}, {"$set": {"key": new_key}})
     lease.check(dataset)
-    _update_list(dataset, {"$rename": {f"runs.{key}": f"runs.{new_key}"}})
-
-
-def _update_list(dataset: fo.Dataset, update: dict[str, Any]) -> None:
-    """Change the dataset's list of runs by what is changed alone, and look at it again."""
-    documents.change_entries(dataset, update)
-    dataset._run_cache.clear()
-    dataset.reload()
+    documents.change_records(dataset, "runs", {"$rename": {f"runs.{key}": f"runs.{new_key}"}})
 
 
 def _like(dataset: fo.Dataset, name: str, field: Any) -> None:

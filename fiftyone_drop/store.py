@@ -20,7 +20,7 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo import UpdateMany
 
-from fiftyone_drop import lease
+from fiftyone_drop import documents, lease
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
 from fiftyone_drop.schema import forget_fields
@@ -82,9 +82,12 @@ def write_fields(
         fields: field name -> values, in the order of ``ids``
         progress (None): as everywhere in FiftyOne: whether to render a progress bar, or a callback
     """
-    _unset_strays(dataset, fields)
+    unset_strays(dataset, fields)
     for name, field in fields.items():
         add_field(dataset, name, field)
+    # Whose these fields are is on disk before a value: else a server that is killed may come back
+    # with values of nobody
+    lease.check(dataset)
     logger.info("Writing %s", ", ".join(fields))
     samples = dataset._sample_collection
     now = datetime.now(timezone.utc)
@@ -155,15 +158,16 @@ def _update(
 def evaluate(dataset: fo.Dataset, pred_field: str, label_field: str, eval_key: str) -> None:
     """Evaluate the predictions in a field under an evaluation key."""
     dataset.exists(pred_field).evaluate_classifications(
-        pred_field, gt_field=label_field, eval_key=eval_key, progress=False
+        pred_field, gt_field=label_field, eval_key=eval_key, method="simple", progress=False
     )
 
 
 def delete_evaluation(dataset: fo.Dataset, eval_key: str) -> None:
-    """Delete an evaluation run and its field, as far as they exist."""
-    if dataset.has_evaluation(eval_key):
-        dataset.delete_evaluation(eval_key)
+    """Delete an evaluation run and its field, as far as they exist: the field first."""
+    unset_strays(dataset, [eval_key])
     delete_fields(dataset, [eval_key])
+    if eval_key in documents.entry(dataset, "evaluations", {}):
+        documents.delete_record(dataset, "evaluations", eval_key)
 
 
 def move_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density: float) -> None:
@@ -243,8 +247,11 @@ def delete_fields(dataset: fo.Dataset, names: Iterable[str]) -> None:
         forget_fields(dataset, present)
 
 
-def _unset_strays(dataset: fo.Dataset, names: Iterable[str]) -> None:
-    """Unset values under names that are no fields: of a cut connection, or a deleted field."""
+def unset_strays(dataset: fo.Dataset, names: Iterable[str]) -> None:
+    """Unset values under names that are no fields, with which no sample can be read.
+
+    They are of a cut connection, a server that was killed, or a deleted field.
+    """
     schema = dataset.get_field_schema()
     absent = [name for name in names if name not in schema]
     if absent:

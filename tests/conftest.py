@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from digits import write_digits
 from hypothesis import HealthCheck, settings
-from ray_cluster import LOCAL, OPEN, OWNER, PLACE, address, alone, place
+from ray_cluster import LOCAL, OPEN, OWNER, PLACE, address, place
 from temporary import deleting_datasets
 from with_mongod import own_mongod
 
@@ -125,17 +125,6 @@ def connected(cluster_address):
     if not ray.is_initialized():
         ray.init(address=cluster_address, configure_logging=False, log_to_driver=False)
     return ray
-
-
-@pytest.fixture
-def apart():
-    """The address of a cluster of its own, of one node, and no connection to another."""
-    import ray
-
-    ray.shutdown()
-    with alone() as there:
-        yield there
-        ray.shutdown()
 
 
 @pytest.fixture(autouse=True)

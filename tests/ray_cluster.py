@@ -134,13 +134,13 @@ def start(folder, ip="127.0.0.1", **about):
 
 
 @contextlib.contextmanager
-def alone():
+def alone(**about):
     """The address of a cluster of one node, which ends with the context.
 
     For tests in which a machine dies: Ray may later wait for it for ever, in any test.
     """
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        head, there = start(folder)
+        head, there = start(folder, **about)
         try:
             yield there
         finally:

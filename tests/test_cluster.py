@@ -24,7 +24,7 @@ from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
 from fresh import run
 from hosts import ADDRESSES, LINE, two_hosts
 from killed import leave_checkpoint
-from ray_cluster import add_node, start
+from ray_cluster import add_node, alone, start
 from servers import Server
 
 import fiftyone_drop as fod
@@ -135,21 +135,45 @@ def test_processes_of_the_cluster_load_no_fiftyone_and_start_no_server(small_dat
     assert scored  # some of these processes have scored
 
 
+@pytest.fixture(scope="module")
+def another_cluster():
+    """The address of a cluster of one node, which claims to have a GPU."""
+    with alone(gpus=1) as there:
+        yield there
+
+
+@pytest.fixture
+def apart(another_cluster):
+    """That address, and no connection to any cluster."""
+    import ray
+
+    ray.shutdown()
+    yield another_cluster
+    ray.shutdown()
+
+
 def test_four_parts_run_in_one_process_on_half_a_gpu(apart):
-    node = add_node(apart, gpus=1)  # as far as Ray is told
-    try:
-        with opened(fod.Cluster(apart, cpus=0.5, gpus=0.5)) as runner:
-            found = [piece for _, piece in runner.run(facts, range(8))]
-            assert {piece["devices"] for piece in found} == {"0"}
-            assert len({piece["pid"] for piece in found}) <= 2
-        with opened(fod.Cluster(apart, gpus=1)) as runner:
-            assert runner.device == torch.device("cuda")
-            assert runner.workers == 1  # as many cores as there are for a GPU
-            assert runner.chunk == 16_384
-            found = [piece for _, piece in runner.run(facts, range(4))]
-            assert len({piece["pid"] for piece in found}) == 1
-    finally:
-        node.kill()
+    with opened(fod.Cluster(apart, cpus=0.5, gpus=0.5)) as runner:
+        found = [piece for _, piece in runner.run(facts, range(8))]
+        assert {piece["devices"] for piece in found} == {"0"}
+        assert len({piece["pid"] for piece in found}) <= 2
+    with opened(fod.Cluster(apart, gpus=1)) as runner:
+        assert runner.device == torch.device("cuda")
+        assert runner.workers == 1  # as many cores as there are for a GPU
+        assert runner.chunk == 16_384
+        found = [piece for _, piece in runner.run(facts, range(4))]
+        assert len({piece["pid"] for piece in found}) == 1
+
+
+def test_a_machine_that_is_lost_costs_the_parts_that_it_was_at(apart, monkeypatch):
+    monkeypatch.setattr(cluster_module, "STALL", 5)
+    node, found = add_node(apart), []
+    with opened(SMALL(apart, gpus=0)) as runner:
+        for _, piece in runner.run(facts, range(12)):
+            if len(found) == 2:
+                node.kill()
+            found.append(piece["part"])
+    assert sorted(found) == list(range(12))
 
 
 def test_a_score_of_the_users_own_is_known_on_the_cluster(small_dataset, connected):
@@ -409,17 +433,6 @@ def test_a_process_that_is_killed_costs_the_part_that_it_was_at(connected, tmp_p
         found = [piece for _, piece in runner.run(work, range(6))]
     assert sorted(part for part, _ in found) == list(range(6))
     assert (tmp_path / "2").exists()
-
-
-def test_a_machine_that_is_lost_costs_the_parts_that_it_was_at(apart, monkeypatch):
-    monkeypatch.setattr(cluster_module, "STALL", 5)
-    node, found = add_node(apart), []
-    with opened(SMALL(apart)) as runner:
-        for _, piece in runner.run(facts, range(12)):
-            if len(found) == 2:
-                node.kill()
-            found.append(piece["part"])
-    assert sorted(found) == list(range(12))
 
 
 @pytest.fixture

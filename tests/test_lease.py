@@ -81,7 +81,8 @@ def test_the_lease_of_a_dead_writer_expires(dataset, hasty, monkeypatch):
 
 
 def test_a_writer_that_was_suspended_for_too_long_stops(dataset, hasty):
-    with lease.writing(dataset) as held:
+    taken = pytest.raises(DropError, match=r"^dataset: another process may have begun")
+    with taken, lease.writing(dataset) as held:
         foo.get_db_conn()[lease.COLLECTION].delete_many({"_id": dataset._doc.id})
         time.sleep(0.4)
         with pytest.raises(DropError, match=r"^dataset: another process may have begun"):
@@ -99,7 +100,8 @@ def test_an_expired_lease_that_nobody_took_is_renewed(dataset, hasty, monkeypatc
 
 
 def test_a_server_that_was_started_anew_is_noticed(dataset, monkeypatch):
-    with lease.writing(dataset):
+    noticed = pytest.raises(AutoReconnect, match="started anew during a write")
+    with noticed, lease.writing(dataset):  # at the end of the write, at the latest
         lease.check(dataset)
         monkeypatch.setattr(lease.documents, "server_process", lambda: "another one")
         with pytest.raises(AutoReconnect, match="started anew during a write"):
@@ -139,7 +141,8 @@ def test_a_writer_that_was_suspended_writes_no_further_batch(dataset, monkeypatc
     ids, now = read_ids(dataset), time.monotonic
     ours = store.FieldValues(fo.FloatField, np.zeros(len(ids)), "ours")
     theirs = store.FieldValues(fo.FloatField, np.ones(len(ids)), "theirs")
-    with lease.writing(dataset):
+    taken = pytest.raises(lease.TakenOverError)
+    with taken, lease.writing(dataset):
         foo.get_db_conn()[lease.COLLECTION].update_one(
             {"_id": dataset._doc.id}, {"$set": {"token": "another's", "holder": "another"}}
         )
@@ -147,6 +150,5 @@ def test_a_writer_that_was_suspended_writes_no_further_batch(dataset, monkeypatc
             patch.setattr(lease, "held", lambda dataset: [])
             store.write_fields(dataset, ids, {"both": theirs}, progress=False)
         monkeypatch.setattr(lease, "_clocks", lambda: (now() + 3600, time.time() + 3600))
-        with pytest.raises(lease.TakenOverError):
-            store.write_fields(dataset, ids, {"both": ours}, progress=False)
+        store.write_fields(dataset, ids, {"both": ours}, progress=False)
     assert set(dataset.values("both")) == {1.0}

@@ -77,6 +77,8 @@ def cell(call, fault, seed=0):
             "seconds": round(time.monotonic() - start, 1),
             "machine": machine(),
         }
+        if counted.failures:
+            line["words"] = counted.failures
         with RESULTS.open("a") as file:
             file.write(json.dumps(line) + "\n")
     if counted.failures:

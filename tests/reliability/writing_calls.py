@@ -158,8 +158,9 @@ def model_of(seed):
 
 
 def scores_of(dataset, seed):
-    values = np.random.default_rng(seed).random(len(dataset))
-    return {"mine": dict(zip(dataset.values("id"), values.tolist(), strict=True))}
+    ids = dataset.values("id")  # after a crash a server may count wrongly, and so len(dataset)
+    values = np.random.default_rng(seed).random(len(ids))
+    return {"mine": dict(zip(ids, values.tolist(), strict=True))}
 
 
 @writes("compute_scores", "compute_scores", "fresh", use=select("fresh_el2n"))
@@ -210,8 +211,9 @@ def _(dataset, progress):
 @writes("DynamicsRecorder.finish", "DynamicsRecorder", "recorded", use=select("recorded_aum"))
 def _(dataset, progress):
     recorder = fod.DynamicsRecorder(dataset, scores=["aum"], prefix="recorded_", **LABELS)
-    logits = torch.from_numpy(np.random.default_rng(1).normal(size=(len(dataset), 10)))
-    recorder.update(range(len(dataset)), logits[:, : len(recorder.classes)])
+    n = len(dataset.values("id"))  # as in scores_of
+    logits = torch.from_numpy(np.random.default_rng(1).normal(size=(n, 10)))
+    recorder.update(range(n), logits[:, : len(recorder.classes)])
     recorder.end_epoch()
     recorder.finish(progress)
 
