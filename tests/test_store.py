@@ -3,8 +3,9 @@
 import fiftyone as fo
 import numpy as np
 import pytest
+from pymongo.errors import AutoReconnect
 
-from fiftyone_drop import reader, store
+from fiftyone_drop import documents, reader, store
 from fiftyone_drop.store import FieldValues
 
 
@@ -130,6 +131,39 @@ def test_predictions_are_evaluated_and_the_evaluation_is_deleted(dataset, part):
     assert sorted(dataset.get_field_schema()) == sorted([*before, "guess"])
     assert dataset.list_evaluations() == []
     store.delete_evaluation(dataset, "val")  # there is nothing left, and no error
+
+
+@pytest.mark.parametrize("step", ["forget_fields", "change_records", "delete_document"])
+def test_an_evaluation_whose_deletion_is_cut_off_leaves_samples_and_lists_that_can_be_read(
+    dataset, part, monkeypatch, step
+):
+    labels = part.values("ground_truth.label")
+    values = FieldValues(fo.Classification, labels, "A guess", confidences=np.ones(200))
+    store.write_fields(dataset, reader.read_ids(part), {"guess": values})
+    store.evaluate(dataset, "guess", "ground_truth", "val")
+
+    def cut(*arguments):
+        raise AutoReconnect("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store if step == "forget_fields" else documents, step, cut)
+        with pytest.raises(AutoReconnect):
+            store.delete_evaluation(dataset, "val")
+    dataset.reload()
+    listed = documents.entry(dataset, "evaluations", {})
+    there = {run["_id"] for run in documents.collection("runs").find({"key": "val"})}
+    assert set(documents.ids_of(listed.values())) <= there
+    assert [sample.id for sample in dataset] == dataset.values("id")
+    store.delete_evaluation(dataset, "val")
+    assert "val" not in documents.entry(dataset, "evaluations", {})
+
+
+def test_values_of_no_field_with_which_no_sample_can_be_read_go_with_an_evaluation(dataset):
+    dataset._sample_collection.update_many({}, {"$set": {"val": True}})
+    with pytest.raises(Exception, match="val"):
+        dataset.first()
+    store.delete_evaluation(dataset, "val")
+    assert dataset.first() is not None
 
 
 def test_stray_values_under_a_new_name_are_unset(dataset, part):
