@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from fiftyone_drop import checks
 from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError, listing
 
@@ -42,7 +43,7 @@ def export(
 
     from fiftyone_drop.fields import is_classification
 
-    path = Path(folder).expanduser().resolve()
+    path = checks.path("export_dir", folder).resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise DropError("export_dir", f"must be a new or an empty folder, but got {folder!r}")
     options: dict[str, str] = {}
