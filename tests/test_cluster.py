@@ -304,6 +304,13 @@ def test_cluster_is_none_an_address_or_a_cluster():
         assert isinstance(runner, Here)
 
 
+@pytest.mark.parametrize("address", ["local", "auto"])
+def test_no_cluster_is_started(address, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    with pytest.raises(DropError, match="cluster: must be the address of a cluster that runs"):
+        cluster_module._connect(None, address)
+
+
 def test_the_device_is_the_clusters(small_dataset):
     with pytest.raises(DropError, match="device: must be left out with cluster="):
         score(small_dataset, ["el2n"], device="cpu", cluster="auto")
