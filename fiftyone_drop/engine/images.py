@@ -61,8 +61,8 @@ class UnreadableImageError(DropError):
         self.is_missing = isinstance(error, FileNotFoundError | PermissionError)
         if self.is_missing and (address := address_before(path)):
             self.reason += (
-                f"; FiftyOne has made this path of {address}, which dataset.set_values('filepath', "
-                "paths) stores as it is"
+                f"; FiftyOne has made this path of {address}: set the field filepath to that, "
+                "once the sample is in its dataset"
             )
         super().__init__(
             "paths",

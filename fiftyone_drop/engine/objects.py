@@ -15,12 +15,12 @@ from typing import BinaryIO
 from fiftyone_drop import checks
 
 STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
-"""The schemes that are open. A path names a bucket, or an account of Azure; its host is that of the
-provider or of the owner's settings. ``hdfs://host/``, ``https://host/`` and the like name a host."""
+"""The schemes that are open. Their paths name a bucket, or an account of Azure; the host is that of
+the provider, or of the owner's settings. Paths with ``hdfs://`` or ``https://`` name a host."""
 
 LOCAL = frozenset({"file", "local", "asynclocal", "git", "dvc", "generic", "reference"})
-"""The schemes that are never open: they lead to files of this machine, past the check that a file is
-a plain one, or to any other scheme."""
+"""The schemes that are never open: they lead to files of this machine, where nothing checks that a
+file is a plain one, or to any other scheme."""
 
 SCHEMES = "FIFTYONE_DROP_SCHEMES"  # the environment variable that opens more
 MOST_BYTES = 2**30  # of an object
@@ -60,8 +60,8 @@ def open_object(path: str) -> BinaryIO:
         raise TimeoutError(f"it did not come within {PATIENCE:g} seconds") from None
     except Exception as error:  # each store has its own
         raise OSError(
-            f"reading it ended in {type(error).__name__}; fsspec.open(path).open() on that "
-            "machine says more"
+            f"reading it ended in {type(error).__name__}; read it with fsspec in Python there to "
+            "learn more"
         ) from None
     if len(content) > MOST_BYTES:
         raise OSError(f"it is larger than {MOST_BYTES:,} bytes")

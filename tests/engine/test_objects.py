@@ -1,15 +1,13 @@
 """Objects elsewhere: which are read, how large they may be, and what an error says of them."""
 
-import contextlib
-import http.server
 import os
 import socket
-import threading
 import time
 
 import fsspec
 import pytest
 from fsspec.registry import known_implementations
+from web_server import serving
 
 from fiftyone_drop.engine import objects
 from fiftyone_drop.engine.images import UnreadableImageError, read_image
@@ -24,34 +22,6 @@ def in_memory(monkeypatch):
     files.pipe_file("/bucket/x", b"content")
     yield "memory://bucket/x"
     files.rm("/bucket", recursive=True)
-
-
-@contextlib.contextmanager
-def web(content, ranges=True):
-    """A web server of one object on this machine: its address, and the requests that it gets."""
-    requests = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            requests.append((self.command, self.headers["Range"]))
-            if self.path != "/x.png":
-                return self.send_error(404)
-            self.send_response(206 if ranges else 200)
-            self.end_headers()
-            last = int(self.headers["Range"].rpartition("-")[2]) if ranges else len(content)
-            return self.wfile.write(content[: last + 1])
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_):
-            """Silence."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/x.png", requests
-        server.shutdown()
-        thread.join()
 
 
 def refusal(path):
@@ -91,13 +61,13 @@ def test_the_owner_opens_schemes_by_a_variable(in_memory, monkeypatch, value):
 
 
 def test_a_web_server_is_asked_only_where_the_owner_says_so(monkeypatch):
-    with web(b"content") as (address, requests):
+    with serving(b"content") as (address, requests):
         assert f"{SCHEMES}=http" in refusal(address)
         assert requests == []
         monkeypatch.setenv(SCHEMES, "http")
         with open_object(address) as file:
             assert file.read() == b"content"
-        assert requests == [("GET", f"bytes=0-{objects.MOST_BYTES}")]  # one request for each
+        assert requests == [("/x.png", f"bytes=0-{objects.MOST_BYTES}")]  # one request for each
         with pytest.raises(FileNotFoundError):
             open_object(f"{address}.missing")
 
@@ -133,7 +103,7 @@ def test_an_object_that_is_too_large_is_refused(in_memory, monkeypatch):
     assert "larger than 6 bytes" in refusal(in_memory)
     monkeypatch.setenv(SCHEMES, "http")
     for ranges in (True, False):
-        with web(b"content", ranges) as (address, _):
+        with serving(b"content", ranges) as (address, _):
             assert "larger than 6 bytes" in refusal(address)
 
 
@@ -177,4 +147,4 @@ def test_an_address_that_was_made_a_path_is_known(path, address):
 def test_a_missing_file_whose_path_was_an_address_says_so():
     with pytest.raises(UnreadableImageError, match=r"made this path of s3://bucket/x\.png") as told:
         read_image("/home/me/s3:/bucket/x.png", 8)
-    assert "set_values('filepath'" in told.value.reason
+    assert "set the field filepath to that" in told.value.reason
