@@ -662,5 +662,7 @@ def test_the_page_runs(small_dataset, cluster_address, monkeypatch, tmp_path):
     pq.write_table(pa.table(columns), "all.parquet")
     names["recalls"] = dict.fromkeys(sorted(set(labels)), 0.5)
     pages.run("cluster.md", names)
+    assert names["stored"].values("filepath") == names["addresses"]
+    names["stored"].delete()
     assert len(small_dataset.exists("el2n")) == len(small_dataset)
     assert pq.read_table("kept.parquet").num_rows == names["plan"].table.quotas.sum()

@@ -75,8 +75,9 @@ def address_before(path: str) -> str | None:
     """
     from fsspec.registry import known_implementations  # PyTorch depends on it
 
+    known = _schemes() | known_implementations.keys() - LOCAL
     for found in _MADE_ABSOLUTE.finditer(path):
-        if found[1] in _schemes() or found[1] in known_implementations:
+        if found[1] in known:
             return f"{found[1]}://{path[found.end() :]}"
     return None
 

@@ -135,6 +135,7 @@ def test_what_a_library_says_stays_out_of_errors(in_memory, monkeypatch):
         ("/home/me/s3:/bucket/x.png", "s3://bucket/x.png"),
         ("/a/b:/c/https:/host/x.png", "https://host/x.png"),
         ("C:\\data\\gs:\\bucket\\x.png", "gs://bucket\\x.png"),
+        ("/data/file:/x.png", None),
         ("/data/s3/x.png", None),
         ("/data/photos:/x.png", None),
         ("s3://bucket/x.png", None),

@@ -120,7 +120,10 @@ def test_scores_of_a_file_find_their_addresses_and_no_file_lies_elsewhere(small,
             ),
             "checkpoint",
         ),
-        (lambda a: fod.train_query_model(small, "x", checkpoint_dir=a), "checkpoint_dir"),
+        (
+            lambda a: fod.train_query_model(small, "ground_truth", checkpoint_dir=a),
+            "checkpoint_dir",
+        ),
     ):
         with pytest.raises(fod.DropError, match="must be a path on this machine") as refused:
             call("s3://bucket/file.npz")
