@@ -281,6 +281,8 @@ class _File:
         self._ids = checks.text("id_column", ids)
         self._labels = checks.text("label_column", labels)
         self._scores = checks.text("score_column", scores, optional=True)
+        if not path.is_file():  # a pipe would be waited for
+            raise DropError("path", f"there is no file {path}; pass the path of a Parquet file")
         try:
             # By default PyArrow keeps all bytes of the file that it has read
             self._file = self._pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import re
 from collections.abc import Callable, Collection, Hashable, Iterable, KeysView, Mapping, Set
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
@@ -23,6 +24,7 @@ V = TypeVar("V")
 
 # MongoDB stores whole numbers in 64 bits
 LARGEST = 2**63 - 1
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+._-]+:/")  # a drive of Windows has one letter
 
 
 @overload
@@ -218,9 +220,16 @@ def path(argument: str, value: object) -> Path:
     """The path of a file or folder, with ``~`` for the user's home.
 
     Raises:
-        DropError: if ``value`` is neither a text nor a ``pathlib.Path``, or there is no such home
+        DropError: if ``value`` is neither a text nor a ``pathlib.Path``, or there is no such home,
+            or it is the address of something elsewhere, such as ``s3://bucket/file``
     """
     plain = text(argument, os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if _ADDRESS.match(plain):
+        raise DropError(
+            argument,
+            f"must be a path on this machine, but got {shown(plain)}; copy files from and to other "
+            "places yourself",
+        )
     try:
         return Path(plain).expanduser()
     except RuntimeError as error:

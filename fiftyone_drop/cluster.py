@@ -352,6 +352,12 @@ def _ray() -> Any:
 
 def _connect(ray: Any, address: str) -> None:
     named = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    if named == "local":  # Ray would start one, whose tasks see no more than this process does
+        raise DropError(
+            "cluster",
+            "must be the address of a cluster that runs, but got 'local'; leave cluster= out, or "
+            "start one with ray start --head",
+        )
     host, _, port = named.rpartition(":")
     try:
         if host and "/" not in named and port.isdecimal():  # Ray itself would try for minutes

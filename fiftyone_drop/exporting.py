@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fiftyone_drop import checks
 from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError, listing
 
@@ -34,15 +36,16 @@ def export(
         how many samples there are
 
     Raises:
-        DropError: if the folder has files, the field cannot be exported, or a class is no name for
-            a folder, so that its images would lie elsewhere. An export that has failed, or was
-            interrupted, leaves the folder as it was
+        DropError: if the folder has files, the field cannot be exported, the path of a sample is
+            that of a pipe, a device or an object elsewhere, or a class is no name for a folder, so
+            that its images would lie elsewhere. An export that has failed, or was interrupted,
+            leaves the folder as it was
     """
     import fiftyone as fo  # which the names of the formats do not need
 
     from fiftyone_drop.fields import is_classification
 
-    path = Path(folder).expanduser().resolve()
+    path = checks.path("export_dir", folder).resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise DropError("export_dir", f"must be a new or an empty folder, but got {folder!r}")
     options: dict[str, str] = {}
@@ -56,6 +59,7 @@ def export(
         options["label_field"] = label_field
     if dataset_type == DIRECTORY_TREE:
         check_folders(samples.distinct(f"{label_field}.label"))
+    _check_files(samples.values("filepath"))
     logger.info("Exporting %s samples", f"{len(samples):,}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +96,29 @@ def _move_in(whole: Path, path: Path) -> None:
         for one in moved:
             one.rename(whole / one.name)
         raise
+
+
+def _check_files(paths: Sequence[str]) -> None:
+    """Check that FiftyOne can copy the files: of a device that never ends it would fill the disk.
+
+    Raises:
+        DropError: if one is no plain file; one that is missing is found by FiftyOne
+    """
+    wrong = [path for path in paths if "://" in path or _is_special(path)]
+    if wrong:
+        raise DropError(
+            "samples",
+            f"{len(wrong):,} of {len(paths):,} have a filepath that is no plain file of this "
+            f"machine, {listing(wrong)}, and FiftyOne copies files; a manifest carries a run "
+            "without its images",
+        )
+
+
+def _is_special(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def check_folders(classes: Iterable[str]) -> None:

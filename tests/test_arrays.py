@@ -1,5 +1,7 @@
 """Plans from arrays and Parquet files: those of ``apply_drop``, without FiftyOne."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -132,6 +134,10 @@ def test_what_cannot_be_planned_is_refused_and_nothing_is_written(path, columns,
     (tmp_path / "bad.parquet").write_bytes(b"no parquet")
     with pytest.raises(DropError, match=r"path: cannot read .* as a Parquet file"):
         plan(tmp_path / "bad.parquet", out, 0.5)
+    os.mkfifo(tmp_path / "pipe.parquet")  # which would be waited for
+    for name in ("pipe.parquet", "missing.parquet"):
+        with pytest.raises(DropError, match=r"path: there is no file"):
+            plan(tmp_path / name, out, 0.5)
     with pytest.raises(DropError, match="labels: must be one per id"):
         fod.plan_arrays(["a", "b"], ["c"], 0.5)
     assert not out.exists()

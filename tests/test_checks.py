@@ -3,6 +3,7 @@
 import math
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -244,6 +245,16 @@ def test_what_is_no_sequence_of_numbers_is_refused(values):
 
 def test_a_home_that_nobody_has_is_refused():
     assert "~nobody-has-this-name" in refusal(checks.path, "~nobody-has-this-name/scores.npz")
+
+
+@pytest.mark.parametrize("value", ["s3://bucket/x.npz", Path("s3://bucket/x.npz"), "file:///x.npz"])
+def test_an_address_is_no_path_of_this_machine(value):
+    assert "on this machine" in refusal(checks.path, value)
+
+
+@pytest.mark.parametrize("value", ["C:/scores.npz", "a:b/scores.npz", "./s3:/scores.npz"])
+def test_paths_with_colons_are_paths(value):
+    assert checks.path("argument", value) == Path(value)
 
 
 def test_a_function_is_what_can_be_called():

@@ -26,11 +26,13 @@ from hosts import ADDRESSES, LINE, two_hosts
 from killed import leave_checkpoint
 from ray_cluster import add_node, alone, start
 from servers import Server
+from web_server import serving
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, DropWarning
 from fiftyone_drop import cluster as cluster_module
 from fiftyone_drop.cluster import Cluster, opened
+from fiftyone_drop.engine.objects import SCHEMES
 from fiftyone_drop.engine.runner import Here
 
 SMALL = functools.partial(fod.Cluster, chunk=64)  # of 300 digits five chunks, the last one short
@@ -326,6 +328,26 @@ def test_cluster_is_none_an_address_or_a_cluster():
         Cluster.of(3)
     with opened(None) as runner:
         assert isinstance(runner, Here)
+
+
+@pytest.mark.parametrize("address", ["local", "auto"])
+def test_no_cluster_is_started(address, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    with pytest.raises(DropError, match="cluster: must be the address of a cluster that runs"):
+        cluster_module._connect(None, address)
+
+
+def test_schemes_are_opened_where_images_are_read(make_dataset, connected, monkeypatch):
+    monkeypatch.setenv(SCHEMES, "http")  # here, and not on the machines of the cluster
+    dataset = make_dataset(8)
+    content = Path(dataset.first().filepath).read_bytes()
+    with serving(content) as (address, requests):
+        dataset.set_values("filepath", [address] * 8)
+        assert np.isfinite(score(dataset, ["el2n"])["el2n"]).all()
+        n = len(requests)
+        with pytest.raises(DropError, match=rf"none of the 8 .*{SCHEMES}=http, on "):
+            score(dataset, ["el2n"], "there_", cluster=SMALL())
+        assert len(requests) <= n + 8  # this process reads some, to know the call again
 
 
 def test_the_device_is_the_clusters(small_dataset):
@@ -653,5 +675,7 @@ def test_the_page_runs(small_dataset, cluster_address, monkeypatch, tmp_path):
     pq.write_table(pa.table(columns), "all.parquet")
     names["recalls"] = dict.fromkeys(sorted(set(labels)), 0.5)
     pages.run("cluster.md", names)
+    assert names["stored"].values("filepath") == names["addresses"]
+    names["stored"].delete()
     assert len(small_dataset.exists("el2n")) == len(small_dataset)
     assert pq.read_table("kept.parquet").num_rows == names["plan"].table.quotas.sum()

@@ -119,3 +119,19 @@ def test_a_folder_with_files_is_refused(dataset, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(fod.DropError, match="must be a new or an empty folder"):
         export(dataset[:10], str(tmp_path), DATASET_TYPES[0], "ground_truth")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "s3://bucket/x.png", "/"])
+def test_what_is_no_plain_file_is_not_copied(dataset, tmp_path, path):
+    dataset[:1].set_values("filepath", [path])
+    for dataset_type in DATASET_TYPES:
+        with pytest.raises(fod.DropError, match="1 of 10 have a filepath that is no plain file"):
+            export(dataset[:10], str(tmp_path / "out"), dataset_type, "ground_truth")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_address_is_no_folder(dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(fod.DropError, match="export_dir: must be a path on this machine"):
+        export(dataset[:10], "s3://bucket/out", DATASET_TYPES[0], "ground_truth")
+    assert not list(tmp_path.iterdir())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from pathlib import Path
@@ -31,25 +30,12 @@ def writable_folder(folder: Folder) -> Path:
     return path
 
 
-def is_remote(path: str | Path) -> bool:
-    """Whether a path is that of an object elsewhere, such as ``s3://bucket/image.jpg``."""
-    return isinstance(path, str) and "://" in path
-
-
 def open_file(path: str | Path) -> BinaryIO:
     """Open a plain file for reading, without waiting for anybody: a named pipe would wait for ever.
 
-    Objects elsewhere come whole, by one request of fsspec's.
-
     Raises:
         OSError: there is no such file, or it is a pipe, a device, a socket or a folder
-        ImportError: fsspec needs a package for such paths; it names it
     """
-    if is_remote(path):
-        from fsspec.core import url_to_fs  # PyTorch depends on it
-
-        files, name = url_to_fs(path)
-        return io.BytesIO(files.cat_file(name))
     file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (the caller closes it)
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()

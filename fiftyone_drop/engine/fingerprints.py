@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fiftyone_drop._torch import torch
-from fiftyone_drop.engine.files import is_remote
+from fiftyone_drop.engine.objects import is_remote
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image
 
 from fiftyone_drop._torch import torch
 from fiftyone_drop.engine.files import open_file
+from fiftyone_drop.engine.objects import address_before, is_remote, open_object
 from fiftyone_drop.errors import DropError
 
 if TYPE_CHECKING:
@@ -51,13 +52,18 @@ class UnreadableImageError(DropError):
     """The file is missing or is no image.
 
     Attributes:
-        reason: what Pillow says
+        reason: what Pillow or the file's place says
         is_missing: whether there is no file of that path where it was read
     """
 
     def __init__(self, path: str, error: Exception) -> None:
         self.reason = f"{type(error).__name__}: {error}"
         self.is_missing = isinstance(error, FileNotFoundError | PermissionError)
+        if self.is_missing and (address := address_before(path)):
+            self.reason += (
+                f"; FiftyOne has made this path of {address}: set the field filepath to that, "
+                "once the sample is in its dataset"
+            )
         super().__init__(
             "paths",
             f"cannot read the image {path}: {self.reason}; repair the file, or leave its sample "
@@ -175,7 +181,8 @@ def _opened(path: str) -> Iterator[Image.Image]:
     """An image of Pillow's; every image file is opened here."""
     Image.init()
     formats = [name for name in FORMATS if name in Image.OPEN]
-    with open_file(path) as file, Image.open(file, formats=formats) as image:
+    opened = open_object if is_remote(path) else open_file
+    with opened(path) as file, Image.open(file, formats=formats) as image:
         yield image
 
 

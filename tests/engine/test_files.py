@@ -64,15 +64,3 @@ def test_a_folder_that_can_be_made_is_not_made_yet(tmp_path):
 def test_the_users_home_has_its_sign(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert writable_folder("~/checkpoints") == tmp_path / "checkpoints"
-
-
-def test_an_object_elsewhere_is_read_through_fsspec():
-    import fsspec
-
-    fsspec.filesystem("memory").pipe_file("/bucket/image.png", b"content")
-    with open_file("memory://bucket/image.png") as file:
-        assert file.read() == b"content"
-    with pytest.raises(FileNotFoundError):
-        open_file("memory://bucket/missing.png")
-    with pytest.raises(ImportError, match="s3fs"):
-        open_file("s3://bucket/image.png")
