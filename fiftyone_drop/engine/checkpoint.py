@@ -193,7 +193,7 @@ class Checkpoint:
     def room(self) -> int:
         """The free bytes of the disk that arrays lie on."""
         folder = self._parent or Path(tempfile.gettempdir())
-        there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+        there = next(p for p in (folder.absolute(), *folder.absolute().parents) if os.path.exists(p))
         return shutil.disk_usage(there).free
 
     def remove(self) -> None:
