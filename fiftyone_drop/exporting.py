@@ -36,8 +36,8 @@ def export(
 
     Raises:
         DropError: if the folder has files or cannot be read, the field cannot be exported, or a
-            class is no name for a folder, so that its images would lie elsewhere. An export that has failed, or was
-            interrupted, leaves the folder as it was
+            class is no name for a folder, so that its images would lie elsewhere. An export that
+            has failed, or was interrupted, leaves the folder as it was
     """
     import fiftyone as fo  # which the names of the formats do not need
 

@@ -119,3 +119,22 @@ def test_a_folder_with_files_is_refused(dataset, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(fod.DropError, match="must be a new or an empty folder"):
         export(dataset[:10], str(tmp_path), DATASET_TYPES[0], "ground_truth")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "circle", "circle/inside"])
+def test_a_folder_that_cannot_be_read_is_refused_with_a_remedy(dataset, tmp_path, name):
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(fod.DropError, match=r"export_dir: .*pass another folder"):
+        export(dataset[:10], str(tmp_path / name), DATASET_TYPES[0], "ground_truth")
+    assert [path.name for path in tmp_path.iterdir()] == ["circle"]
+
+
+def test_a_folder_that_is_not_for_us_to_list_is_refused(dataset, tmp_path, monkeypatch):
+    """Whoever runs the tests may be root, who may list everything."""
+
+    def refused(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(fod.DropError, match=r"export_dir: .*Permission denied.*the right to read"):
+        export(dataset[:10], str(tmp_path), DATASET_TYPES[0], "ground_truth")

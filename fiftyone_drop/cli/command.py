@@ -17,7 +17,6 @@ import click
 
 from fiftyone_drop.errors import DropError, DropWarning
 
-
 MOST_LETTERS = 300  # of an error of MongoDB's, which describes each server
 
 
@@ -68,7 +67,7 @@ class DropCommand(click.Command):
 
 
 def sentence_of(error: Exception) -> str | None:
-    """The sentence of an error that is about an argument, the database or a file; None of others."""
+    """The sentence of an error about an argument, the database or a file; None of others."""
     if isinstance(error, DropError):
         return str(error)
     if isinstance(error, OSError):  # a ConnectionError of ours says what is saved

@@ -48,20 +48,23 @@ def flag(name: str, words: str) -> Decorator:
     return click.option(name, is_flag=True, default=None, help=words)
 
 
-ONE_EACH = {"NAME=NUMBER": named_number, "[NAME=]NUMBER": number_or_named, "NAME=VALUE": named_value}
+ONE_EACH = {
+    "NAME=NUMBER": named_number,
+    "[NAME=]NUMBER": number_or_named,
+    "NAME=VALUE": named_value,
+}
 
 
 def by_name(
     name: str, words: str, default: str | None = None, metavar: str = "NAME=NUMBER"
 ) -> Decorator:
     """Repeated pairs, such as ``NAME=NUMBER``, as one mapping; where that can be, one number."""
-    kind = ONE_EACH[metavar]
     return option(
         name,
         words,
         default,
         multiple=True,
-        type=kind,
+        type=ONE_EACH[metavar],
         metavar=metavar,
         callback=as_mapping,
     )
@@ -89,6 +92,7 @@ target = together(
     option("--view", "A saved view of the dataset: only its samples."),
     option("--tags", "Only samples with one of these tags.", multiple=True),
 )
+
 
 def check_switches(switches: Collection[str], function: Callable[..., Any]) -> None:
     """Check that no switch of a score has the name of an argument, which it would become.

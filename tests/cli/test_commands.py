@@ -284,7 +284,8 @@ def test_conventions_of_scores_are_texts_and_whole_numbers(images, call, monkeyp
     switches = {"never_learned": "inf", "picks": 30}
     assert passed == switches | {"scores": ("el2n",), "classes": ("b", "a")}
     passed.clear()
-    assert call(f"scores {NAME} --switches picks=-1 --switches a=0.5 --switches b=c=d").exit_code == 0
+    line = "--switches picks=-1 --switches a=0.5 --switches b=c=d"
+    assert call(f"scores {NAME} {line}").exit_code == 0
     assert passed == {"picks": -1, "a": 0.5, "b": "c=d"}
 
 
