@@ -107,8 +107,10 @@ def delete(dataset: str, key: str, yes: bool) -> Answer:
 
 
 # Those that a model gives. The registry, which a test compares, is loaded with NumPy
-SCORES = ("el2n", "loss", "entropy", "margin", "least_confidence", "grand_last_layer", "grand")
-SCORES += ("class_mean_distance", "k_center", "herding", "zcore", "random")
+SCORES = (
+    *("el2n", "loss", "entropy", "margin", "least_confidence", "grand_last_layer", "grand"),
+    *("class_mean_distance", "k_center", "herding", "zcore", "random"),
+)
 
 
 @_command(
