@@ -31,8 +31,8 @@ def advice(table: ClassTable) -> Iterator[str]:
     if most >= UNEQUAL * least:
         yield (
             f"the largest class has {most / least:.3g} times the samples of the smallest. Quotas "
-            "alone leave the prior of such a dataset in the model; class offsets on logits take "
-            "it out (docs/offsets.md)"
+            "alone leave the prior of such a dataset in the model; class offsets on logits, "
+            "fod.class_offsets, take it out"
         )
 
 

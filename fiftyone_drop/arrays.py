@@ -166,14 +166,19 @@ def plan_parquet(
         checks.flag("kept_only", kept_only),
         checks.flag("overwrite", overwrite),
     )
-    if target is not None and target.exists() and not overwrite:
+    if target is not None and not os.path.isdir(target.parent):
+        raise DropError("to", f"there is no folder {target.parent}; make it, or pass another path")
+    if target is not None and os.path.lexists(target) and not overwrite:
         raise DropError("to", f"{target} exists; pass another, or overwrite=True")
     hashes, classes, codes, scores = source.read(parsed.seed)
     order = order_of_hashes(hashes, source.texts)
     del hashes
     plan = _plan(order, classes, codes, scores, parsed)
     if target is not None:
-        source.write(target, plan, kept_only)
+        try:
+            source.write(target, plan, kept_only)
+        except OSError as error:
+            raise DropError("to", f"{target} cannot be written ({error}); pass another") from error
     return plan
 
 

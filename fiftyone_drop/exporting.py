@@ -36,18 +36,16 @@ def export(
         how many samples there are
 
     Raises:
-        DropError: if the folder has files, the field cannot be exported, the path of a sample is
-            that of a pipe, a device or an object elsewhere, or a class is no name for a folder, so
-            that its images would lie elsewhere. An export that has failed, or was interrupted,
-            leaves the folder as it was
+        DropError: if the folder has files or cannot be read, the field cannot be exported, the path
+            of a sample is that of a pipe, a device or an object elsewhere, or a class is no name
+            for a folder, so that its images would lie elsewhere. An export that has failed, or was
+            interrupted, leaves the folder as it was
     """
     import fiftyone as fo  # which the names of the formats do not need
 
     from fiftyone_drop.fields import is_classification
 
-    path = checks.path("export_dir", folder).resolve()
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise DropError("export_dir", f"must be a new or an empty folder, but got {folder!r}")
+    path = free_folder(folder)
     options: dict[str, str] = {}
     if dataset_type in LABELLED:
         if not is_classification(samples.get_field(label_field)):
@@ -80,8 +78,35 @@ def export(
             else:
                 whole.rename(path)  # fails where another export came first
     except OSError as error:
-        raise DropError("export_dir", f"{folder!r} could not be written whole: {error}") from error
+        raise DropError(
+            "export_dir",
+            f"{folder!r} could not be written whole ({error}); make room, or pass another folder "
+            "where you have the right to write",
+        ) from error
     return len(samples)
+
+
+def free_folder(folder: str) -> Path:
+    """The path of a folder that is new, or empty, with links followed.
+
+    Raises:
+        DropError: if there is something else, or nobody can tell
+    """
+    path = checks.path("export_dir", folder)
+    try:
+        path = path.resolve()
+        free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    except (OSError, RuntimeError) as error:  # no right to look, a name too long, links in a circle
+        raise DropError(
+            "export_dir",
+            f"{folder!r} cannot be read ({error}); pass another folder where you have the right to "
+            "read and write",
+        ) from error
+    if not free:
+        raise DropError(
+            "export_dir", f"must be a new or an empty folder, but got {folder!r}; pass another"
+        )
+    return path
 
 
 def _move_in(whole: Path, path: Path) -> None:

@@ -81,5 +81,5 @@ def overshoot_warning(table: ClassTable) -> str | None:
         f"the quotas may go too far: the worst recall, {1 - before[worst]:.2f} of "
         f"{table.names[worst]!r}, would become about {1 - after[then]:.2f}, of "
         f"{table.names[then]!r}, if the classes overlap as two Gaussians do. A larger density, a "
-        "better query model or rule='proportional' avoids that (docs/evidence.md)"
+        "better query model or rule='proportional' avoids that"
     )

@@ -169,7 +169,6 @@ def apply_drop(
         overwrite (False): whether to replace the run of that key
         cluster (None): where query models are trained: None for this machine; ``"auto"``, an
             address or a :class:`fiftyone_drop.Cluster` for a Ray cluster, one task per model
-            (``docs/cluster.md``)
         progress (None): whether to render a progress bar (True/False), use the default value
             ``fiftyone.config.show_progress_bars`` (None), or a progress callback function to
             invoke instead

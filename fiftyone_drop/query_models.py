@@ -82,7 +82,7 @@ def train_query_model(
         checkpoint_dir (None): the folder for the checkpoint of an interrupted training; by default
             in the user's cache
         cluster (None): where to train: None for this machine; ``"auto"``, an address or a
-            :class:`fiftyone_drop.Cluster` for a task of a Ray cluster (``docs/cluster.md``)
+            :class:`fiftyone_drop.Cluster` for a task of a Ray cluster
         progress (None): as everywhere in FiftyOne
         **options: fields of :class:`fiftyone_drop.TrainingOptions`: ``architecture``,
             ``pretrained``, ``epochs``, ``image_size``, ``device``, ``seed``, ...; and conventions

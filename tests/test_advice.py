@@ -52,7 +52,7 @@ def test_a_long_tail_needs_offsets_whatever_the_rule():
     without = {"weights": None, "recalls": None, "correct": None, "support": None}
     (text,) = advice(replace(table(sizes=(1000, 10)), **without))
     assert "100 times the samples" in text
-    assert "class offsets" in text
+    assert "class offsets on logits, fod.class_offsets, take it out" in text
     assert not list(advice(replace(table(sizes=(99, 10)), **without)))
 
 

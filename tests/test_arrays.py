@@ -101,6 +101,13 @@ def test_the_file_has_all_columns_and_when_each_sample_is_kept(path, columns, tm
         fod.plan_parquet(path, tmp_path / "out.parquet", 0.25, recalls=RECALLS)
 
 
+def test_a_file_that_cannot_be_written_is_named_with_a_remedy(path, tmp_path):
+    with pytest.raises(DropError, match=r"to: there is no folder .*; make it, or pass another"):
+        fod.plan_parquet(path, tmp_path / "no" / "out.parquet", 0.25, recalls=RECALLS)
+    with pytest.raises(DropError, match=r"to: .*cannot be written .*; pass another"):
+        fod.plan_parquet(path, tmp_path / ("x" * 300), 0.25, recalls=RECALLS)
+
+
 def test_ids_of_one_hash_are_ordered_by_what_they_are(path, columns, monkeypatch):
     expected = fod.plan_arrays(columns["id"], columns["label"], 0.5, recalls=RECALLS)
     monkeypatch.setattr(arrays, "keyed_hash", lambda ids, seed: np.zeros(len(ids), np.uint64))

@@ -135,3 +135,22 @@ def test_an_address_is_no_folder(dataset, tmp_path, monkeypatch):
     with pytest.raises(fod.DropError, match="export_dir: must be a path on this machine"):
         export(dataset[:10], "s3://bucket/out", DATASET_TYPES[0], "ground_truth")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "circle", "circle/inside"])
+def test_a_folder_that_cannot_be_read_is_refused_with_a_remedy(dataset, tmp_path, name):
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(fod.DropError, match=r"export_dir: .*pass another folder"):
+        export(dataset[:10], str(tmp_path / name), DATASET_TYPES[0], "ground_truth")
+    assert [path.name for path in tmp_path.iterdir()] == ["circle"]
+
+
+def test_a_folder_that_is_not_for_us_to_list_is_refused(dataset, tmp_path, monkeypatch):
+    """Whoever runs the tests may be root, who may list everything."""
+
+    def refused(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(fod.DropError, match=r"export_dir: .*Permission denied.*the right to read"):
+        export(dataset[:10], str(tmp_path), DATASET_TYPES[0], "ground_truth")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fiftyone_drop.cli.command import one_line
 from fiftyone_drop.errors import DropError, listing
 
 
@@ -13,7 +14,9 @@ def load_dataset(name: str) -> Any:
 
     Raises:
         DropError: if there is none
+        ConnectionError: FiftyOne does not start, or its database cannot be reached
     """
+    _connect()
     import fiftyone as fo
 
     if not fo.dataset_exists(name):
@@ -75,6 +78,27 @@ def drop_arguments(dataset: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         arguments["must_keep"] = view_of(dataset, kept, (), "must_keep_view")
     arguments["model"] = model_of(arguments["model"], arguments.pop("model_file"))
     return given(arguments)
+
+
+def _connect() -> None:
+    """Start FiftyOne, and connect to its database.
+
+    Raises:
+        ConnectionError: if that fails, with whatever error of FiftyOne's
+    """
+    try:
+        import fiftyone.core.odm as foo
+
+        foo.get_db_client()
+    except ImportError:
+        raise
+    except Exception as error:
+        reason = one_line(error.__cause__ or error)
+        raise ConnectionError(
+            f"FiftyOne cannot reach its database ({reason}); start the MongoDB server, or name "
+            "another with the environment variable FIFTYONE_DATABASE_URI, and run the same "
+            "command again"
+        ) from error
 
 
 def _some(names: Sequence[str]) -> str:

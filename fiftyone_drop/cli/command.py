@@ -17,6 +17,8 @@ import click
 
 from fiftyone_drop.errors import DropError, DropWarning
 
+MOST_LETTERS = 300  # of an error of MongoDB's, which describes each server
+
 
 class Answer(NamedTuple):
     """The answer of a command: in words, and as JSON-serialisable values."""
@@ -55,10 +57,37 @@ class DropCommand(click.Command):
         try:
             with contextlib.redirect_stdout(_ToStderr()), _warnings_in_words():
                 answer = super().invoke(ctx)
-        except DropError as error:
-            click.echo(f"Error: {error}", err=True)
+        except Exception as error:
+            sentence = sentence_of(error)
+            if sentence is None:
+                raise
+            click.echo(f"Error: {sentence}", err=True)
             ctx.exit(1)
         click.echo(json.dumps(answer.values, indent=2) if as_json else answer.words)
+
+
+def sentence_of(error: Exception) -> str | None:
+    """The sentence of an error about an argument, the database or a file; None of others."""
+    if isinstance(error, DropError):
+        return str(error)
+    if isinstance(error, OSError):  # a ConnectionError of ours says what is saved
+        return one_line(error, 10 * MOST_LETTERS)
+    from pymongo.errors import PyMongoError
+
+    if isinstance(error, PyMongoError):
+        from fiftyone_drop.waiting import UNFINISHED
+
+        return (
+            f"the database failed ({one_line(error)}); run the same command again "
+            f"when that is settled: {UNFINISHED}"
+        )
+    return None
+
+
+def one_line(error: BaseException, most: int = MOST_LETTERS) -> str:
+    """The words of an error on one line, and of very many the first ``most`` letters."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= most else f"{words[:most]}..."
 
 
 class _ToStderr(io.TextIOBase):

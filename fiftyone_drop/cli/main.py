@@ -12,7 +12,6 @@ from fiftyone_drop.cli import options
 from fiftyone_drop.cli.collections import drop_arguments, given, load_dataset, model_of, view_of
 from fiftyone_drop.cli.command import Answer, DropCommand
 from fiftyone_drop.cli.options import option
-from fiftyone_drop.cli.values import as_switches
 from fiftyone_drop.exporting import DATASET_TYPES, DIRECTORY_TREE, export
 
 
@@ -107,12 +106,19 @@ def delete(dataset: str, key: str, yes: bool) -> Answer:
     return Answer(f"The drop run '{key}' is deleted", {"key": key})
 
 
+# Those that a model gives. The registry, which a test compares, is loaded with NumPy
+SCORES = (
+    *("el2n", "loss", "entropy", "margin", "least_confidence", "grand_last_layer", "grand"),
+    *("class_mean_distance", "k_center", "herding", "zcore", "random"),
+)
+
+
 @_command(
     "scores",
     "my-images --scores el2n --scores entropy --model predictions",
     options.target,
     options.label_field,
-    option("--scores", "A score of docs/scores.md.", "el2n", multiple=True),
+    option("--scores", f"A score: {', '.join(SCORES)}.", "el2n", multiple=True),
     options.model,
     options.model_file,
     option("--classes", "The names of the model's outputs, in their order.", multiple=True),
@@ -129,11 +135,8 @@ def delete(dataset: str, key: str, yes: bool) -> Answer:
     options.cluster,
     options.flag("--deterministic", "Slower algorithms of CUDA that repeat bit for bit."),
     option("--checkpoint-dir", "Where an interrupted call leaves its checkpoint."),
-    option(
-        "--switches",
-        "A convention of a score, such as picks=1000.",
-        multiple=True,
-        callback=as_switches,
+    options.by_name(
+        "--switches", "A convention of a score, such as picks=1000.", metavar="NAME=VALUE"
     ),
     options.overwrite,
     options.progress,
@@ -141,7 +144,8 @@ def delete(dataset: str, key: str, yes: bool) -> Answer:
 def scores(dataset: str, view: str | None, tags: tuple[str, ...], **chosen: Any) -> Answer:
     """Compute difficulty scores, and write each as a field (compute_scores)."""
     samples = view_of(load_dataset(dataset), view, tags)
-    switches = chosen.pop("switches")
+    switches = chosen.pop("switches") or {}
+    options.check_switches(switches, fod.compute_scores)
     chosen["model"] = model_of(chosen["model"], chosen.pop("model_file"))
     fields = fod.compute_scores(samples, **given(chosen), **switches)
     return Answer("\n".join(fields), {"fields": fields})
@@ -180,5 +184,5 @@ def install_plugin(overwrite: bool | None) -> Answer:
     from fiftyone_drop.cli import plugin
 
     folder = plugin.install(bool(overwrite))
-    words = f"The plugin is in {folder}. `fiftyone plugins delete {plugin.NAME}` removes it"
+    words = f"The plugin is in {folder}, {plugin.removal(folder)}"
     return Answer(words, {"name": plugin.NAME, "folder": str(folder)})

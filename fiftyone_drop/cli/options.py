@@ -7,7 +7,8 @@ it, and a test compares.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Collection
 from typing import Any
 
 import click
@@ -17,9 +18,11 @@ from fiftyone_drop.cli.values import (
     as_one_or_list,
     class_name,
     named_number,
+    named_value,
     number_or_named,
     number_or_text,
 )
+from fiftyone_drop.errors import DropError
 
 Decorator = Callable[[Any], Any]
 
@@ -45,15 +48,24 @@ def flag(name: str, words: str) -> Decorator:
     return click.option(name, is_flag=True, default=None, help=words)
 
 
-def by_name(name: str, words: str, default: str | None = None, *, alone: bool = False) -> Decorator:
-    """Repeated ``NAME=NUMBER`` as one mapping, or, with ``alone``, one number for all."""
+ONE_EACH = {
+    "NAME=NUMBER": named_number,
+    "[NAME=]NUMBER": number_or_named,
+    "NAME=VALUE": named_value,
+}
+
+
+def by_name(
+    name: str, words: str, default: str | None = None, metavar: str = "NAME=NUMBER"
+) -> Decorator:
+    """Repeated pairs, such as ``NAME=NUMBER``, as one mapping; where that can be, one number."""
     return option(
         name,
         words,
         default,
         multiple=True,
-        type=number_or_named if alone else named_number,
-        metavar="[NAME=]NUMBER" if alone else "NAME=NUMBER",
+        type=ONE_EACH[metavar],
+        metavar=metavar,
         callback=as_mapping,
     )
 
@@ -80,6 +92,28 @@ target = together(
     option("--view", "A saved view of the dataset: only its samples."),
     option("--tags", "Only samples with one of these tags.", multiple=True),
 )
+
+
+def check_switches(switches: Collection[str], function: Callable[..., Any]) -> None:
+    """Check that no switch of a score has the name of an argument, which it would become.
+
+    Args:
+        switches: the names
+        function: takes its arguments and the switches by name
+
+    Raises:
+        DropError: if one has
+    """
+    parameters = click.get_current_context().command.params
+    names = {str(one.name): one.opts[0] for one in parameters}
+    for name, argument in inspect.signature(function).parameters.items():
+        if name in switches and argument.kind is not argument.VAR_KEYWORD:
+            remedy = f"pass {names[name]}" if name in names else "leave it out here"
+            raise DropError(
+                "switches",
+                f"must be conventions of scores, but {name!r} is an argument of its own; {remedy}",
+            )
+
 
 amount = together(
     option("--density", "The fraction of samples that is KEPT, in (0, 1].", type=float),
@@ -114,8 +148,8 @@ drop = together(
         type=number_or_text,
         metavar="TEXT",
     ),
-    by_name("--min-per-class", "Keep at least: 20, or cat=20.", "1", alone=True),
-    by_name("--max-per-class", "Keep at most: 500, or cat=500.", alone=True),
+    by_name("--min-per-class", "Keep at least: 20, or cat=20.", "1", "[NAME=]NUMBER"),
+    by_name("--max-per-class", "Keep at most: 500, or cat=500.", metavar="[NAME=]NUMBER"),
     option("--must-keep", "The tag or boolean field of samples that are kept."),
     option("--must-keep-view", "The saved view of samples that are kept."),
     option(

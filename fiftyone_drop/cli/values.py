@@ -6,6 +6,7 @@ What a value must be is for the package to say; here texts become what Python wo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -15,12 +16,14 @@ Named = tuple[Hashable, int | float]
 
 
 def number_or_text(text: str) -> int | float | str:
-    """A whole number, another number, or else the text."""
-    for number in (int, float):
+    """A whole number, another finite number, or else the text, such as ``inf``."""
+    for parse in (int, float):
         try:
-            return number(text)
+            number: int | float = parse(text)
         except ValueError:
-            pass
+            continue
+        if isinstance(number, int) or math.isfinite(number):
+            return number
     return text
 
 
@@ -49,7 +52,15 @@ def number_or_named(text: str) -> Named:
     return named_number(text) if isinstance(value, str) else (None, value)
 
 
-def as_mapping(ctx: Any, param: Any, pairs: Sequence[Named]) -> Any:
+def named_value(text: str) -> tuple[Hashable, int | float | str]:
+    """``NAME=VALUE``: a number, or else a text."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE.")
+    return name, number_or_text(value)
+
+
+def as_mapping(ctx: Any, param: Any, pairs: Sequence[tuple[Hashable, Any]]) -> Any:
     """The pairs of an option as a mapping; a number that stands alone as that number."""
     if not pairs:
         return None
@@ -66,14 +77,3 @@ def as_mapping(ctx: Any, param: Any, pairs: Sequence[Named]) -> Any:
 def as_one_or_list(ctx: Any, param: Any, values: Sequence[Any]) -> Any:
     """One value as it is, several as a list."""
     return list(values) if len(values) > 1 else next(iter(values), None)
-
-
-def as_switches(ctx: Any, param: Any, texts: Sequence[str]) -> dict[str, Any]:
-    """``NAME=VALUE`` texts as a mapping, whose values are whole numbers or texts."""
-    values: dict[str, int | str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE.")
-        values[name] = int(value) if value.isdecimal() else value
-    return values

@@ -38,7 +38,12 @@ def open_cache() -> Path:
     """:func:`cache_folder`, without the checkpoints that were abandoned."""
     folder = cache_folder()
     oldest = time.time() - MAX_AGE_DAYS * 24 * 3600
-    for checkpoint in checkpoints_in(folder):
+    try:
+        there = list(checkpoints_in(folder))
+    except OSError as error:  # what cannot be read is for others to delete
+        logger.debug("Cannot read %s: %s", folder, error)
+        there = []
+    for checkpoint in there:
         try:
             if last_written(checkpoint) < oldest:
                 delete(checkpoint)

@@ -193,7 +193,8 @@ class Checkpoint:
     def room(self) -> int:
         """The free bytes of the disk that arrays lie on."""
         folder = self._parent or Path(tempfile.gettempdir())
-        there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+        folders = (folder.absolute(), *folder.absolute().parents)
+        there = next(one for one in folders if os.path.exists(one))
         return shutil.disk_usage(there).free
 
     def remove(self) -> None:

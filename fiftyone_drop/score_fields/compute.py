@@ -59,8 +59,8 @@ def compute_scores(
     """Compute difficulty scores and write each as a float field.
 
     All of them together take one pass over the images. The field's ``info`` says which end is
-    hard, so that ``apply_drop(select=...)`` knows, and how the score was computed. All scores and
-    their switches are listed in ``docs/scores.md``.
+    hard, so that ``apply_drop(select=...)`` knows, and how the score was computed.
+    ``fiftyone_drop.scoring.SCORES`` has all scores and their switches.
 
     A call that was interrupted goes on where it stopped when it is made again. A field holds the
     scores of one model and one convention: another call with the same ones adds to it, such as for
@@ -109,7 +109,7 @@ def compute_scores(
             to clear scores of another model or convention in samples that are not in ``samples``
         cluster (None): where to compute: None for this machine; ``"auto"``, an address or a
             :class:`fiftyone_drop.Cluster` for a Ray cluster, whose machines must see the images.
-            The scores are the same, and a call goes on with or without one (``docs/cluster.md``)
+            The scores are the same, and a call goes on with or without one
         progress (None): whether to render a progress bar (True/False), use the default value
             ``fiftyone.config.show_progress_bars`` (None), or a progress callback function to
             invoke instead

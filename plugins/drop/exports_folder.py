@@ -33,17 +33,23 @@ def likely(dataset: str, key: str) -> str:
     words = re.sub(r"[^\w-]+", "-", f"{dataset}-{key}").encode(errors="ignore")
     name = words[:MOST_BYTES].decode(errors="ignore").strip("-") or "export"
     names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
-    return next((one for one in names if not (FOLDER.path() / one).exists()), name)
+    return next((one for one in names if not os.path.exists(FOLDER.path() / one)), name)
 
 
 def to_write(argument: str, name: object) -> Path:
     """The path of a folder that is new, or empty.
 
     Raises:
-        fiftyone_drop.DropError: if the name leads elsewhere, or is taken
+        fiftyone_drop.DropError: if the name leads elsewhere, is taken, or cannot be read
     """
     path = FOLDER.inside(argument, name)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    try:
+        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+    except OSError as error:
+        raise fod.DropError(
+            argument, f"{name} cannot be read ({error.strerror}); choose another name"
+        ) from error
+    if taken:
         raise fod.DropError(argument, f"{name} exists in the folder of exports; choose another")
     check_writable(path, argument)
     return path

@@ -43,7 +43,7 @@ def to_read(argument: str, name: object) -> Path:
         fiftyone_drop.DropError: if the name leads elsewhere, or the folder has no such file
     """
     path = FOLDER.inside(argument, name)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise fod.DropError(argument, f"there is no file {name} in the folder of models")
     return path
 
@@ -55,8 +55,9 @@ def to_write(argument: str, name: object, overwrite: bool) -> Path:
         fiftyone_drop.DropError: if the name leads elsewhere, or is taken and not to be replaced
     """
     path = FOLDER.inside(argument, name)
-    if path.exists() and not (path.is_file() and overwrite):
-        remedy = "choose another name" + (", or replace it" if path.is_file() else "")
+    is_file = os.path.isfile(path)
+    if os.path.exists(path) and not (is_file and overwrite):
+        remedy = "choose another name" + (", or replace it" if is_file else "")
         raise fod.DropError(argument, f"{name} exists in the folder of models; {remedy}")
     check_writable(path, argument)
     return path

@@ -140,9 +140,18 @@ class DropOperator(FormOperator):
         Returns:
             a :class:`fiftyone.operators.executor.ExecutionResult`, or an ``asyncio.Task`` in a
             notebook
+
+        Raises:
+            fiftyone_drop.DropError: if an argument is passed twice
+            TypeError: if there are more arguments than the function has
         """
-        names = self.form(foo.ExecutionContext()).parameters
-        params = dict(zip(names, args, strict=False)) | arguments
+        names = list(self.form(foo.ExecutionContext()).parameters)
+        if len(args) > len(names):
+            raise TypeError(f"{self.name} takes {len(names)} arguments, but got {len(args)}")
+        params = dict(zip(names, args, strict=False))
+        for name in params.keys() & arguments.keys():
+            raise fod.DropError(name, "is passed twice, by its place and by its name; pass it once")
+        params |= arguments
         return foo.execute_operator(
             self.uri,
             {"view": sample_collection.view()},

@@ -69,6 +69,7 @@ def check_writable(path: Path, argument: str) -> None:
     Raises:
         fiftyone_drop.DropError: if the nearest folder that exists cannot be written
     """
-    nearest = next(parent for parent in path.parents if parent.exists())
+    # pathlib raises where a folder cannot be read, and os.path says no
+    nearest = next(parent for parent in path.parents if os.path.exists(parent))
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise fod.DropError(argument, f"{path.name} cannot be written; choose another name")

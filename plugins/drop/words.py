@@ -81,6 +81,9 @@ SENTENCES = {
     r"pass another one, or dataset_type='FiftyOneDataset'": (
         "choose the format 'Everything, to be imported into another FiftyOne'"
     ),
+    r"class offsets on logits, fod\.class_offsets, take": (
+        "class offsets on logits, which are computed in Python, take"
+    ),
     r"architecture='auto'": "another architecture",
     r"checkpoint_dir": "folder of checkpoints",
     r"\bquotas= leave\b": "the quotas leave",

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
+import pymongo
 import pytest
 from click.testing import CliRunner
 
 import fiftyone_drop as fod
 from fiftyone_drop.cli.main import main
+from fiftyone_drop.scoring import SCORES
+from fiftyone_drop.waiting import while_away
 
 FUNCTIONS = {
     "plan": fod.plan_drop,
@@ -90,6 +93,17 @@ def test_its_answer_can_be_json(name, images, call):
 @pytest.mark.parametrize("name", sorted(main.commands))
 def test_the_page_shows_its_example(name):
     assert f"\n{main.commands[name].example}\n" in PAGE.read_text()
+
+
+def test_the_page_lists_every_public_name_that_a_shell_lacks():
+    section = PAGE.read_text().split("## In Python alone")[1].split("\n## ")[0]
+    listed = set(re.findall(r"`(\w+)`", section))
+    functions = {name for name in fod.__all__ if inspect.isfunction(getattr(fod, name))}
+    commands = {function.__name__ for function in FUNCTIONS.values()}
+    assert functions - commands == listed & functions - {"compute_scores", "drop_view"}
+    parameters = set(inspect.signature(fod.drop_view).parameters)
+    options = {parameter.name for parameter in main.commands["export"].params}
+    assert parameters - options == listed & parameters
 
 
 # Views and models have names on the command line; a transform has none
@@ -269,6 +283,37 @@ def test_conventions_of_scores_are_texts_and_whole_numbers(images, call, monkeyp
     assert json_of(call(f"scores {NAME} {line} --json")) == {"fields": []}
     switches = {"never_learned": "inf", "picks": 30}
     assert passed == switches | {"scores": ("el2n",), "classes": ("b", "a")}
+    passed.clear()
+    line = "--switches picks=-1 --switches a=0.5 --switches b=c=d"
+    assert call(f"scores {NAME} {line}").exit_code == 0
+    assert passed == {"picks": -1, "a": 0.5, "b": "c=d"}
+
+
+@pytest.mark.parametrize(
+    ("switch", "remedy"),
+    [
+        ("seed=2", "pass --seed"),
+        ("label_field=name", "pass --label-field"),
+        ("overwrite=1", "pass --overwrite"),
+        ("samples=x", "leave it out here"),
+        ("transform=x", "leave it out here"),
+    ],
+)
+def test_a_switch_never_becomes_an_argument(images, call, switch, remedy):
+    before = list(images.get_field_schema())
+    result = call(f"scores {NAME} --model predictions --seed 1 --switches {switch}")
+    assert (result.exit_code, result.stdout) == (1, "")
+    name = switch.partition("=")[0]
+    assert result.stderr.startswith("Error: switches: must be conventions of scores")
+    assert result.stderr.endswith(f"{name!r} is an argument of its own; {remedy}\n")
+    images.reload()
+    assert list(images.get_field_schema()) == before
+
+
+def test_the_help_lists_the_scores_that_a_model_gives(call):
+    shown = " ".join(call("scores --help").output.split())
+    listed = re.search(r"A score: ([\w, ]+)\.", shown)[1].split(", ")
+    assert sorted(listed) == sorted(n for n, s in SCORES.items() if s.needs != "dynamics")
 
 
 def test_scores_are_written_with_their_switches(images, call):
@@ -334,6 +379,57 @@ def test_labels_that_are_texts_can_leave_as_a_dataset_only(images, call):
     assert call(f"{line} --dataset-type FiftyOneDataset").exit_code == 0
 
 
+# -- what is none of the user's arguments ---------------------------------------------------------
+
+
+def unreachable(*_, **__):
+    """The error of a server that nobody listens for."""
+    address = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50"
+    pymongo.MongoClient(address).admin.command("ping")
+
+
+def away(*_, **__):
+    """The error of a call that has waited for its database."""
+    return while_away(unreachable, "the scores are in a checkpoint")
+
+
+def unwritable(*_, **__):
+    Path("/proc/nobody").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("fails", "words"),
+    [
+        (unreachable, "Error: the database failed (127.0.0.1:1: "),
+        (away, "the scores are in a checkpoint: make the same call again"),
+        (unwritable, "'/proc/nobody'"),
+    ],
+)
+def test_a_database_that_is_away_and_a_file_are_a_sentence_and_code_1(
+    images, call, monkeypatch, fails, words
+):
+    monkeypatch.setattr("fiftyone_drop.compute_scores", fails)
+    result = call(f"scores {NAME}")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_and_a_mistake_of_ours_are_what_they_are(images, call, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    def wrong(*_, **__):
+        raise AssertionError("ours")
+
+    monkeypatch.setattr("fiftyone_drop.list_drops", stopped)
+    result = call(f"list {NAME}")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.strip() == "Aborted!"
+    monkeypatch.setattr("fiftyone_drop.list_drops", wrong)
+    assert isinstance(call(f"list {NAME}").exception, AssertionError)
+
+
 # -- wrong usage ----------------------------------------------------------------------------------
 
 
@@ -350,6 +446,10 @@ def test_labels_that_are_texts_can_leave_as_a_dataset_only(images, call):
         ("plan my-images --min-per-class many", "'many' is not NAME=NUMBER"),
         ("plan my-images --min-per-class 2 --min-per-class a=3", "one number for all, or"),
         ("scores my-images --switches picks", "'picks' is not NAME=VALUE"),
+        ("scores my-images --switches =1", "'=1' is not NAME=VALUE"),
+        ("scores my-images --switches picks=1 --switches picks=2", "names something twice"),
+        ("plan my-images --recalls cat=nan", "'cat=nan' is not NAME=NUMBER"),
+        ("plan my-images --max-per-class inf", "'inf' is not NAME=NUMBER"),
         ("export my-images x --key drop --dataset-type Zip", "'Zip' is not one of"),
         ("plan my-images --model-file nowhere.pt", "does not exist"),
         ("prune my-images", "No such command 'prune'"),

@@ -108,3 +108,8 @@ def test_a_training_cleans_the_cache_too(folder, make_dataset):
     put(folder, f"checkpoint-{A}/fold-0.pt", days=100)
     fod.train_query_model(make_dataset(40), epochs=1)
     assert files(folder) == set()
+
+
+def test_a_cache_that_cannot_be_read_does_not_stop_a_call(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ("x" * 300)))
+    assert open_cache() == cache_folder()

@@ -259,3 +259,12 @@ def test_a_delegated_run_prunes_the_view_it_was_queued_on(dataset, recalls, serv
     service.execute_queued_operations(limit=1, operator=URI)
     dataset.reload()
     assert fod.load_drop(fo.load_dataset(dataset.name), "drop").table.size == 100
+
+
+def test_arguments_by_place_are_those_of_a_function_of_python(dataset):
+    operator = foo.get_operator(URI)
+    with pytest.raises(fod.DropError, match=r"density: is passed twice"):
+        operator(dataset, 0.5, density=0.25)
+    with pytest.raises(TypeError, match=r"apply_drop takes .* but got 100"):
+        operator(dataset, *range(100))
+    assert fod.list_drops(dataset) == []

@@ -197,3 +197,23 @@ def test_a_folder_is_asked_for_where_something_is_written_into_it(
     assert "must not be empty" in problems(with_manifest)["export_dir"]
     run_in_app(pruned, params, operator="export_run")
     assert pruned.count_sample_tags()["kept"] == 150
+
+
+def test_a_folder_of_exports_that_cannot_be_read_is_a_message_about_the_name(
+    module_of_plugin, monkeypatch, tmp_path
+):
+    folder = module_of_plugin("exports_folder")
+    monkeypatch.setenv("FIFTYONE_DROP_EXPORTS_DIR", str(tmp_path / ("x" * 300)))
+    assert folder.likely("digits", "drop") == "digits-drop"
+    with pytest.raises(fod.DropError, match=r"^export_dir: mine cannot be read") as caught:
+        folder.to_write("export_dir", "mine")
+    assert "xxx" not in str(caught.value)
+
+
+def test_a_folder_of_models_that_cannot_be_read_is_a_message_about_the_name(
+    module_of_plugin, monkeypatch, tmp_path
+):
+    folder = module_of_plugin("models_folder")
+    monkeypatch.setenv("FIFTYONE_DROP_MODELS_DIR", str(tmp_path / ("x" * 300)))
+    with pytest.raises(fod.DropError, match=r"^model_file: there is no file mine.pt"):
+        folder.to_read("model_file", "mine.pt")
