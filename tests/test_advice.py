@@ -53,7 +53,7 @@ def test_a_long_tail_needs_offsets_whatever_the_rule():
     (text,) = advice(replace(table(sizes=(1000, 10)), **without))
     assert "100 times the samples" in text
     assert "class offsets on logits, fod.class_offsets, take it out" in text
-    assert not list(advice(replace(table(sizes=(99, 10)), **without)))
+    assert not list(advice(replace(table(sizes=(290, 10)), **without)))
 
 
 def test_given_recalls_say_nothing_about_noise():

@@ -55,20 +55,14 @@ def test_json_alone_is_on_stdout_whatever_fiftyone_prints(dataset):
     assert dataset.count_values("drop_kept") == {True: 150, False: 150}
 
 
-@pytest.mark.parametrize(
-    ("address", "words"),
-    [
-        ("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100", "127.0.0.1:1"),
-        ("mongo://127.0.0.1:1", "Invalid URI scheme"),
-    ],
-)
-def test_a_server_that_cannot_be_reached_is_a_sentence_and_code_1(address, words, monkeypatch):
+def test_a_server_that_cannot_be_reached_is_a_sentence_and_code_1(monkeypatch):
+    address = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
     monkeypatch.setenv("FIFTYONE_DATABASE_URI", address)
     done = call("list", "my-images")
     assert (done.returncode, done.stdout) == (1, "")
     last = done.stderr.splitlines()[-1]
     assert last.startswith("Error: FiftyOne cannot reach its database")
-    assert words in last
+    assert "127.0.0.1:1" in last
     assert "FIFTYONE_DATABASE_URI" in last
     assert "Traceback" not in done.stderr
 
