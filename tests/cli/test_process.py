@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from fresh import run
 
 PROGRAM = Path(sys.executable).parent / "fiftyone-drop"
