@@ -183,6 +183,7 @@ def plan_parquet(
         if os.path.lexists(target) and not overwrite:
             raise DropError("to", f"{target} exists; pass another, or overwrite=True")
         check_can_be_written("to", target)
+        source.check_types(kept_only)
     hashes, classes, codes, scores = source.read(parsed.seed)
     order = order_of_hashes(hashes, source.texts, "id_column", ONCE)
     del hashes
@@ -308,15 +309,29 @@ class _File:
         self._check_column("label_column", self._labels, parquet.is_word, checks.WORDS)
         if self._scores is not None:
             self._check_column("score_column", self._scores, parquet.is_number, "numbers")
-        if not len(self):
+        facts = self._file.metadata
+        self._n = sum(facts.row_group(i).num_rows for i in range(facts.num_row_groups))
+        if self._n != facts.num_rows:
+            raise self._unreadable("the numbers of rows that it says do not go together")
+        if self._n < 1:
             raise DropError("path", f"{path} has no rows")
 
-    def __len__(self) -> int:
-        return int(self._file.metadata.num_rows)
+    def check_types(self, kept_only: bool) -> None:
+        """Check that rows with columns of these types can be written.
+
+        Raises:
+            DropError: if they cannot
+        """
+        try:
+            self._written(self._file.schema_arrow.empty_table(), np.empty(0), 1.0, kept_only)
+        except self._pa.ArrowException as error:
+            raise DropError(
+                "kept_only", f"{self._path} has a column that PyArrow cannot filter ({error})"
+            ) from error
 
     def read(self, seed: int) -> tuple[Any, tuple[str, ...], Codes, FloatArray | None]:
         """The hashes of the ids, the classes in sorted order, and of each row class and score."""
-        n = len(self)
+        n = self._n
         hashes, codes = np.empty(n, np.uint64), np.empty(n, np.int32)
         scores = None if self._scores is None else np.empty(n)
         code_of: dict[str, int] = {}
@@ -354,14 +369,12 @@ class _File:
             with whole_file(to) as file, contextlib.ExitStack() as opened:
                 writer = None
                 for start, rows in self._batches(None):
-                    table = self._pa.Table.from_batches([rows])
-                    table = table.drop([n for n in ("keep_at", "kept") if n in table.column_names])
-                    keep_at = plan.keep_at[start : start + len(rows)]
-                    kept = keep_at <= plan.table.density
-                    table = table.append_column("keep_at", self._pa.array(keep_at))
-                    table = table.append_column("kept", self._pa.array(kept))
-                    if kept_only:
-                        table = table.filter(self._pa.array(kept))
+                    table = self._written(
+                        self._pa.Table.from_batches([rows]),
+                        plan.keep_at[start : start + len(rows)],
+                        plan.table.density,
+                        kept_only,
+                    )
                     writer = writer or opened.enter_context(
                         self._pq.ParquetWriter(file, table.schema, compression="zstd")
                     )
@@ -369,18 +382,31 @@ class _File:
         except (OSError, self._pa.ArrowException) as error:
             raise DropError("to", f"{to} cannot be written ({error}); pass another") from error
 
+    def _written(self, rows: Any, keep_at: FloatArray, density: float, kept_only: bool) -> Any:
+        """The table that is written for some rows."""
+        kept = self._pa.array(keep_at <= density)
+        ours = ("keep_at", "kept")
+        rows = rows.select([i for i, name in enumerate(rows.column_names) if name not in ours])
+        rows = rows.append_column(ours[0], self._pa.array(keep_at)).append_column(ours[1], kept)
+        return parquet.without_views(rows).filter(kept) if kept_only else rows
+
     def _batches(self, columns: Sequence[str] | None) -> Iterator[tuple[int, Any]]:
-        start = 0
-        batches = self._file.iter_batches(ROWS, columns=columns)
-        while True:
-            try:
-                rows = next(batches, None)
-            except Exception as error:  # on a damaged file PyArrow may raise anything
-                raise self._unreadable(error) from error
-            if rows is None:
-                return
-            yield start, rows
-            start += len(rows)
+        """Parts of the rows, and where each begins.
+
+        Raises:
+            DropError: if the file is damaged
+        """
+        end = 0
+        try:
+            for rows in self._file.iter_batches(ROWS, columns=columns):
+                start, end = end, end + len(rows)
+                if end > self._n:
+                    break
+                yield start, rows
+        except Exception as error:  # on a damaged file PyArrow may raise anything
+            raise self._unreadable(error) from error
+        if end != self._n:
+            raise self._unreadable(f"it does not hold the {self._n:,} rows that it says")
 
     def _check_column(
         self, argument: str, name: str, fits: Callable[[Any], bool], what: str
@@ -408,7 +434,7 @@ class _File:
             raise DropError(argument, f"{words.null_count} rows have no {name!r}; leave them out")
         return words
 
-    def _unreadable(self, error: Exception) -> DropError:
+    def _unreadable(self, error: object) -> DropError:
         return DropError("path", f"cannot read {self._path} as a Parquet file: {error}")
 
 

@@ -13,6 +13,7 @@ NumPy only.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
 import os
@@ -473,8 +474,9 @@ def word(argument: str, value: object) -> str:
         return str.__str__(plain)  # that of an Enum is its value
     if isinstance(plain, bool):
         return str(plain)
-    if isinstance(plain, numbers.Integral):
-        return str(int(plain))
+    if isinstance(plain, numbers.Integral) and not isinstance(plain, np.timedelta64):
+        with contextlib.suppress(ValueError):  # Python writes whole numbers of 4300 digits at most
+            return str(int(plain))
     raise DropError(
         argument, f"must be {WORDS}, one for each sample, but one is {shown(value, 60)}; convert them"
     )

@@ -44,7 +44,8 @@ def is_text(kind: Any) -> bool:
     from pyarrow import types
 
     kind = _plain_type(kind)
-    return any(is_of(kind) for is_of in (types.is_string, types.is_large_string, _is_text_view))
+    known = (types.is_string, types.is_large_string, types.is_string_view)
+    return any(is_of(kind) for is_of in known)
 
 
 def is_word(kind: Any) -> bool:
@@ -52,7 +53,8 @@ def is_word(kind: Any) -> bool:
     from pyarrow import types
 
     kind = _plain_type(kind)
-    known = (is_text, types.is_integer, types.is_boolean, types.is_binary, types.is_large_binary)
+    bytes_or_numbers = (types.is_binary, types.is_large_binary, types.is_binary_view)
+    known = (is_text, *bytes_or_numbers, types.is_integer, types.is_boolean)
     return any(is_of(kind) for is_of in known)
 
 
@@ -83,14 +85,20 @@ def words(column: Any) -> Any:
     return found
 
 
+def without_views(table: Any) -> Any:
+    """A table whose views of texts and bytes are plain ones, since PyArrow filters no views."""
+    import pyarrow as pa
+
+    for i, part in enumerate(table.schema):
+        views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+        if part.type in views:
+            table = table.set_column(i, part.name, table.column(i).cast(views[part.type]))
+    return table
+
+
 def _plain_type(kind: Any) -> Any:
     """The type of the values, which a dictionary may hold."""
     from pyarrow import types
 
     return kind.value_type if types.is_dictionary(kind) else kind
 
-
-def _is_text_view(kind: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_string_view(kind))
