@@ -427,12 +427,14 @@ class _File:
     def _words(self, rows: Any, name: str, argument: str) -> Any:
         column = _column(rows, name)
         try:
-            words = parquet.words(column)
+            found = parquet.words(column)
         except ValueError as error:
-            raise DropError(argument, f"{name!r} holds bytes that are no UTF-8 ({error})") from error
-        if words.null_count:
-            raise DropError(argument, f"{words.null_count} rows have no {name!r}; leave them out")
-        return words
+            raise DropError(
+                argument, f"{name!r} holds bytes that are no UTF-8 ({error})"
+            ) from error
+        if found.null_count:
+            raise DropError(argument, f"{found.null_count} rows have no {name!r}; leave them out")
+        return found
 
     def _unreadable(self, error: object) -> DropError:
         return DropError("path", f"cannot read {self._path} as a Parquet file: {error}")
@@ -453,16 +455,15 @@ def _bytes_of(column: Any) -> Ids:
 def _encoded(ids: Sequence[str] | ArrayLike) -> Ids:
     """The ids of :func:`plan_arrays`, (N,) bytes."""
     found = checks.words("ids", ids)
-    if found.dtype.kind == "S" and (np.frombuffer(found.tobytes(), np.uint8) < 128).all():
+    kind = found.dtype.kind
+    if kind == "S" and (np.frombuffer(found.tobytes(), np.uint8) < 128).all():
         return found
-    try:
-        if found.dtype.kind == "U":
+    with contextlib.suppress(UnicodeEncodeError):  # below is said of which
+        if kind == "U":
             return np.char.encode(found, "utf-8")
-        if found.dtype.kind == "O":
-            return np.array([text.encode() for text in found.tolist()], None if len(found) else "S1")
-    except UnicodeEncodeError:
-        pass  # the word says which
-    return np.array([checks.word("ids", value).encode() for value in found.tolist()] or [b""])
+        if kind == "O":
+            return np.array([text.encode() for text in found.tolist()])
+    return np.array([checks.word("ids", value).encode() for value in found.tolist()])
 
 
 def _classes(labels: Sequence[str] | ArrayLike) -> tuple[tuple[str, ...], Codes]:

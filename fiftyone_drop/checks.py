@@ -477,8 +477,9 @@ def word(argument: str, value: object) -> str:
     if isinstance(plain, numbers.Integral) and not isinstance(plain, np.timedelta64):
         with contextlib.suppress(ValueError):  # Python writes whole numbers of 4300 digits at most
             return str(int(plain))
+    one = shown(value, 60)
     raise DropError(
-        argument, f"must be {WORDS}, one for each sample, but one is {shown(value, 60)}; convert them"
+        argument, f"must be {WORDS}, one for each sample, but one is {one}; convert them"
     )
 
 
@@ -489,7 +490,7 @@ def _as_array(values: object) -> NDArray[Any]:
         ValueError: if that cannot be, or entries are masked; it says why
     """
     if np.ma.isMaskedArray(values):
-        masked = int(np.ma.count_masked(values))
+        masked = int(np.ma.getmaskarray(values).sum())
         if masked:
             raise ValueError(f"{masked} are masked; leave them out")
     try:
@@ -507,7 +508,8 @@ def _as_floats(array: NDArray[Any]) -> FloatArray:
     """
     if array.dtype.kind == "O":
         items = array.ravel().tolist()
-        if not all(kind is int or issubclass(kind, float | np.floating) for kind in set(map(type, items))):
+        kinds = set(map(type, items))
+        if not all(kind is int or issubclass(kind, float | np.floating) for kind in kinds):
             items = [_float_of(item) for item in items]
         try:
             return np.array(items, np.float64).reshape(array.shape)

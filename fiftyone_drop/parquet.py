@@ -101,4 +101,3 @@ def _plain_type(kind: Any) -> Any:
     from pyarrow import types
 
     return kind.value_type if types.is_dictionary(kind) else kind
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -144,7 +145,7 @@ def _read_csv(file: BinaryIO, name: str, most: int) -> ScoreFile:
     text = content.decode(_BOMS.get(content[:2], "utf-8-sig"))
     if "\0" in text:
         raise ValueError("it holds bytes of zero, as no text does")
-    first = text.partition("\n")[0]
+    first = re.sub(r'"[^"]*"', "", text.partition("\n")[0])  # names may hold delimiters
     tabs = name.lower().endswith(".tsv") and "\t" in first
     delimiter = "\t" if tabs else max(_DELIMITERS, key=first.count)
     reader = csv.reader(

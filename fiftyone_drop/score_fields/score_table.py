@@ -256,7 +256,10 @@ def _column_of_series(series: Any) -> Column:
 
     if types.is_bool_dtype(series.dtype) or types.is_complex_dtype(series.dtype):
         return Column(doubt=f"holds values of {series.dtype}")
-    values, empty = series.tolist(), series.isna().to_numpy()
+    try:
+        values, empty = series.tolist(), series.isna().to_numpy()
+    except Exception as error:  # of objects that pandas cannot compare
+        return Column(doubt=f"holds values that pandas cannot read ({str(error)[:100]})")
     if empty.all():
         return Column(doubt="is empty")
     if types.is_numeric_dtype(series.dtype):
