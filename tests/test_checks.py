@@ -271,7 +271,7 @@ def test_a_function_is_what_can_be_called():
     ],
     ids=range(10),
 )
-def test_numbers_of_any_library_become_floats(values):
+def test_columns_of_numbers_of_any_library_become_floats(values):
     found = checks.real_numbers("scores", values)
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, [1, 2.5, math.nan])

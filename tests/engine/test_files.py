@@ -53,9 +53,8 @@ def test_a_file_is_written_in_parts_whole_or_not_at_all(tmp_path):
         file.write(b"two")
         assert not path.exists()
     assert path.read_bytes() == b"one two"
-    with pytest.raises(KeyError), whole_file(path) as file:
-        file.write(b"three")
-        raise KeyError
+    with pytest.raises(TypeError), whole_file(path) as file:
+        file.write("no bytes")
     assert file.closed
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"one two")]
 
