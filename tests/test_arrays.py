@@ -452,15 +452,13 @@ def test_a_column_of_which_there_are_several_is_refused_where_it_is_asked_for(tm
 def test_a_damaged_file_is_answered_in_words(path, tmp_path):
     content = path.read_bytes()
     rng = np.random.default_rng(51)
-    for _ in range(100):
+    for _ in range(60):
         damaged = bytearray(content)
         for at in rng.integers(0, len(content), 4):
             damaged[at] ^= 1 << rng.integers(0, 8)
         (tmp_path / "bad.parquet").write_bytes(damaged)
         with contextlib.suppress(DropError):
-            fod.plan_parquet(
-                tmp_path / "bad.parquet", tmp_path / "out.parquet", 0.5, rule="none", overwrite=True
-            )
+            fod.plan_parquet(tmp_path / "bad.parquet", density=0.5, rule="none")
     os.mkfifo(tmp_path / "pipe")  # who opened it would wait for ever
     with pytest.raises(DropError, match=r"^path: there is no file"):
         fod.plan_parquet(tmp_path / "pipe", density=0.5)
