@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, IntArray
@@ -158,8 +158,8 @@ def _sizes(class_sizes: object) -> tuple[tuple[Hashable, ...], IntArray]:
     else:
         values = _array("class_sizes", class_sizes)
         classes = tuple(range(values.size))
-    numbers = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "iuf"
-    if numbers and np.all((values > 0) & (values < 2**53) & (np.mod(values, 1) == 0)):
+    in_range = values.ndim == 1 and len(values) > 0 and np.all((values > 0) & (values < 2**53))
+    if in_range and not np.mod(values, 1).any():
         return classes, values.astype(np.int64)
     raise DropError(
         "class_sizes", f"must be one positive whole number per class, but got {class_sizes!r}"
@@ -195,8 +195,5 @@ def _by_class(
     return dict(zip(classes, array.tolist(), strict=True))
 
 
-def _array(argument: str, values: object) -> NDArray[Any]:
-    try:
-        return np.asarray(values)
-    except ValueError as error:  # nested sequences of several lengths
-        raise DropError(argument, f"must be one number per class, but got {values!r}") from error
+def _array(argument: str, values: object) -> FloatArray:
+    return checks.real_numbers(argument, values, "must be one number per class")

@@ -10,8 +10,9 @@ NumPy, and PyArrow for files; no FiftyOne, no PyTorch.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fiftyone_drop import checks
+from fiftyone_drop import checks, parquet
 from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.density import check_no_class_emptied
+from fiftyone_drop.engine.files import check_can_be_written, whole_file
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.limits import (
     Limits,
@@ -43,14 +45,13 @@ from fiftyone_drop.order import (
     positions_to_keep_at,
     with_scores,
 )
-from fiftyone_drop.parquet import pyarrow_parquet
 from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.recall import recalls_of_mapping
 from fiftyone_drop.rules import class_weights, get_rule
 
 ROWS = 2**18  # of a file that are in memory at once
 BUFFER = 2**20  # bytes of each of its columns
-SEVERAL = (list, tuple, set, frozenset, dict, np.ndarray)  # what is no label
+ONCE = "leave one of each out"  # of rows with one id
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +87,13 @@ def plan_arrays(
     """Decide which samples a density keeps, from arrays.
 
     Args:
-        ids: (N,) texts, each once; for the plan of a FiftyOne dataset the ids of its samples
-        labels: (N,) texts
+        ids: (N,) texts or whole numbers, each once; for the plan of a FiftyOne dataset the ids of
+            its samples
+        labels: (N,) texts, whole numbers, or True and False; the classes are their words, such as
+            ``"7"`` and ``"True"``, as of a FiftyOne dataset
         density (None): the fraction of all samples that is kept, in (0, 1]
-        scores (None): (N,) float, which order the samples of a class; None for at random
+        scores (None): (N,) integers or floats, which order the samples of a class; None for at
+            random
         **options: ``size``, ``recalls``, ``rule``, ``keep``, ``min_per_class``, ``max_per_class``,
             ``protect``, ``quotas``, ``weights``, ``allow_empty_classes`` and ``seed``, as
             ``apply_drop`` takes them
@@ -98,25 +102,30 @@ def plan_arrays(
         an :class:`ArrayPlan`
 
     Raises:
-        DropError: if an argument is out of its range, or an id occurs twice
+        DropError: if an argument is out of its range, an id, label or score is missing or none, or
+            an id occurs twice
+        TypeError: if an option is unknown
     """
     parsed = _Options.parse(density, options)
-    digits = np.asarray(ids)
-    digits = np.char.encode(digits, "utf-8") if digits.dtype.kind == "U" else digits.astype("S")
-    classes, codes = np.unique(_check_labels(labels).astype(str), return_inverse=True)
-    if digits.ndim != 1 or codes.shape != digits.shape:
-        raise DropError(
-            "labels", f"must be one per id, but are {codes.shape} for ids of {digits.shape}"
-        )
-    values = None if scores is None else _check_scores(scores, len(digits))
+    digits = _encoded(ids)
+    classes, codes = _classes(labels)
+    n = len(digits)
+    if len(codes) != n:
+        raise DropError("labels", f"must be one per id, but are {len(codes):,} for {n:,} ids")
+    if not n:
+        raise DropError("ids", "must be those of at least one sample, but are empty")
+    values = None
+    if scores is not None:
+        values = checks.real_numbers("scores", scores, f"must be {n} numbers")
+        _check_scores("scores", values, n)
     hashes = keyed_hash(digits, parsed.seed)
 
     def texts(rows: IntArray) -> tuple[Ids, Ids]:
         return digits[rows], digits[rows]
 
-    order = order_of_hashes(hashes, texts)
+    order = order_of_hashes(hashes, texts, "ids", ONCE)
     del hashes
-    return _plan(order, tuple(classes.tolist()), codes.astype(np.int32), values, parsed)
+    return _plan(order, classes, codes, values, parsed)
 
 
 def plan_parquet(
@@ -142,11 +151,12 @@ def plan_parquet(
 
     Args:
         path: a Parquet file with a row for each sample
-        to (None): the file to write: the columns of ``path``, ``keep_at`` and ``kept``; None writes
-            nothing
+        to (None): the file to write, whole or not at all: the columns of ``path``, ``keep_at`` and
+            ``kept``; None writes nothing
         density (None): the fraction of all samples that is kept, in (0, 1]
-        id_column ("id"): a column of texts, each once
-        label_column ("label"): a column of texts: the classes
+        id_column ("id"): a column of texts or whole numbers, each once
+        label_column ("label"): a column of texts, whole numbers or booleans: the classes, named as
+            in :func:`plan_arrays`
         score_column (None): a column of numbers, which order the samples of a class; None for at
             random
         kept_only (False): whether to write the kept samples alone
@@ -157,7 +167,10 @@ def plan_parquet(
         an :class:`ArrayPlan`
 
     Raises:
-        DropError: if an argument is out of its range, or the file lacks a column or a value
+        DropError: if an argument is out of its range, PyArrow is not installed, ``to`` cannot be
+            written, or ``path`` cannot be read, has no such column, a column of another type, a
+            missing value, or an id twice
+        TypeError: if an option is unknown
     """
     parsed = _Options.parse(density, options)
     source = _File(checks.path("path", path), id_column, label_column, score_column)
@@ -166,12 +179,13 @@ def plan_parquet(
         checks.flag("kept_only", kept_only),
         checks.flag("overwrite", overwrite),
     )
-    if target is not None and not os.path.isdir(target.parent):
-        raise DropError("to", f"there is no folder {target.parent}; make it, or pass another path")
-    if target is not None and os.path.lexists(target) and not overwrite:
-        raise DropError("to", f"{target} exists; pass another, or overwrite=True")
+    if target is not None:
+        if os.path.lexists(target) and not overwrite:
+            raise DropError("to", f"{target} exists; pass another, or overwrite=True")
+        check_can_be_written("to", target)
+        source.check_types(kept_only)
     hashes, classes, codes, scores = source.read(parsed.seed)
-    order = order_of_hashes(hashes, source.texts)
+    order = order_of_hashes(hashes, source.texts, "id_column", ONCE)
     del hashes
     plan = _plan(order, classes, codes, scores, parsed)
     if target is not None:
@@ -280,9 +294,10 @@ class _File:
     """A Parquet file of samples, which is never in memory as a whole."""
 
     def __init__(self, path: Path, ids: object, labels: object, scores: object) -> None:
-        self._pa, self._pq = pyarrow_parquet(
+        self._pa, self._pq = parquet.pyarrow_parquet(
             "path", "plan_parquet reads and writes Parquet files, which"
         )
+        self._path = path
         self._ids = checks.text("id_column", ids)
         self._labels = checks.text("label_column", labels)
         self._scores = checks.text("score_column", scores, optional=True)
@@ -292,123 +307,199 @@ class _File:
             # By default PyArrow keeps all bytes of the file that it has read
             self._file = self._pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
         except Exception as error:  # on a foreign or damaged file PyArrow may raise anything
-            raise DropError("path", f"cannot read {path} as a Parquet file: {error}") from error
-        there = self._file.schema_arrow.names
-        asked = {"id": self._ids, "label": self._labels, "score": self._scores}
-        for kind, name in asked.items():
-            if name is not None and name not in there:
-                raise DropError(f"{kind}_column", f"{path} has no column {name!r}; it has {there}")
-        if not len(self):
+            raise self._unreadable(error) from error
+        self._check_column("id_column", self._ids, parquet.is_word, checks.WORDS)
+        self._check_column("label_column", self._labels, parquet.is_word, checks.WORDS)
+        if self._scores is not None:
+            self._check_column("score_column", self._scores, parquet.is_number, "numbers")
+        facts = self._file.metadata
+        self._n = sum(facts.row_group(i).num_rows for i in range(facts.num_row_groups))
+        if self._n != facts.num_rows:
+            raise self._unreadable("the numbers of rows that it says do not go together")
+        if self._n < 1:
             raise DropError("path", f"{path} has no rows")
 
-    def __len__(self) -> int:
-        return int(self._file.metadata.num_rows)
+    def check_types(self, kept_only: bool) -> None:
+        """Check that rows with columns of these types can be written.
+
+        Raises:
+            DropError: if they cannot
+        """
+        try:
+            self._written(self._file.schema_arrow.empty_table(), np.empty(0), 1.0, kept_only)
+        except self._pa.ArrowException as error:
+            raise DropError(
+                "kept_only", f"{self._path} has a column that PyArrow cannot filter ({error})"
+            ) from error
 
     def read(self, seed: int) -> tuple[Any, tuple[str, ...], Codes, FloatArray | None]:
         """The hashes of the ids, the classes in sorted order, and of each row class and score."""
-        n = len(self)
+        n = self._n
         hashes, codes = np.empty(n, np.uint64), np.empty(n, np.int32)
         scores = None if self._scores is None else np.empty(n)
         code_of: dict[str, int] = {}
-        columns = [self._ids, self._labels, *([] if self._scores is None else [self._scores])]
-        for start, rows in self._batches(columns):
+        columns = {self._ids, self._labels} | ({self._scores} if self._scores else set())
+        for start, rows in self._batches(sorted(columns)):
             part = slice(start, start + len(rows))
-            hashes[part] = keyed_hash(self._texts(rows, self._ids, "id_column"), seed)
-            words = self._column(rows, self._labels, "label_column").dictionary_encode()
-            known = [code_of.setdefault(w, len(code_of)) for w in words.dictionary.to_pylist()]
-            codes[part] = np.array(known, np.int32)[words.indices.to_numpy()]
+            hashes[part] = keyed_hash(_bytes_of(self._words(rows, self._ids, "id_column")), seed)
+            labels = self._words(rows, self._labels, "label_column").dictionary_encode()
+            names = [checks.word("label_column", v) for v in labels.dictionary.to_pylist()]
+            known = [code_of.setdefault(name, len(code_of)) for name in names]
+            codes[part] = np.array(known, np.int32)[labels.indices.to_numpy()]
             if scores is not None:
-                assert self._scores is not None
-                scores[part] = rows.column(self._scores).cast(self._pa.float64()).to_numpy(False)
-        classes = sorted(code_of)
-        rank = np.empty(len(classes), np.int32)
-        rank[[code_of[name] for name in classes]] = np.arange(len(classes))
-        for part in (slice(i, i + ROWS) for i in range(0, n, ROWS)):
-            codes[part] = rank[codes[part]]
-        return hashes, tuple(classes), codes, None if scores is None else _check_scores(scores, n)
+                scores[part] = parquet.numbers(_column(rows, self._scores))
+        if scores is not None:
+            _check_scores("score_column", scores, n)
+        return hashes, _in_sorted_order(list(code_of), codes), codes, scores
 
     def texts(self, wanted: IntArray) -> tuple[Ids, Ids]:
         """The ids of some rows, ascending, as names and as ids."""
         found = [np.empty(0, "S1")]
         for start, rows in self._batches([self._ids]):
             first, last = np.searchsorted(wanted, [start, start + len(rows)])
-            some = rows.take(self._pa.array(wanted[first:last].astype(np.int64) - start))
-            found.append(self._texts(some, self._ids, "id_column"))
+            some = self._pa.array(wanted[first:last].astype(np.int64) - start)
+            found.append(_bytes_of(self._words(rows, self._ids, "id_column").take(some)))
         ids = np.concatenate(found)
         return ids, ids
 
     def write(self, to: Path, plan: ArrayPlan, kept_only: bool) -> None:
-        """Write the rows with ``keep_at`` and ``kept``, whole or not at all."""
-        partial = to.with_name(f"{to.name}.{os.getpid()}.partial")
-        writer = None
+        """Write the rows with ``keep_at`` and ``kept``, whole or not at all.
+
+        Raises:
+            DropError: if the file cannot be written
+        """
         try:
-            for start, rows in self._batches(None):
-                table = self._pa.Table.from_batches([rows])
-                table = table.drop([n for n in ("keep_at", "kept") if n in table.column_names])
-                keep_at = plan.keep_at[start : start + len(rows)]
-                kept = keep_at <= plan.table.density
-                table = table.append_column("keep_at", self._pa.array(keep_at))
-                table = table.append_column("kept", self._pa.array(kept))
-                if kept_only:
-                    table = table.filter(self._pa.array(kept))
-                if writer is None:
-                    writer = self._pq.ParquetWriter(partial, table.schema, compression="zstd")
-                writer.write_table(table)
-            assert writer is not None
-            writer.close()
-            os.replace(partial, to)
-        finally:
-            partial.unlink(missing_ok=True)
+            with whole_file(to) as file, contextlib.ExitStack() as opened:
+                writer = None
+                for start, rows in self._batches(None):
+                    table = self._written(
+                        self._pa.Table.from_batches([rows]),
+                        plan.keep_at[start : start + len(rows)],
+                        plan.table.density,
+                        kept_only,
+                    )
+                    writer = writer or opened.enter_context(
+                        self._pq.ParquetWriter(file, table.schema, compression="zstd")
+                    )
+                    writer.write_table(table)
+        except (OSError, self._pa.ArrowException) as error:
+            raise DropError("to", f"{to} cannot be written ({error}); pass another") from error
+
+    def _written(self, rows: Any, keep_at: FloatArray, density: float, kept_only: bool) -> Any:
+        """The table that is written for some rows."""
+        kept = self._pa.array(keep_at <= density)
+        ours = ("keep_at", "kept")
+        rows = rows.select([i for i, name in enumerate(rows.column_names) if name not in ours])
+        rows = rows.append_column(ours[0], self._pa.array(keep_at)).append_column(ours[1], kept)
+        return parquet.without_views(rows).filter(kept) if kept_only else rows
 
     def _batches(self, columns: Sequence[str] | None) -> Iterator[tuple[int, Any]]:
-        start = 0
-        for rows in self._file.iter_batches(ROWS, columns=columns):
-            yield start, rows
-            start += len(rows)
+        """Parts of the rows, and where each begins.
 
-    def _column(self, rows: Any, name: str, argument: str) -> Any:
-        column = rows.column(rows.schema.names.index(name))
-        if column.null_count:
-            raise DropError(argument, f"{column.null_count} rows have no {name!r}; leave them out")
-        return column.cast(self._pa.string())
+        Raises:
+            DropError: if the file is damaged
+        """
+        end = 0
+        try:
+            for rows in self._file.iter_batches(ROWS, columns=columns):
+                start, end = end, end + len(rows)
+                if end > self._n:
+                    break
+                yield start, rows
+        except Exception as error:  # on a damaged file PyArrow may raise anything
+            raise self._unreadable(error) from error
+        if end != self._n:
+            raise self._unreadable(f"it does not hold the {self._n:,} rows that it says")
 
-    def _texts(self, rows: Any, name: str, argument: str) -> Ids:
-        column = self._column(rows, name, argument)
-        if len(column) == 0:
-            return np.empty(0, "S1")
-        return np.array([text.encode() for text in column.to_pylist()])
-
-
-def _check_labels(labels: Sequence[str] | ArrayLike) -> NDArray[Any]:
-    """Check that all labels are there: None and NaN would become classes of these names."""
-    names = np.asarray(labels, None if hasattr(labels, "dtype") else object)
-    if names.dtype.kind in "Of":
-        values = names.ravel().tolist()
-        odd = [name for name in values if isinstance(name, SEVERAL)]
-        if odd:
+    def _check_column(
+        self, argument: str, name: str, fits: Callable[[Any], bool], what: str
+    ) -> None:
+        schema = self._file.schema_arrow
+        there = schema.names
+        if there.count(name) != 1:
+            how_many = "several columns" if name in there else "no column"
+            raise DropError(argument, f"{self._path} has {how_many} {name!r}; it has {there}")
+        kind = schema.field(name).type
+        if not fits(kind):
             raise DropError(
-                "labels", f"must be one per id, but one of them is {checks.shown(odd[0])}"
+                argument,
+                f"must name a column of {what}, but {name!r} holds values of the type "
+                f"{str(kind)[:100]}; convert them",
             )
-        missing = sum(map(_is_missing, values))
-        if missing:
-            raise DropError("labels", f"{missing} are missing (None or NaN); leave them out")
-    return names
+
+    def _words(self, rows: Any, name: str, argument: str) -> Any:
+        column = _column(rows, name)
+        try:
+            found = parquet.words(column)
+        except ValueError as error:
+            raise DropError(
+                argument, f"{name!r} holds bytes that are no UTF-8 ({error})"
+            ) from error
+        if found.null_count:
+            raise DropError(argument, f"{found.null_count} rows have no {name!r}; leave them out")
+        return found
+
+    def _unreadable(self, error: object) -> DropError:
+        return DropError("path", f"cannot read {self._path} as a Parquet file: {error}")
 
 
-def _is_missing(name: object) -> bool:
-    """Whether it is None, a NaN, or pandas' NA, whose comparisons are neither true nor false."""
-    return name is None or type(name).__name__ == "NAType" or bool(name != name)
+def _column(rows: Any, name: str | None) -> Any:
+    return rows.column(rows.schema.names.index(name))
 
 
-def _check_scores(values: ArrayLike, n: int) -> FloatArray:
-    try:
-        scores = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise DropError("scores", f"must be {n} numbers, but {error}") from error
-    if scores.shape != (n,) or np.isnan(scores).any():
+def _bytes_of(column: Any) -> Ids:
+    """The ids of a column of words, which may be empty."""
+    words = column.to_pylist()
+    if words and not checks.is_text(words[0]):
+        words = [checks.word("id_column", word) for word in words]
+    return np.array([word.encode() for word in words], None if words else "S1")
+
+
+def _encoded(ids: Sequence[str] | ArrayLike) -> Ids:
+    """The ids of :func:`plan_arrays`, (N,) bytes."""
+    found = checks.words("ids", ids)
+    kind = found.dtype.kind
+    if kind == "S" and (np.frombuffer(found.tobytes(), np.uint8) < 128).all():
+        return found
+    with contextlib.suppress(UnicodeEncodeError):  # below is said of which
+        if kind == "U":
+            return np.char.encode(found, "utf-8")
+        if kind == "O":
+            return np.array([text.encode() for text in found.tolist()])
+    return np.array([checks.word("ids", value).encode() for value in found.tolist()])
+
+
+def _classes(labels: Sequence[str] | ArrayLike) -> tuple[tuple[str, ...], Codes]:
+    """The classes in sorted order, and the class of each label, (N,) int."""
+    found = checks.words("labels", labels)
+    if found.dtype.kind == "O":
+        code_of: dict[str, int] = {}
+        known = (code_of.setdefault(name, len(code_of)) for name in found.tolist())
+        codes = np.fromiter(known, np.int32, len(found))
+        distinct: list[Any] = list(code_of)
+    else:
+        values, inverse = np.unique(found, return_inverse=True)
+        distinct, codes = values.tolist(), inverse.astype(np.int32)
+    return _in_sorted_order([checks.word("labels", value) for value in distinct], codes), codes
+
+
+def _in_sorted_order(names: Sequence[str], codes: Codes) -> tuple[str, ...]:
+    """Distinct names, sorted; codes into them become codes into these, in place."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    rank = np.empty(len(names), np.int32)
+    rank[order] = np.arange(len(names))
+    for start in range(0, len(codes), ROWS):
+        part = slice(start, start + ROWS)
+        codes[part] = rank[codes[part]]
+    return tuple(names[i] for i in order)
+
+
+def _check_scores(argument: str, scores: FloatArray, n: int) -> None:
+    if scores.shape != (n,):
+        raise DropError(argument, f"must be {n} numbers, but has the shape {scores.shape}")
+    missing = int(np.isnan(scores).sum())
+    if missing:
         raise DropError(
-            "scores",
-            f"must be {n} numbers, but are {scores.shape} with {int(np.isnan(scores).sum())} "
-            "missing ones; leave samples without a score out",
+            argument,
+            f"must be {n} numbers, but {missing} are missing; leave samples without a score out",
         )
-    return scores

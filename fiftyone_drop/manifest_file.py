@@ -20,13 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from fiftyone_drop import checks
+from fiftyone_drop import checks, parquet
 from fiftyone_drop._types import Codes, FloatArray, Ids
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.options import group_by_of, group_names
 from fiftyone_drop.order import places
-from fiftyone_drop.parquet import pyarrow_parquet
 
 METADATA = b"fiftyone_drop"  # the key of the record in the metadata
 FORMAT = 1
@@ -263,19 +262,17 @@ def _check_bounds(table: ClassTable) -> None:
 
 
 def _texts(rows: Any, name: str) -> list[str]:
-    pa, _ = _pyarrow()
     column = rows.column(name)
-    if column.null_count:
-        raise ValueError(f"a row has no {name}")
-    return column.cast(pa.string()).to_pylist()  # type: ignore[no-any-return]
+    if not parquet.is_text(column.type) or column.null_count:
+        raise ValueError(f"the column {name} does not hold one text per row")
+    return parquet.words(column).to_pylist()  # type: ignore[no-any-return]
 
 
 def _numbers(rows: Any, name: str) -> FloatArray:
-    pa, _ = _pyarrow()
     column = rows.column(name)
-    if column.type != pa.float64() or column.null_count:
+    if not parquet.is_number(column.type) or column.null_count:
         raise ValueError(f"the column {name} does not hold one number per row")
-    values: FloatArray = column.to_numpy().astype(np.float64)
+    values = parquet.numbers(column)
     if not np.isfinite(values).all():
         raise ValueError(f"a value of {name} is not finite")
     return values
@@ -291,4 +288,4 @@ def _plain(value: Any) -> Any:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    return pyarrow_parquet("path", "manifests are Parquet files, which")
+    return parquet.pyarrow_parquet("path", "manifests are Parquet files, which")

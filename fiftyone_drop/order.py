@@ -82,12 +82,19 @@ def random_order(ids: Ids, seed: int, names: Ids | None = None) -> IntArray:
     return order_of_hashes(keyed_hash(names, seed), lambda rows: (names[rows], ids[rows]))
 
 
-def order_of_hashes(hashes: Hashes, texts: Callable[[IntArray], tuple[Ids, Ids]]) -> IntArray:
+def order_of_hashes(
+    hashes: Hashes,
+    texts: Callable[[IntArray], tuple[Ids, Ids]],
+    argument: str = "samples",
+    remedy: str = "pass a view that holds each sample once",
+) -> IntArray:
     """The indices that sort samples by their hash, ties by name, then by id.
 
     Args:
         hashes: (N,) uint64, see :func:`keyed_hash`
         texts: gives the names and the ids of some rows
+        argument ("samples"): what the ids are from, for the error
+        remedy: what the error says last
 
     Returns:
         (N,) int, a permutation of 0 ... N-1
@@ -113,9 +120,9 @@ def order_of_hashes(hashes: Hashes, texts: Callable[[IntArray], tuple[Ids, Ids]]
         repeated = np.flatnonzero(ids[among][1:] == ids[among][:-1])
         if len(repeated):
             raise DropError(
-                "samples",
-                f"{len(repeated)} samples occur more than once in the target view, such "
-                f"as {ids[among[repeated[0]]].decode()}; pass a view that holds each sample once",
+                argument,
+                f"{len(repeated)} samples occur more than once, such as "
+                f"{ids[among[repeated[0]]].decode()}; {remedy}",
             )
     return _narrow(order)
 

@@ -101,6 +101,18 @@ def test_a_bad_density_is_refused_with_the_rule_and_the_value(density, words):
         ([0, 3], [0.5, 0.5], "class_sizes: must be"),
         ([1.5, 3], [0.5, 0.5], "class_sizes: must be"),
         ([[1, 2]], [[0.5, 0.5]], "class_sizes: must be"),
+        ([True, 3], [0.5, 0.5], "class_sizes: must be one number per class, but holds True"),
+        (
+            np.ma.masked_array([5, 5], [0, 1]),
+            [0.5, 0.5],
+            "class, but 1 are masked; leave them out",
+        ),
+        ([5, 5], [True, 0.5], "recalls: must be one number per class, but holds True"),
+        (
+            [5, 5],
+            np.ma.masked_array([0.5, 0.5], [0, 1]),
+            "class, but 1 are masked; leave them out",
+        ),
         ([5, 5], [0.5], "shape (1,) for 2 classes"),
         ([5, 5], [0.5, 1.5], "in [0, 1], for 1, but got 1.5"),
         ([5, 5], [0.5, float("nan")], "in [0, 1], for 1, but got nan"),

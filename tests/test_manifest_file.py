@@ -92,6 +92,14 @@ def test_what_is_written_is_read(tmp_path, group_by, scores, cap):
     assert len(read) == N - 1
 
 
+@pytest.mark.parametrize("kind", [pa.int16(), pa.float32()])
+def test_scores_may_be_numbers_of_any_type(tmp_path, kind):
+    path = write(tmp_path / "m", manifest())
+    table = pq.read_table(path)
+    pq.write_table(column(table, "score", pa.array(range(11)).cast(kind)), path)
+    assert read_manifest(path).scores.tolist() == list(range(11))
+
+
 def test_a_file_of_before_there_were_bounds_is_read(tmp_path):
     path = write(tmp_path / "m", manifest())
     table = pq.read_table(path)
@@ -207,6 +215,9 @@ BAD_ROWS = {
     "descending": lambda t: t.take(list(range(11))[::-1]),
     "empty": lambda t: t.slice(0, 0),
     "odd scores": lambda t: column(t, "score", pa.array([None] * 11, pa.float64())),
+    "scores of booleans": lambda t: column(t, "score", pa.array([True] * 11)),
+    "scores of texts": lambda t: column(t, "score", pa.array(["0.5"] * 11)),
+    "numbers for texts": lambda t: column(t, "filepath", pa.array(range(11))),
 }
 
 

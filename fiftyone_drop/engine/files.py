@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,25 +59,62 @@ def write_atomically(path: Path, *parts: Buffer, replace: bool = True) -> None:
     if not replace:
         path.open("xb").close()  # from here on nobody else gets the name
     try:
-        _write(path, parts)
+        with whole_file(path) as file:
+            for part in parts:
+                file.write(part)
     except BaseException:
         if not replace:
             path.unlink(missing_ok=True)
         raise
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that replaces the one of its name as a whole, on disk, or not at all.
 
+    Args:
+        path: the file
 
-def _write(path: Path, parts: tuple[Buffer, ...]) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    Yields:
+        what to write it to
+    """
+    partial = _partial(path)
     try:
         with partial.open("wb") as file:
-            for part in parts:
-                file.write(part)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_can_be_written(argument: str, path: Path) -> None:
+    """Check that :func:`whole_file` can write a file, by a try, before long work for it.
+
+    Args:
+        argument: the name of the argument, for the error
+        path: the file
+
+    Raises:
+        DropError: if it cannot
+    """
+    if not path.parent.is_dir():
+        raise DropError(
+            argument, f"there is no folder {path.parent}; make it, or pass another path"
+        )
+    if os.path.lexists(path) and not path.is_file():
+        raise DropError(argument, f"{path} is no file that can be replaced; pass another path")
+    try:
+        _partial(path).open("wb").close()
+        _partial(path).unlink()
+    except OSError as error:
+        raise DropError(argument, f"{path} cannot be written ({error}); pass another") from error
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{os.getpid()}.partial")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

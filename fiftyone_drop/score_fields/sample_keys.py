@@ -17,7 +17,6 @@ from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.matching import Prefix, check_begins, check_found, moved
 from fiftyone_drop.reader import read_ids, stream
-from fiftyone_drop.score_fields.score_table import as_numbers
 
 Keys = Sequence[Any]
 
@@ -67,10 +66,7 @@ class SampleKeys:
         Raises:
             DropError: if keys are not found, or a sample has two scores
         """
-        try:
-            numbers = as_numbers(values)
-        except (TypeError, ValueError) as error:
-            raise DropError("scores", f"those of '{score}' must be numbers, but {error}") from error
+        numbers = checks.real_numbers("scores", values, f"those of '{score}' must be numbers")
         expected = len(self.ids if keys is None else keys)
         if numbers.shape != (expected,):
             whose = "samples in the view" if keys is None else "ids in the file"

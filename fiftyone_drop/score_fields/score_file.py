@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +14,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from fiftyone_drop import checks
+from fiftyone_drop import checks, parquet
 from fiftyone_drop.engine.files import open_file
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.parquet import pyarrow_parquet
-from fiftyone_drop.score_fields.score_table import Column, ScoreTable, column_of_texts
+from fiftyone_drop.score_fields.score_table import (
+    Column,
+    ScoreTable,
+    column_of_numbers,
+    column_of_texts,
+)
 
 # Bytes that a file may hold: much more than scores need, and little for the memory
 _SOME, _PER_SAMPLE = 2**24, 2**10
@@ -106,7 +111,7 @@ def _column_of_array(name: str, array: Any) -> Column:
     if array.dtype.kind not in "SU":
         if name == "ids":
             raise ValueError("its ids are no texts")
-        return Column(numbers=array)
+        return column_of_numbers(array)
     if array.ndim != 1:
         raise ValueError(f"the texts '{name}' are no list")
     if array.dtype.kind == "S":
@@ -140,8 +145,9 @@ def _read_csv(file: BinaryIO, name: str, most: int) -> ScoreFile:
     text = content.decode(_BOMS.get(content[:2], "utf-8-sig"))
     if "\0" in text:
         raise ValueError("it holds bytes of zero, as no text does")
-    first = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first.count)
+    first = re.sub(r'"[^"]*"', "", text.partition("\n")[0])  # names may hold delimiters
+    tabs = name.lower().endswith(".tsv") and "\t" in first
+    delimiter = "\t" if tabs else max(_DELIMITERS, key=first.count)
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
     )
@@ -189,14 +195,14 @@ def _read_parquet(file: BinaryIO, name: str, most: int) -> ScoreFile:
     pa, pq = _pyarrow()
     schema = pq.ParquetFile(file).schema_arrow
     _check_names(schema.names)
-    texts = [f.name for f in schema if _is_text(pa, f.type)]
-    numbers = [f.name for f in schema if _is_number(pa, f.type)]
-    parquet = pq.ParquetFile(file, read_dictionary=texts)
-    metadata = parquet.metadata
+    texts = [f.name for f in schema if parquet.is_text(f.type)]
+    numbers = [f.name for f in schema if parquet.is_number(f.type)]
+    content = pq.ParquetFile(file, read_dictionary=texts)
+    metadata = content.metadata
     groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
     cells = 8 * metadata.num_rows * len(texts + numbers)
     _check_size(max(cells, sum(group.total_byte_size for group in groups)), most)
-    rows = parquet.read(columns=texts + numbers)
+    rows = content.read(columns=texts + numbers)
     rows.validate(full=True)
     if not len(rows):
         raise ValueError("it has no row")
@@ -208,8 +214,7 @@ def _read_parquet(file: BinaryIO, name: str, most: int) -> ScoreFile:
         elif column.null_count == len(column):
             columns[part.name] = Column(doubt="is empty")
         elif part.name in numbers:
-            values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-            columns[part.name] = Column(numbers=values)
+            columns[part.name] = Column(numbers=parquet.numbers(column))
         else:
             words = _texts_of(pa, column)
             columns[part.name] = column_of_texts(words, lambda row: f"row {row + 1}")
@@ -217,17 +222,7 @@ def _read_parquet(file: BinaryIO, name: str, most: int) -> ScoreFile:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    return pyarrow_parquet("scores", "Parquet files")
-
-
-def _is_text(pa: Any, kind: Any) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_number(pa: Any, kind: Any) -> bool:
-    types = pa.types
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+    return parquet.pyarrow_parquet("scores", "Parquet files")
 
 
 def _texts_of(pa: Any, column: Any) -> list[str | None]:

@@ -223,6 +223,14 @@ def _number(text: str, decimal_comma: bool) -> float:
     return float(text)
 
 
+def column_of_numbers(values: Any) -> Column:
+    """A column of values that are no texts: numbers, or something else."""
+    try:
+        return Column(numbers=checks.real_numbers("scores", values, rule=""))
+    except DropError as error:
+        return Column(doubt=error.message)
+
+
 def table_of_frame(frame: Any, source: str) -> ScoreTable:
     """The columns of a :class:`pandas.DataFrame`, and what its index holds besides numbers.
 
@@ -248,7 +256,10 @@ def _column_of_series(series: Any) -> Column:
 
     if types.is_bool_dtype(series.dtype) or types.is_complex_dtype(series.dtype):
         return Column(doubt=f"holds values of {series.dtype}")
-    values, empty = series.tolist(), series.isna().to_numpy()
+    try:
+        values, empty = series.tolist(), series.isna().to_numpy()
+    except Exception as error:  # of objects that pandas cannot compare
+        return Column(doubt=f"holds values that pandas cannot read ({str(error)[:100]})")
     if empty.all():
         return Column(doubt="is empty")
     if types.is_numeric_dtype(series.dtype):
@@ -257,31 +268,11 @@ def _column_of_series(series: Any) -> Column:
     if isinstance(first, str | os.PathLike):
         texts = [None if none else _text(v) for v, none in zip(values, empty, strict=True)]
         return column_of_texts(texts, lambda row: f"row {row + 1}")
-    try:
-        filled = [np.nan if none else v for v, none in zip(values, empty, strict=True)]
-        return Column(numbers=as_numbers(filled))
-    except (TypeError, ValueError) as error:
-        return Column(doubt=f"holds {checks.shown(first, 40)} ({error})")
+    return column_of_numbers([None if none else v for v, none in zip(values, empty, strict=True)])
 
 
 def _text(value: object) -> str:
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-
-
-def as_numbers(values: Any) -> FloatArray:
-    """Values as float64.
-
-    Raises:
-        TypeError: if they have no order
-        ValueError: if they are no numbers
-    """
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind in "cmMV":
-            raise TypeError("complex numbers, times and records have no order")
-        return array.astype(np.float64)
-    except (OverflowError, RecursionError, MemoryError) as error:
-        raise ValueError(str(error)) from error
 
 
 def _first(texts: Texts) -> str | None:

@@ -1,11 +1,18 @@
 """Files are written whole or not at all, and only where that can be."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from fiftyone_drop import DropError
-from fiftyone_drop.engine.files import open_file, writable_folder, write_atomically
+from fiftyone_drop.engine.files import (
+    check_can_be_written,
+    open_file,
+    whole_file,
+    writable_folder,
+    write_atomically,
+)
 
 
 def test_a_write_that_fails_half_way_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -37,6 +44,35 @@ def test_a_write_that_fails_takes_no_name(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         write_atomically(tmp_path / "file", b"new", replace=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_written_in_parts_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    with whole_file(path) as file:
+        file.write(b"one ")
+        file.write(b"two")
+        assert not path.exists()
+    assert path.read_bytes() == b"one two"
+    with pytest.raises(TypeError), whole_file(path) as file:
+        file.write("no bytes")
+    assert file.closed
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"one two")]
+
+
+def test_a_file_that_cannot_be_written_is_refused_and_a_try_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for path in (tmp_path, tmp_path / "a" / "b", tmp_path / "file" / "b", tmp_path / ("x" * 250)):
+        with pytest.raises(DropError) as refused:
+            check_can_be_written("to", path)
+        assert refused.value.argument == "to"
+    for path in ("/dev/null", tmp_path / "link"):
+        with pytest.raises(DropError, match="is no file that can be replaced"):
+            check_can_be_written("to", Path(path))
+    check_can_be_written("to", tmp_path / "file")
+    check_can_be_written("to", tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
+    assert (tmp_path / "file").read_bytes() == b"old"
 
 
 def test_only_plain_files_are_opened(tmp_path):

@@ -295,6 +295,11 @@ def test_what_a_table_lacks_is_said(small):
             {"name": "x"},
         ),
         ("name: must be given, since the Series has none", pd.Series([1.0], [path]), {}),
+        (
+            "'b' holds True",
+            pd.DataFrame({"a": [path] * 2, "b": pd.Series([True, None], dtype=object)}),
+            {"score_columns": "b"},
+        ),
         ("complex128", pd.DataFrame({"a": [path], "b": [1j]}), {"score_columns": "b"}),
         (
             "holds .*datetime|Timestamp",
@@ -330,6 +335,36 @@ def test_parquet_columns_of_other_types(small, frame, loss, tmp_path):
     np.testing.assert_allclose(small.values("loss"), loss, rtol=1e-6)
     with pytest.raises(DropError, match=r"score_columns: .*'box' holds values of the type list"):
         fod.import_scores(small, tmp_path / "s.pq", hard="high", score_columns="box")
+
+
+def test_booleans_of_an_npz_file_are_no_scores(small, loss, tmp_path):
+    ids = np.array(small.values("id"))
+    np.savez(tmp_path / "s.npz", ids=ids, loss=loss, correct=loss > 0.5)
+    assert fod.import_scores(small, tmp_path / "s.npz", hard="high") == ["loss"]
+    with pytest.raises(DropError, match=r"score_columns: .* 'correct' holds values of bool"):
+        fod.import_scores(small, tmp_path / "s.npz", hard="high", score_columns="correct")
+    np.savez(tmp_path / "s.npz", ids=ids, correct=loss > 0.5)
+    with pytest.raises(DropError, match=r"scores: .* that are no numbers: 'correct' holds values"):
+        fod.import_scores(small, tmp_path / "s.npz", hard="high")
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_parquet_texts_of_any_type_tell_the_samples(small, frame, loss, tmp_path, kind):
+    table = pa.table({"image": pa.array(frame["image"]).cast(kind), "loss": frame["loss"]})
+    pq.write_table(table, tmp_path / "s.pq")
+    fod.import_scores(small, tmp_path / "s.pq", hard="high")
+    np.testing.assert_allclose(small.values("loss"), loss)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "end"),
+    [("s.tsv", "filepath\tloss, mean", "\t"), ("s.csv", '"file, path, x";loss', ";")],
+)
+def test_delimiters_in_the_names_of_columns_are_none(small, loss, tmp_path, name, header, end):
+    rows = (f"{p}{end}{n}" for p, n in zip(small.values("filepath"), loss, strict=True))
+    (tmp_path / name).write_text("\n".join([header, *rows]))
+    fod.import_scores(small, tmp_path / name, name="mine", hard="high")
+    np.testing.assert_allclose(small.values("mine"), loss)
 
 
 def test_a_table_may_have_many_scores(small, frame):
