@@ -2,7 +2,8 @@
 
 What class quotas need of a query model is one number per class. Features of random whitened patches
 and one linear system give each sample a prediction of a model that was fitted without it, for the
-price of less than one epoch of a small network.
+price of less than one epoch of a small network. Features and system stand together, so the module
+is longer than others.
 
 Source: the features are those of Coates, Ng, Lee, AISTATS 2011, with random patches for centroids;
 leave-one-out predictions of ridge regression follow from the hat matrix (Allen's PRESS, 1974).
