@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop._types import Ids, IntArray
+from fiftyone_drop.engine.threads import in_threads
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.reader import stream
 
@@ -41,8 +41,8 @@ def read_file_sizes(samples: foc.SampleCollection, ids: Ids) -> IntArray:
             sizes[row] = -1 if size is None else size
             if size is None:
                 paths[row] = path
-    with ThreadPoolExecutor(THREADS) as pool:
-        sizes[list(paths)] = list(pool.map(_size_on_disk, paths.values()))
+    found = in_threads(_size_on_disk, paths.values(), THREADS)
+    sizes[list(paths)] = np.fromiter(found, np.int64, len(paths))
     unknown = np.flatnonzero(sizes < 0)
     if len(unknown):
         row = int(unknown[0])

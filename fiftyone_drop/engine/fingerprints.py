@@ -6,7 +6,6 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import numpy as np
 from fiftyone_drop import checks
 from fiftyone_drop._torch import torch
 from fiftyone_drop.engine.files import is_remote
+from fiftyone_drop.engine.threads import in_threads
 from fiftyone_drop.engine.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def file_states(paths: Sequence[str]) -> list[bytes]:
     ask, since a disk that other machines share takes its time to answer.
     """
     blocks = (paths[start : start + BLOCK] for start in range(0, len(paths), BLOCK))
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_states, blocks))
+    return list(in_threads(_states, blocks, THREADS, size=1))
 
 
 def _states(paths: Sequence[str]) -> bytes:
