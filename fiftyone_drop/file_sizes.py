@@ -10,7 +10,7 @@ import numpy as np
 from fiftyone_drop._types import Ids, IntArray
 from fiftyone_drop.engine.threads import in_threads
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.reader import stream
+from fiftyone_drop.reader import rows_of, stream
 
 THREADS = 16  # a network disk answers slowly, and many questions at once
 
@@ -28,16 +28,14 @@ def read_file_sizes(samples: foc.SampleCollection, ids: Ids) -> IntArray:
     Raises:
         DropError: if samples are gone, or a file without metadata cannot be found
     """
-    by_id = np.argsort(ids)
-    in_order = ids[by_id]
+    order = np.argsort(ids)
     sizes = np.full(len(ids), -1, dtype=np.int64)
     paths: dict[int, str] = {}
     for batch, (known, files) in stream(samples, ["metadata.size_bytes", "filepath"]):
-        places = np.minimum(np.searchsorted(in_order, batch), len(ids) - 1)
-        for place, i, size, path in zip(places.tolist(), batch, known, files, strict=True):
-            if in_order[place] != i:
+        rows = rows_of(batch, ids, order).tolist()
+        for row, size, path in zip(rows, known, files, strict=True):
+            if row < 0:
                 continue
-            row = int(by_id[place])
             sizes[row] = -1 if size is None else size
             if size is None:
                 paths[row] = path

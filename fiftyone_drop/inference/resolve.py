@@ -221,8 +221,8 @@ def _torchvision(name: str, extras: Extras) -> ImageModel:
             "model",
             f"{name!r} normalises its input once more if its weights come from torchvision's "
             "pretrained ones, which the file does not say; build the module, as with "
-            f"torchvision.models.{name}(num_classes={len(classes)}, transform_input=True) for "
-            "such weights and False for others, load them, and pass it with transform= and classes=",
+            f"torchvision.models.{name}(num_classes={len(classes)}, transform_input=True) for such "
+            "weights and False for others, load them, and pass it with transform= and classes=",
         )
     try:
         load_into(module, weights)

@@ -53,9 +53,8 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
 
     The recording goes into the Trainer's checkpoints and on with
     ``train(resume_from_checkpoint=True)``. The Trainer does not say which checkpoint it goes on
-    from: one outside of ``output_dir`` is found if ``TrainingArguments(resume_from_checkpoint=...)``
-    names it too. With several processes (``torchrun``, ``accelerate
-    launch``) the epochs are gathered.
+    from: name one outside of ``output_dir`` in ``TrainingArguments(resume_from_checkpoint=...)``
+    too. With several processes (``torchrun``, ``accelerate launch``) the epochs are gathered.
 
     Args:
         recorder: a :class:`fiftyone_drop.DynamicsRecorder`
