@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ROWS = 1024
 """Embeddings converted at a time: extra memory is independent of N."""
 
-LONGEST = 1e15
+LARGEST = 1e14
 """Of embeddings: sums of products of as many as fit in memory are finite in float32."""
 
 _NEAR = 0.01
@@ -219,7 +219,7 @@ def as_tensor(embeddings: Embeddings) -> Tensor:
     """A float32 tensor, of the same memory where the input is float32 already.
 
     Raises:
-        DropError: if embeddings are no (N, D) array, not finite, or longer than ``LONGEST``
+        DropError: if embeddings are no (N, D) array, not finite, or beyond ``LARGEST``
     """
     if isinstance(embeddings, torch.Tensor):
         table = embeddings.detach().float().contiguous()
@@ -239,10 +239,10 @@ def as_tensor(embeddings: Embeddings) -> Tensor:
                 "must be finite, but got NaN or infinite values; leave out the samples whose "
                 "embedding failed",
             )
-        if most * math.sqrt(table.shape[1]) > LONGEST:
+        if most > LARGEST:
             raise DropError(
                 "embeddings",
-                f"must have lengths below {LONGEST:g}, whose squares float32 can add up, but got "
-                f"the value {most:g}; divide all of them by one number",
+                f"must lie in [{-LARGEST:g}, {LARGEST:g}], whose squares float32 can add up, but "
+                f"reach {most:g}; divide all of them by one number",
             )
     return table
