@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fiftyone_drop._torch import torch
 
@@ -17,10 +17,12 @@ def unwrapped(module: Module) -> Module:
     its training, and ``DistributedDataParallel`` its other processes.
     """
     parallel = torch.nn.parallel
+    inner: Any = module
     while True:
-        if hasattr(module, "_orig_mod"):
-            module = module._orig_mod
-        elif isinstance(module, parallel.DataParallel | parallel.DistributedDataParallel):
-            module = module.module
+        if hasattr(inner, "_orig_mod"):
+            inner = inner._orig_mod
+        elif isinstance(inner, parallel.DataParallel | parallel.DistributedDataParallel):
+            inner = inner.module
         else:
+            module = inner
             return module

@@ -223,7 +223,7 @@ def test_a_batch_that_cannot_be_recorded_leaves_no_hook(small, items, tmp_path):
     assert not model._forward_hooks
     assert not model._forward_pre_hooks
     callback = TransformersCallback(fod.DynamicsRecorder(small[:5], scores=SCORES))
-    with pytest.raises(DropError, match="ids are not in the view"):
+    with pytest.raises(DropError, match="logits: must have one column for each of the 5 classes"):
         trainer(tmp_path, items, callback, model=model).train()
     assert not model._forward_hooks
     assert not model._forward_pre_hooks
