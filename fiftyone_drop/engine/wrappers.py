@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fiftyone_drop._torch import torch
 
@@ -24,5 +24,4 @@ def unwrapped(module: Module) -> Module:
         elif isinstance(inner, parallel.DataParallel | parallel.DistributedDataParallel):
             inner = inner.module
         else:
-            module = inner
-            return module
+            return cast("Module", inner)
