@@ -114,7 +114,7 @@ def _decides(name: str, held: object) -> bool:
 
 
 def _is_plain(held: object) -> bool:
-    if isinstance(held, list | tuple):
+    if isinstance(held, tuple):  # lists grow while a module computes, as with what it has seen
         return all(map(_is_plain, held))
     return isinstance(held, PLAIN)
 

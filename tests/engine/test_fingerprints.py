@@ -55,7 +55,7 @@ class Model(nn.Module):
         nn.init.ones_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         self.register_buffer("shift", torch.zeros(2), persistent=False)
-        self.temperature, self.mean, self.pool, self._gain = 1.0, (0.5, [0.1]), "max", 1.0
+        self.temperature, self.mean, self.pool, self._gain = 1.0, (0.5, (0.1,)), "max", 1.0
         for name, value in more.items():
             setattr(self, name, value)
 
@@ -63,7 +63,7 @@ class Model(nn.Module):
 DECIDING = [
     {"shift": torch.ones(2)},
     {"temperature": 3.0},
-    {"mean": (0.5, [0.2])},
+    {"mean": (0.5, (0.2,))},
     {"pool": "mean"},
     {"skips": True},
     {"levels": 3},
@@ -86,7 +86,7 @@ def test_what_passes_in_a_module_does_not_change_its_fingerprint():
     model.register_full_backward_hook(lambda *_: None)
     model.requires_grad_(False)
     model.classes, model.transform, model.device = ["a", "b"], torch.relu, "cuda:1"
-    model.seen = [torch.ones(2)]
+    model.seen, model.sizes = torch.ones(2), [16, 7]
     assert fingerprint(model) == before
     assert fingerprint(copy.deepcopy(model)) == before
     assert fingerprint(pickle.loads(pickle.dumps(Model()))) == before
