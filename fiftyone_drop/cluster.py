@@ -9,10 +9,12 @@ Since it alone knows Ray, it is longer than other modules.
 
 from __future__ import annotations
 
+import dis
+import io
 import itertools
 import os
-import pickletools
 import socket
+import types
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -31,7 +33,7 @@ GPU_CPUS = 8  # per GPU, to read images for it
 RETRIES = 8  # of a part whose process or machine was lost
 ANSWER = 10.0  # seconds in which a cluster must answer at its address
 STALL = 30.0  # seconds without a result, while a task would find room, until tasks are sent again
-MOST_SENDS = 4  # of the same task
+MOST_SENDS = 4  # of the same task once more
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class OnCluster(Runner):
             gpus = 1.0 if with_gpus else 0.0
         cpus = cluster.cpus
         if cpus is None:
-            shares = [m.get("CPU", 1) * gpus // m["GPU"] for m in with_gpus if gpus]
+            shares = [int(m.get("CPU", 1) * gpus / m["GPU"] + 1e-6) for m in with_gpus if gpus]
             cpus = max(1.0, min([GPU_CPUS, *shares])) if gpus else 1.0
         self._needs = {"CPU": cpus, "GPU": gpus}
         if machines and not any(self._slots(machine) for machine in machines):
@@ -245,8 +247,8 @@ class OnCluster(Runner):
     def _stalled(self, n: int) -> DropError:
         return DropError(
             "cluster",
-            f"{n:,} tasks were sent {MOST_SENDS} times, and none came back, though the cluster has "
-            f"room for them ({self}); look at its logs, and make the call again, which goes on "
+            f"{n:,} tasks were sent {MOST_SENDS + 1} times, and none came back, though the cluster "
+            f"has room for them ({self}); look at its logs, and make the call again, which goes on "
             "from what has been computed",
         )
 
@@ -276,7 +278,9 @@ class OnCluster(Runner):
 
     def _slots(self, machine: dict[str, float]) -> int:
         """How many tasks run on a machine at once."""
-        return int(min(machine.get(name, 0) // n for name, n in self._needs.items() if n))
+        # 1 // 0.2 is 4: Ray counts in parts of 1/10,000
+        needs = [(machine.get(name, 0), n) for name, n in self._needs.items() if n]
+        return min(int(there / n + 1e-6) for there, n in needs)
 
     def __str__(self) -> str:
         return _words(self._ray.cluster_resources())
@@ -308,23 +312,41 @@ def _pickled(work: object) -> bytes:
     """
     from ray import cloudpickle
 
+    needs: list[bool] = []
+
+    class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
+        def persistent_id(self, part: object) -> None:
+            needs.append(_is_of_fiftyone(part))
+
+    file = io.BytesIO()
     try:
-        data = cloudpickle.dumps(work)
+        Pickler(file).dump(work)
     except Exception as error:  # of anybody's class
         raise DropError(
             "model",
             f"with cluster= models and transforms are pickled, and these cannot be ({error}); "
             "pass such that can",
         ) from error
-    names = {str(arg) for _, arg, _ in pickletools.genops(data) if isinstance(arg, str)}
-    if any(name.partition(".")[0] == "fiftyone" for name in names):
+    if any(needs):
         raise DropError(
             "model",
             "with cluster= a model and its transform must be of PyTorch and torchvision, but "
             "these need FiftyOne, which would start a database on every machine of the "
             "cluster; pass the module itself, with transform= and classes=",
         )
-    return bytes(data)
+    return file.getvalue()
+
+
+def _is_of_fiftyone(part: object) -> bool:
+    """Whether something that is pickled imports FiftyOne where it is unpickled, or when it runs."""
+    if isinstance(part, types.CodeType):
+        steps = dis.get_instructions(part)
+        names = [str(step.argval) for step in steps if step.opname == "IMPORT_NAME"]
+    elif isinstance(part, types.ModuleType):
+        names = [part.__name__]
+    else:
+        names = [str(part.__module__)] if isinstance(part, type | types.FunctionType) else []
+    return any(name.partition(".")[0] == "fiftyone" for name in names)
 
 
 def _words(machine: dict[str, float]) -> str:

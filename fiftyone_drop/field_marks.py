@@ -111,6 +111,7 @@ def part_error(dataset: fo.Dataset, name: str, n: int) -> DropError:
     return DropError(
         "overwrite",
         f"{n:,} samples that this call does not cover have values in '{name}' of another model or "
-        f"convention ({whose}), and a score field is of one; pass overwrite=True, which clears "
-        "these, or another prefix, or the samples of all of them",
+        f"convention ({whose}), or of an earlier version of this package, and a score field is of "
+        "one; pass overwrite=True, which clears these, or another prefix, or the samples of all of "
+        "them",
     )

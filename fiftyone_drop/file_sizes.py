@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop._types import Ids, IntArray
+from fiftyone_drop.engine.threads import in_threads
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.reader import stream
+from fiftyone_drop.reader import rows_of, stream
 
 THREADS = 16  # a network disk answers slowly, and many questions at once
 
@@ -28,21 +28,19 @@ def read_file_sizes(samples: foc.SampleCollection, ids: Ids) -> IntArray:
     Raises:
         DropError: if samples are gone, or a file without metadata cannot be found
     """
-    by_id = np.argsort(ids)
-    in_order = ids[by_id]
+    order = np.argsort(ids)
     sizes = np.full(len(ids), -1, dtype=np.int64)
     paths: dict[int, str] = {}
     for batch, (known, files) in stream(samples, ["metadata.size_bytes", "filepath"]):
-        places = np.minimum(np.searchsorted(in_order, batch), len(ids) - 1)
-        for place, i, size, path in zip(places.tolist(), batch, known, files, strict=True):
-            if in_order[place] != i:
+        rows = rows_of(batch, ids, order).tolist()
+        for row, size, path in zip(rows, known, files, strict=True):
+            if row < 0:
                 continue
-            row = int(by_id[place])
             sizes[row] = -1 if size is None else size
             if size is None:
                 paths[row] = path
-    with ThreadPoolExecutor(THREADS) as pool:
-        sizes[list(paths)] = list(pool.map(_size_on_disk, paths.values()))
+    found = in_threads(_size_on_disk, paths.values(), THREADS)
+    sizes[list(paths)] = np.fromiter(found, np.int64, len(paths))
     unknown = np.flatnonzero(sizes < 0)
     if len(unknown):
         row = int(unknown[0])

@@ -18,9 +18,10 @@ from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import class_paths, current_collection
 from fiftyone_drop.manifest_file import Manifest, is_manifest, read_manifest, to_parquet
 from fiftyone_drop.matching import EXTRA, MATCH, check_found, check_prefix, find_rows
-from fiftyone_drop.members import Members, read_members, rows_of
+from fiftyone_drop.members import Members, read_members
 from fiftyone_drop.options import group_names
 from fiftyone_drop.plan import kept_samples
+from fiftyone_drop.reader import rows_of
 from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.run_lookup import load_present_order
 from fiftyone_drop.snapshot import Snapshot, load_snapshot

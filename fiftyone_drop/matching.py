@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from fiftyone_drop import checks
-from fiftyone_drop._types import Ids, IntArray
+from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.manifest_file import Manifest
-from fiftyone_drop.members import Members, rows_of
+from fiftyone_drop.members import Members
+from fiftyone_drop.reader import rows_of
 
 MATCH = ("id", "filepath")
 EXTRA = ("error", "ignore")
@@ -69,7 +70,7 @@ def find_rows(
             f"{len(twice):,} samples occur more than once in the view, such as "
             f"{in_order[twice[0]].decode()}; pass a view that holds each sample once",
         )
-    by_id = _by_id(manifest.ids, in_order, order)
+    by_id = rows_of(manifest.ids, members.ids, order)
     if match == "id" or (match is None and prefix is None and (by_id >= 0).all()):
         return by_id
     paths = manifest.filepaths
@@ -92,11 +93,6 @@ def find_rows(
             f"{listing(doubled)}; pass a view that holds each once, or match='id'",
         )
     return np.array([row_of.get(path, -1) for path in paths], dtype=np.int64)
-
-
-def _by_id(ids: Ids, sorted_ids: Ids, order: IntArray) -> IntArray:
-    rows = rows_of(ids, sorted_ids)
-    return np.where(rows >= 0, order[rows], -1) if len(order) else rows
 
 
 def check_begins(paths: Sequence[str], prefix: Prefix, whose: str) -> None:

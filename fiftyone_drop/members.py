@@ -1,4 +1,4 @@
-"""Samples by the classes of a run: which of them they are in now, and where a sample is in a list.
+"""Samples by the classes of a run: which of them they are in now.
 
 Reads a collection as :mod:`fiftyone_drop.population` does, but for classes that are known already.
 """
@@ -13,7 +13,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop import reader
-from fiftyone_drop._types import ClassName, Codes, Ids, IntArray
+from fiftyone_drop._types import ClassName, Codes, Ids
 from fiftyone_drop.fields import class_paths
 
 OTHER, UNLABELED = -1, -2  # codes of a class that the run does not have, and of no label
@@ -84,16 +84,3 @@ def read_members(
         for column, some in zip(columns, values, strict=True):
             column.extend(some)
     return Members(np.concatenate(all_ids), np.concatenate(all_codes), columns)
-
-
-def rows_of(wanted: Ids, among: Ids) -> IntArray:
-    """Where ids are in others, (N,) int; -1 for those that are not.
-
-    Args:
-        wanted: (N,) S24
-        among: (M,) S24, distinct and sorted
-    """
-    if not len(among):
-        return np.full(len(wanted), -1)
-    rows = np.minimum(np.searchsorted(among, wanted), len(among) - 1)
-    return np.where(among[rows] == wanted, rows, -1)

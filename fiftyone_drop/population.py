@@ -24,7 +24,7 @@ from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.dataset_state import state_of
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import class_paths
-from fiftyone_drop.members import as_word, read_members, rows_of, stream_members
+from fiftyone_drop.members import as_word, read_members, stream_members
 
 CHOOSING = (
     *(fo.Match, fo.MatchTags, fo.MatchLabels, fo.Exists, fo.Select, fo.Exclude, fo.SelectBy),
@@ -474,8 +474,7 @@ def check_labels_as_stored(
     root = samples._root_dataset
     paths = [p for p in class_paths(root, label_field, group_by) if samples.has_field(p)]
     shown, stored = (read_members(some, (), None, None, paths) for some in (samples, root))
-    order = np.argsort(stored.ids)
-    rows = order[rows_of(shown.ids, stored.ids[order])]
+    rows = reader.rows_of(shown.ids, stored.ids, np.argsort(stored.ids))
     same = np.ones(len(rows), bool)
     for mine, theirs in zip(shown.columns, stored.columns, strict=True):
         same &= [value == theirs[row] for value, row in zip(mine, rows, strict=True)]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Codes, Ids, IntArray
+from fiftyone_drop.errors import DropError
 from fiftyone_drop.reader import stream
 from fiftyone_drop.store import FieldValues
 from fiftyone_drop.waiting import UNFINISHED
@@ -118,7 +119,7 @@ def predict_samples(
         progress: as everywhere in FiftyOne
 
     Raises:
-        DropError: if a sample cannot be predicted
+        DropError: if a sample cannot be predicted, or the model's output for it is not finite
     """
     from fiftyone_drop.inference.class_names import ClassNames
     from fiftyone_drop.inference.predict import predict
@@ -164,6 +165,7 @@ class Collector:
         self._switches = {"el2n": {}} if scores is None else scores
         self._predicted = np.full(len(labels), -1, dtype=np.int32)
         self._confidences = np.zeros(len(labels), dtype=np.float32)
+        self._finite = np.zeros(len(labels), dtype=bool)
         self._scores = {
             name: np.full(len(labels), np.nan, dtype=np.float32) for name in self._switches
         }
@@ -173,8 +175,10 @@ class Collector:
         import torch
 
         from fiftyone_drop.scoring import forward_scores
+        from fiftyone_drop.scoring.forward import finite_rows
 
         batch = torch.from_numpy(np.asarray(logits))
+        self._finite[indices] = finite_rows(batch).numpy()
         confidences, predicted = torch.softmax(batch, dim=1).max(dim=1)
         self._predicted[indices] = predicted.numpy()
         self._confidences[indices] = confidences.numpy()
@@ -195,7 +199,18 @@ class Collector:
             ids: (N,) S24, sample ids
             rows: (n,) int, the rows that were added
             source: words for the record
+
+        Raises:
+            DropError: the model's output is not finite for some of them, which is no prediction
         """
+        failed = rows[~self._finite[rows]]
+        if len(failed):
+            raise DropError(
+                "model",
+                f"the output of {source} is not finite for {len(failed):,} of {len(rows):,} "
+                f"samples, such as {ids[failed[0]].decode()}; check its weights and the transform, "
+                "or leave these samples out",
+            )
         predicted, labels = self._predicted[rows], self._labels[rows]
         # By name, since models of ImageNet have two outputs of the same one
         names = np.array(self._names, dtype=object)

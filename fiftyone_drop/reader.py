@@ -15,7 +15,7 @@ import fiftyone.core.utils as fou
 import numpy as np
 from fiftyone.core.expressions import ViewExpression
 
-from fiftyone_drop._types import FloatArray, Ids
+from fiftyone_drop._types import FloatArray, Ids, IntArray
 
 BATCH = 5_000
 LONG_READ = 300_000  # samples that take about a second
@@ -167,3 +167,18 @@ def count_tags(samples: foc.SampleCollection) -> dict[str, int]:
     """How many samples of a collection have each sample tag."""
     counts: dict[str, int] = samples.count_sample_tags()
     return counts
+
+
+def rows_of(wanted: Ids, among: Ids, order: IntArray | None = None) -> IntArray:
+    """Where ids are in others, (N,) int; -1 for those that are not.
+
+    Args:
+        wanted: (N,) S24, or wider
+        among: (M,) S24, distinct
+        order (None): (M,) int, what sorts them; None where they are sorted
+    """
+    if not len(among):
+        return np.full(len(wanted), -1)
+    places = np.minimum(np.searchsorted(among, wanted, sorter=order), len(among) - 1)
+    rows = places if order is None else order[places]
+    return np.where(among[rows] == wanted, rows, -1)

@@ -20,6 +20,7 @@ from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.errors import DropError, listing
 
 Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
+NOISE_LEVEL = 0.05  # a p-value above: the recalls differ by no more than noise does
 SHRINKAGE: Literal["shrinkage"] = "shrinkage"
 Smoothing = float | Literal["shrinkage"]
 

@@ -27,6 +27,7 @@ from fiftyone_drop.options import CLOSED_FORM, TRAINED, DropOptions
 from fiftyone_drop.population import Population, check_as_stored, read_outcomes
 from fiftyone_drop.predictions import Predictions, predict_samples
 from fiftyone_drop.recall import (
+    NOISE_LEVEL,
     chance_p_value,
     class_counts,
     class_recalls,
@@ -37,8 +38,6 @@ from fiftyone_drop.recall import (
 
 if TYPE_CHECKING:
     from fiftyone_drop.cluster import Cluster
-
-NOISE_LEVEL = 0.05
 
 
 @dataclass(frozen=True)

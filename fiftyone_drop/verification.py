@@ -20,9 +20,9 @@ from fiftyone_drop.dataset_state import SIZE
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import class_paths, number_field
 from fiftyone_drop.limits import class_mask
-from fiftyone_drop.members import UNLABELED, Members, read_members, rows_of
+from fiftyone_drop.members import UNLABELED, Members, read_members
 from fiftyone_drop.options import RANDOM, SUSPECTS
-from fiftyone_drop.reader import read_ids
+from fiftyone_drop.reader import read_ids, rows_of
 from fiftyone_drop.run_lookup import load_present_order
 from fiftyone_drop.runs import DropConfig, DropResults
 from fiftyone_drop.snapshot import Snapshot, load_snapshot

@@ -94,7 +94,9 @@ import fiftyone.operators as foo
 
 dataset = fo.load_dataset("my-images")
 context = {{"dataset": dataset, "view": dataset.match_tags("train")}}
-foo.execute_operator("{name}/apply_drop", context, params={{"density": 0.5, "rule": "balanced"}})
+foo.execute_operator(
+    "{name}/apply_drop", context, params={{"density": 0.5, "rule": "balanced"}}
+)
 ```
 """
 

@@ -103,14 +103,15 @@ class Restless(nn.Module):
     def __init__(self, most=None, calls=None, allowed=0):
         super().__init__()
         self.inner = network()
-        self.most, self.calls, self.allowed = most, calls, allowed
+        self.faults = [most, calls, allowed]  # a list, which is no part of what the module computes
         self.sizes = []
 
     def forward(self, images):
+        most, calls, allowed = self.faults
         self.sizes.append(len(images))
-        if self.most is not None and len(images) > self.most and len(self.sizes) > self.allowed:
+        if most is not None and len(images) > most and len(self.sizes) > allowed:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        if self.calls and len(self.sizes) > self.calls:
+        if calls and len(self.sizes) > calls:
             raise KeyboardInterrupt
         return self.inner(images)
 

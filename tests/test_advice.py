@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import chi2
 
 import fiftyone_drop as fod
-from fiftyone_drop.advice import advice, homogeneity
+from fiftyone_drop.advice import advice
 from fiftyone_drop.class_table import ClassTable
 
 
@@ -58,15 +57,6 @@ def test_a_long_tail_needs_offsets_whatever_the_rule():
 
 def test_given_recalls_say_nothing_about_noise():
     assert not list(advice(replace(table(), correct=None, support=None)))
-
-
-def test_the_test_is_pearsons():
-    correct, support = np.array([30, 22, 0]), np.array([50, 60, 0])
-    pooled = correct.sum() / support.sum()
-    observed = [30, 20, 22, 38]
-    expected = [50 * pooled, 50 * (1 - pooled), 60 * pooled, 60 * (1 - pooled)]
-    statistic = sum((o - e) ** 2 / e for o, e in zip(observed, expected, strict=True))
-    assert homogeneity(correct, support) == pytest.approx(chi2.sf(statistic, 1))
 
 
 def test_it_stands_in_the_report(two_classes):

@@ -12,6 +12,7 @@ import tempfile
 import time
 import tracemalloc
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -297,6 +298,36 @@ def test_what_cannot_travel_is_refused(small_dataset, connected, tmp_path):
         transform = functools.partial(lambda image, file: TRANSFORM(image), file=file)
         with pytest.raises(DropError, match="model: with cluster= models and transforms are"):
             score(small_dataset, ["el2n"], transform=transform, cluster=SMALL())
+
+
+def test_what_imports_fiftyone_is_told_from_what_is_only_called_so():
+    import fiftyone.utils.torch as fout
+
+    class Named:
+        """As good a name as any."""
+
+    Named.__name__ = Named.__qualname__ = "fiftyone"
+
+    def imports(image):
+        import fiftyone.core.labels
+
+        return fiftyone.core.labels
+
+    for part in (Named, Named(), {"fiftyone": "fiftyone"}, lambda: Named):
+        cluster_module._pickled(part)
+    for part in (fout.MinResize(8), fout, fout.MinResize, imports, lambda: imports):
+        with pytest.raises(DropError, match=r"model: .* FiftyOne, which would start a database"):
+            cluster_module._pickled(part)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3, 0.7, 1 / 3, 0.05, 1, 2])
+def test_as_many_tasks_are_counted_as_fit(share):
+    runner = object.__new__(cluster_module.OnCluster)
+    runner._needs = {"CPU": 1.0, "GPU": share}
+    for gpus in (1, 2, 3, 8):
+        fit = int(Fraction(gpus) / Fraction(share).limit_denominator(100))
+        assert runner._slots({"CPU": 1000, "GPU": gpus}) == fit
+        assert runner._slots({"CPU": 3.0, "GPU": gpus}) == min(3, fit)
 
 
 def test_a_task_that_no_machine_takes_is_refused(connected):

@@ -1,24 +1,8 @@
-"""Samples by the classes of a run, and ids in lists of ids."""
+"""Samples by the classes of a run."""
 
 import fiftyone as fo
-import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fiftyone_drop.members import OTHER, UNLABELED, read_members, rows_of
-
-IDS = st.sets(st.integers(0, 50))
-
-
-def to_ids(numbers):
-    return np.array([f"{number:024x}" for number in numbers], dtype="S24")
-
-
-@given(IDS, st.lists(st.integers(0, 50)))
-def test_an_id_is_found_where_it_is(among, wanted):
-    among = sorted(among)
-    expected = [among.index(number) if number in among else -1 for number in wanted]
-    assert rows_of(to_ids(wanted), to_ids(among)).tolist() == expected
+from fiftyone_drop.members import OTHER, UNLABELED, read_members
 
 
 def test_samples_have_the_codes_of_their_classes(dataset):

@@ -4,6 +4,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
+from fiftyone_drop import DropError
 from fiftyone_drop.predictions import Collector, predict_samples, query_model_source
 from fiftyone_drop.training import TrainingOptions, train
 
@@ -45,6 +46,18 @@ def test_predictions_do_not_depend_on_the_batches(batches):
 
 def test_a_label_that_the_model_does_not_know_is_predicted_wrong():
     assert not collect(BATCHES[0]).correct[LABELS < 0].any()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_outputs_that_are_not_finite_are_no_predictions(number):
+    logits = LOGITS.copy()
+    logits[[2, 5], 1] = number
+    collector = Collector(LABELS, NAMES)
+    collector.add(np.arange(9), logits)
+    words = f"^model: the output of a test is not finite for 2 of 9 samples, such as {2:024x}; "
+    with pytest.raises(DropError, match=words):
+        collector.finish(IDS, np.arange(9), "a test")
+    assert len(collector.finish(IDS, np.array([0, 1, 3]), "a test").labels) == 3
 
 
 def test_two_outputs_of_one_name_are_one_class():

@@ -6,6 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fiftyone_drop import reader
 
@@ -118,3 +120,17 @@ def test_samples_are_counted_where_the_server_estimates_wrongly(dataset, monkeyp
     assert view.count("id") == 150
     scores = fod.compute_scores(dataset, "ground_truth", ["random"], prefix="any_")
     assert dataset.count(scores[0]) == 300
+
+
+def to_ids(numbers):
+    return np.array([f"{number:024x}" for number in numbers], dtype="S24")
+
+
+@given(st.lists(st.integers(0, 50), unique=True), st.lists(st.integers(0, 50)))
+def test_an_id_is_found_where_it_is(among, wanted):
+    expected = [among.index(number) if number in among else -1 for number in wanted]
+    ids = to_ids(among)
+    assert reader.rows_of(to_ids(wanted), ids, np.argsort(ids)).tolist() == expected
+    assert reader.rows_of(to_ids(wanted).astype("S25"), ids, np.argsort(ids)).tolist() == expected
+    in_order = [sorted(among).index(number) if number in among else -1 for number in wanted]
+    assert reader.rows_of(to_ids(wanted), np.sort(ids)).tolist() == in_order

@@ -22,7 +22,7 @@ def number_or_text(text: str) -> int | float | str:
             number: int | float = parse(text)
         except ValueError:
             continue
-        if isinstance(number, int) or math.isfinite(number):
+        if parse is int or math.isfinite(number):
             return number
     return text
 

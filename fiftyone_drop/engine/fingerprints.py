@@ -6,18 +6,24 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fiftyone_drop import checks
 from fiftyone_drop._torch import torch
 from fiftyone_drop.engine.objects import is_remote
+from fiftyone_drop.engine.threads import in_threads
+from fiftyone_drop.engine.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
+PASSING = {"training", "device", "name_or_path", "gradient_checkpointing", "classes"}
+"""Attributes in which two loads of one model may differ: state, place, folder, names of outputs."""
+PLAIN = (bool, int, float, str, np.generic)
 BLOCK = 1024  # files of which one hash is made
 THREADS = 32  # that ask for the states of files
 
@@ -26,7 +32,8 @@ def fingerprint(value: object) -> str:
     """A hash of values in any nesting of mappings and sequences, as 32 hexadecimal digits.
 
     Args:
-        value: text, numbers, bytes, arrays, tensors, and modules, by their structure and weights
+        value: text, numbers, bytes, arrays, tensors, and modules, by their structure, their
+            weights, and the numbers, texts and switches that stand in them
     """
     digest = hashlib.blake2b(digest_size=16)
     _feed(digest, value)
@@ -41,8 +48,7 @@ def file_states(paths: Sequence[str]) -> list[bytes]:
     ask, since a disk that other machines share takes its time to answer.
     """
     blocks = (paths[start : start + BLOCK] for start in range(0, len(paths), BLOCK))
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_states, blocks))
+    return list(in_threads(_states, blocks, THREADS, size=1))
 
 
 def _states(paths: Sequence[str]) -> bytes:
@@ -62,7 +68,7 @@ def _feed(digest: hashlib.blake2b, value: object) -> None:
     """Every part goes in with its type and length, so that no two inputs look the same."""
     loaded = "torch" in sys.modules  # or else nobody has a module, or a tensor
     if loaded and isinstance(value, torch.nn.Module):
-        value = ["module", repr(value), value.state_dict()]
+        value = ["module", *_parts_of(value)]
     if isinstance(value, Mapping):
         value = [[key, value[key]] for key in sorted(value)]
     if isinstance(value, list | tuple):
@@ -81,6 +87,36 @@ def _feed(digest: hashlib.blake2b, value: object) -> None:
         head, data = type(value).__name__, repr(value).encode()
     digest.update(f"{head} {len(data)}\n".encode())
     digest.update(data)
+
+
+def _parts_of(module: Module) -> list[object]:
+    """What the output of a module follows from, as far as it does not say so by its code.
+
+    A wrapper that computes the same is not looked at.
+    """
+    module = unwrapped(module)
+    weights = {**dict(module.named_buffers()), **module.state_dict()}  # not all buffers are saved
+    layers = {
+        name: {key: held for key, held in vars(layer).items() if _decides(key, held)}
+        for name, layer in module.named_modules()
+    }
+    return [repr(module), weights, layers]
+
+
+def _decides(name: str, held: object) -> bool:
+    """Whether an attribute of a module may decide what the module computes.
+
+    Private ones are numbers of PyTorch and other libraries, such as ids, unless they are floats.
+    """
+    if name in PASSING:
+        return False
+    return checks.is_fraction(held) if name.startswith("_") else _is_plain(held)
+
+
+def _is_plain(held: object) -> bool:
+    if isinstance(held, tuple):  # lists grow while a module computes, as with what it has seen
+        return all(map(_is_plain, held))
+    return isinstance(held, PLAIN)
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:

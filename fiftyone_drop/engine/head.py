@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.functional import linear
 
 
 class Head(nn.Linear):
@@ -16,4 +17,5 @@ class Head(nn.Linear):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Map activations (B, D) to logits (B, K) float32."""
         with torch.autocast(input.device.type, enabled=False):
-            return super().forward(input.float())
+            bias = None if self.bias is None else self.bias.float()
+            return linear(input.float(), self.weight.float(), bias)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from fiftyone_drop.engine.images import Indices, Pixels, Read, Square, UnreadableImageError, spread
+from fiftyone_drop.engine.threads import in_threads
 from fiftyone_drop.errors import DropError
 
 CHUNK = 16  # images per task: enough to make its overhead small, few enough to share a batch out
@@ -284,6 +285,5 @@ def find_unreadable(
             return error
         return None
 
-    with ThreadPoolExecutor(workers) as pool:
-        problems = enumerate(pool.map(problem, paths))
-        return {row: error for row, error in problems if error is not None}
+    problems = enumerate(in_threads(problem, paths, workers))
+    return {row: error for row, error in problems if error is not None}

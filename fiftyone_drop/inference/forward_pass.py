@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Bools = NDArray[np.bool_]
 LOOKED_AT = 8  # one image of so many has its class predicted for its own sake
+HALF = (torch.float16, torch.bfloat16)
 PROBED = 2  # images that a model is tried on: batch norm and broadcasting show with two
 
 
@@ -45,7 +46,8 @@ class Scorer:
     """Computes scores with one model; use it inside ``with scorer.ready():``.
 
     On CUDA the forward pass runs in mixed precision, the last layer and everything after it in
-    float32; a batch that overflows is computed again in float32. Gradients are float32.
+    float32; a batch that overflows is computed again in float32. Gradients are float32. A module
+    of another precision gets inputs of its own.
 
     Args:
         model: the model
@@ -54,8 +56,7 @@ class Scorer:
     """
 
     def __init__(self, model: ImageModel, switches: Switches, mixed: bool | None = None) -> None:
-        # A compiled module does not call hooks that are added later
-        self._module: nn.Module = getattr(model.module, "_orig_mod", model.module)
+        self._module = model.module
         self._model = model
         self._network = _Logits(self._module)
         self._switches = switches
@@ -160,6 +161,8 @@ class Scorer:
         inputs = images.to(self.device, non_blocking=True)
         if self._model.prepare is not None:
             inputs = self._model.prepare(inputs)
+        if inputs.is_floating_point():
+            inputs = inputs.to(_dtype_of(self._module) or inputs.dtype)
         if inputs.ndim == 4 and self.device.type == "cuda":  # no gain on a CPU
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return inputs
@@ -205,7 +208,8 @@ class Scorer:
 
         def tap(layer: nn.Linear, args: tuple[Tensor], output: Tensor) -> Tensor | None:
             features.append(args[0])
-            if not mixed or type(layer) is not nn.Linear:
+            half = mixed or layer.weight.dtype in HALF
+            if not half or type(layer) is not nn.Linear:
                 return None
             # In half precision logits would tie that differ
             bias = None if layer.bias is None else layer.bias.float()
@@ -248,3 +252,8 @@ def device_of(module: nn.Module) -> torch.device:
     """Where a module is; the CPU for one without parameters."""
     first = next(module.parameters(), None)
     return torch.device("cpu") if first is None else first.device
+
+
+def _dtype_of(module: nn.Module) -> torch.dtype | None:
+    """The precision of its first weights; None for a module without weights."""
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), None)

@@ -21,6 +21,7 @@ from fiftyone_drop.engine.devices import default_workers
 from fiftyone_drop.engine.fingerprints import file_states, fingerprint
 from fiftyone_drop.engine.images import Read, Transformed, UnreadableImageError
 from fiftyone_drop.engine.reader import ImageReader, positions
+from fiftyone_drop.engine.wrappers import unwrapped
 from fiftyone_drop.inference.chunks import start_batch_size
 from fiftyone_drop.inference.failures import (
     check_all_read,
@@ -54,6 +55,9 @@ class ImageModel(Source):
     device: torch.device | None = None
 
     gives = frozenset({"logits", "features", "model", "embeddings"})
+
+    def __post_init__(self) -> None:
+        self.module = unwrapped(self.module)
 
     @classmethod
     def behind(

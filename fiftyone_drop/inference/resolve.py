@@ -26,6 +26,7 @@ from fiftyone_drop._types import IntArray
 from fiftyone_drop.engine.devices import choose_device
 from fiftyone_drop.engine.images import Square, Transformed
 from fiftyone_drop.engine.weights import BadWeightsError, load_file, load_into
+from fiftyone_drop.engine.wrappers import unwrapped
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.image_model import ImageModel
@@ -78,8 +79,9 @@ class Extras:
         """
         value = getattr(self, name)
         if value is None:
-            value = getattr(module, name, None)
-            if isinstance(module, nn.Sequential) and any(value is m for m in module.children()):
+            inner = unwrapped(module)
+            value = getattr(module, name, getattr(inner, name, None))
+            if isinstance(inner, nn.Sequential) and any(value is m for m in inner.children()):
                 raise DropError(
                     name,
                     f"as module.{name} it became a layer that the torch.nn.Sequential "
@@ -180,7 +182,8 @@ def _named(name: str, samples: foc.SampleCollection, extras: Extras) -> Source:
 
 
 def _module(module: nn.Module, extras: Extras) -> ImageModel:
-    words = f"{type(module).__name__} ({sum(p.numel() for p in module.parameters()):,} parameters)"
+    inner = unwrapped(module)
+    words = f"{type(inner).__name__} ({sum(p.numel() for p in inner.parameters()):,} parameters)"
     classes = extras.need("classes", module, "the names of its outputs, in their order")
     transform = extras.need("transform", module, "from a Pillow image to its input")
     classes = checks.class_list("classes", classes)
@@ -212,6 +215,15 @@ def _torchvision(name: str, extras: Extras) -> ImageModel:
     assert extras.checkpoint is not None
     weights = _weights(extras.checkpoint)
     module = torchvision.models.get_model(name, weights=None, num_classes=len(classes))
+    if hasattr(module, "transform_input"):
+        # torchvision sets it for its own weights alone, and a file of weights does not tell
+        raise DropError(
+            "model",
+            f"{name!r} normalises its input once more if its weights come from torchvision's "
+            "pretrained ones, which the file does not say; build the module, as with "
+            f"torchvision.models.{name}(num_classes={len(classes)}, transform_input=True) for such "
+            "weights and False for others, load them, and pass it with transform= and classes=",
+        )
     try:
         load_into(module, weights)
     except BadWeightsError as error:

@@ -17,7 +17,7 @@ from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import logit_classes
 from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source, outcomes_of, wanted
-from fiftyone_drop.reader import stream, vector_of
+from fiftyone_drop.reader import rows_of, stream, vector_of
 from fiftyone_drop.scoring import forward_scores
 
 _SOME = 2**20  # bytes of packed logits, at least: a model may have more outputs than classes
@@ -98,9 +98,8 @@ class StoredLogits(Source):
         order = np.argsort(ids)
         for batch_ids, with_logits, logits in self._read():
             # By id, since the dataset may have changed since the ids were read
-            at = np.searchsorted(ids, batch_ids[with_logits], sorter=order)
-            rows = order[np.minimum(at, len(order) - 1)]
-            known = ids[rows] == batch_ids[with_logits]
+            rows = rows_of(batch_ids[with_logits], ids, order)
+            known = rows >= 0
             if known.any():
                 yield rows[known], logits[known]
 

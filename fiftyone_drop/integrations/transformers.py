@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -51,8 +52,9 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
         )
 
     The recording goes into the Trainer's checkpoints and on with
-    ``train(resume_from_checkpoint=True)``. With several processes (``torchrun``, ``accelerate
-    launch``) the epochs are gathered.
+    ``train(resume_from_checkpoint=True)``. The Trainer does not say which checkpoint it goes on
+    from: name one outside of ``output_dir`` in ``TrainingArguments(resume_from_checkpoint=...)``
+    too. With several processes (``torchrun``, ``accelerate launch``) the epochs are gathered.
 
     Args:
         recorder: a :class:`fiftyone_drop.DynamicsRecorder`
@@ -98,12 +100,14 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
                 "torchrun or accelerate launch, one process per GPU",
             )
         self._stop()
+        _forget(model, state)
         if state.global_step:
-            self._load(_file(args, state))
+            self._load(_newest(args, state))
         self._hooks = [
             model.register_forward_pre_hook(self._before, with_kwargs=True),
             model.register_forward_hook(self._after, with_kwargs=True),
         ]
+        _watched.setdefault(model, (state, []))[1].extend(self._hooks)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """End the epoch."""
@@ -132,7 +136,8 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
             return
         warnings.warn(
             f"The training goes on without what was recorded before: there is no {file}. The "
-            "scores will be of the epochs from here on",
+            "scores will be of the epochs from here on. If the checkpoint is elsewhere, name it in "
+            "TrainingArguments(resume_from_checkpoint=...) too",
             DropWarning,
             stacklevel=2,
         )
@@ -143,6 +148,7 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
         """Take the samples out of what the model is called with."""
         self._samples = kwargs.get(self._key)
         if self._samples is None and model.training:
+            self._stop()
             raise DropError(
                 "samples",
                 f"{self._key!r} is not in the batch, which has {listing(list(kwargs))}; let the "
@@ -157,18 +163,44 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
         """Record what comes out in training."""
         if not model.training:
             return
-        logits = getattr(output, "logits", None)
-        if logits is None:
-            raise DropError(
-                "recorder",
-                f"the model must return an output with logits, as image classifiers of "
-                f"transformers do, but returned a {type(output).__name__}",
-            )
-        targets = None if self._targets is None else kwargs.get(self._targets)
-        self.recorder.update(self._samples, logits, targets=targets)
+        try:
+            logits = getattr(output, "logits", None)
+            if logits is None:
+                raise DropError(
+                    "recorder",
+                    f"the model must return an output with logits, as image classifiers of "
+                    f"transformers do, but returned a {type(output).__name__}",
+                )
+            targets = None if self._targets is None else kwargs.get(self._targets)
+            self.recorder.update(self._samples, logits, targets=targets)
+        except BaseException:
+            self._stop()  # nobody tells a callback that its training has failed
+            raise
+
+
+_watched: WeakKeyDictionary[nn.Module, tuple[Any, list[RemovableHandle]]] = WeakKeyDictionary()
+"""Model -> the state of the training in which it is watched, and the hooks of that."""
+
+
+def _forget(model: nn.Module, state: Any) -> None:
+    """Remove what another training has left on a model: one that fails does not say so."""
+    if model in _watched and _watched[model][0] is not state:
+        for hook in _watched.pop(model)[1]:
+            hook.remove()
+
+
+def _newest(args: Any, state: Any) -> Path:
+    """Where a process has the recording that the training goes on from."""
+    named = args.resume_from_checkpoint
+    if checks.is_text(named) and (Path(named) / _name(args)).exists():
+        return Path(named) / _name(args)
+    return _file(args, state)
 
 
 def _file(args: Any, state: Any) -> Path:
     """Where a process keeps its recording in the newest checkpoint."""
-    folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-    return folder / f"fiftyone_drop_recorder_{args.process_index}.pt"
+    return Path(args.output_dir) / f"checkpoint-{state.global_step}" / _name(args)
+
+
+def _name(args: Any) -> str:
+    return f"fiftyone_drop_recorder_{args.process_index}.pt"

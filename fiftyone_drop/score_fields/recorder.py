@@ -14,6 +14,7 @@ from fiftyone_drop import checks, scoring
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
+from fiftyone_drop.reader import rows_of
 from fiftyone_drop.score_fields.class_order import class_order, positions
 from fiftyone_drop.score_fields.fields import (
     check_field_free,
@@ -231,9 +232,8 @@ class DynamicsRecorder:
             return items
         # Wider than an id, so that no longer text passes for one
         ids = np.array([str(item).encode() for item in items], dtype="S25")
-        at = np.searchsorted(self._ids, ids, sorter=self._order)
-        rows = self._order[np.minimum(at, len(self._order) - 1)]
-        strangers = np.flatnonzero(self._ids[rows] != ids)
+        rows = rows_of(ids, self._ids, self._order)
+        strangers = np.flatnonzero(rows < 0)
         if len(strangers):
             raise DropError(
                 "samples",

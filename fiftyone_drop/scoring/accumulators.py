@@ -7,7 +7,8 @@ and learns where epochs end. The odd cases:
 * a sample seen twice in an epoch: both presentations count, in order, for scores that are defined
   over presentations (forgetting, AUM); scores that are defined over epochs take their mean;
 * not seen in an epoch: nothing happens to the sample, and it keeps what it has (a window holds the
-  sample's own last J epochs, as in the authors' code of Dynamic Uncertainty);
+  sample's own last J epochs, and counts once; the authors' code presents every sample in every
+  epoch);
 * never seen, or too rarely for the score: NaN.
 
 State is a dict of NumPy arrays, so that saving and loading it is the same for all.

@@ -71,11 +71,14 @@ def misfit(
     Args:
         labels: (M,) class indices, one per presentation
         predicted: (M,) class indices, the highest logit
-        confidence: (M,) in [0, 1], its probability
+        confidence: (M,) in [0, 1], its probability; presentations without a finite one are left
+            out, since a model whose output is not finite has predicted nothing
         name: the name of a class, for the sentence
         remedy: the end of the sentence on predictions that are right by chance
         in_order: the end of that on classes in a circle
     """
+    finite = np.isfinite(confidence)
+    labels, predicted, confidence = labels[finite], predicted[finite], confidence[finite]
     if len(labels) < FEWEST:
         return None
     m, size = len(labels), int(max(labels.max(), predicted.max())) + 1

@@ -121,6 +121,7 @@ class DynamicsRecorder:
             self._wanted[a.forward, "finite"] = _finite
             self._wanted[a.forward, a.column] = column_function(a)
         self._open = OpenEpoch()
+        self._outputs: int | None = None  # of the model, as soon as one batch is known
         self._looks_for_misfit = True
 
     @property
@@ -169,6 +170,7 @@ class DynamicsRecorder:
             passes["clean"] = self._check_logits("clean_logits", clean_logits, rows)
         if targets is not None:
             self._check_targets(targets, rows)
+        self._outputs = logits.shape[1]
         own = torch.from_numpy(self.labels[rows])
         with torch.no_grad():
             given = {
@@ -285,6 +287,7 @@ class DynamicsRecorder:
             "epoch": self.epoch,
             "presentations": torch.from_numpy(self.presentations.copy()),
             "skipped": self.skipped,
+            "outputs": self._outputs or 0,
             "process": process()[0],
             "open": [torch.from_numpy(a.copy()) for a in (open_epoch.samples, *open_epoch.columns)],
             "state": {
@@ -325,6 +328,7 @@ class DynamicsRecorder:
             samples = samples[:0]
         self._open.put([Presentations(samples, columns)] if len(samples) else [])
         self.epoch, self.skipped = state["epoch"], state["skipped"]
+        self._outputs = state.get("outputs") or None  # not in states of earlier versions
         self.presentations = state["presentations"].cpu().numpy().copy()
         for name, accumulator in self._accumulators.items():
             for key, value in state["state"][name].items():
@@ -373,6 +377,12 @@ class DynamicsRecorder:
                 argument,
                 f"must have the shape ({len(rows)}, K), a row per index and an output per class "
                 f"(labels reach {most}), but got {tuple(logits.shape)}",
+            )
+        if self._outputs not in (None, logits.shape[1]):
+            raise DropError(
+                argument,
+                f"must have as many outputs in every batch, {self._outputs} so far, but got "
+                f"{logits.shape[1]}; record each model with a recorder of its own",
             )
         return logits
 

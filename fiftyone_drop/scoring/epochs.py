@@ -115,13 +115,14 @@ class _WindowMean(_PerEpoch):
     def take(self, samples: npt.NDArray[np.int64], values: Array) -> None:
         self._count_last()
         self.ring.push(samples, values)
-        full = self.ring.full()
+        full = np.intersect1d(samples, self.ring.full(), assume_unique=True)
         self.state["last"][full] = self.of_window(self.state["ring"][full].astype(np.float64))
 
     def _count_last(self) -> None:
         known = ~np.isnan(self.state["last"])
         self.state["total"][known] += self.state["last"][known]
         self.state["windows"][known] += 1
+        self.state["last"][:] = np.nan  # once: a sample that is not seen now has no new window
 
     def of_window(self, values: Array) -> Array:
         """(M, J) label probabilities -> (M,)."""

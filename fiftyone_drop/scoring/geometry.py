@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _ROWS = 1024
 """Embeddings converted at a time: extra memory is independent of N."""
+
+LARGEST = 1e14
+"""Of embeddings: sums of products of as many as fit in memory are finite in float32."""
 
 _NEAR = 0.01
 """A squared distance is a difference of terms; below this fraction of them it is recomputed."""
@@ -42,8 +46,8 @@ def class_mean_distance(
 ) -> npt.NDArray[np.float64]:
     """Euclidean distance to the class mean.
 
-    Goes through the embeddings twice, 1,024 at a time, so that a memory-mapped array may have any
-    size. Means are float64.
+    Goes through the embeddings twice, 1,024 at a time, so that a memory-mapped array of float32 may
+    have any size; one of another type is copied. Means are float64.
 
     Args:
         embeddings: (N, D) float
@@ -212,7 +216,11 @@ def class_index(
 
 
 def as_tensor(embeddings: Embeddings) -> Tensor:
-    """A float32 tensor, of the same memory where the input is float32 already."""
+    """A float32 tensor, of the same memory where the input is float32 already.
+
+    Raises:
+        DropError: if embeddings are no (N, D) array, not finite, or beyond ``LARGEST``
+    """
     if isinstance(embeddings, torch.Tensor):
         table = embeddings.detach().float().contiguous()
     else:
@@ -224,10 +232,17 @@ def as_tensor(embeddings: Embeddings) -> Tensor:
     if table.ndim != 2 or 0 in table.shape:
         raise DropError("embeddings", f"must have the shape (N, D), but got {tuple(table.shape)}")
     for i in range(0, len(table), _ROWS):
-        if not torch.isfinite(table[i : i + _ROWS]).all():
+        most = float(table[i : i + _ROWS].abs().amax())  # NaN if there is one
+        if not math.isfinite(most):
             raise DropError(
                 "embeddings",
                 "must be finite, but got NaN or infinite values; leave out the samples whose "
                 "embedding failed",
+            )
+        if most > LARGEST:
+            raise DropError(
+                "embeddings",
+                f"must lie in [{-LARGEST:g}, {LARGEST:g}], whose squares float32 can add up, but "
+                f"reach {most:g}; divide all of them by one number",
             )
     return table

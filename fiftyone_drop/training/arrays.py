@@ -59,12 +59,11 @@ def split_folds(fold_of: npt.ArrayLike, n: int) -> list[Fold]:
         DropError: wrong shape or values, no fold is held out, or one leaves too little to train on
     """
     folds = np.asarray(fold_of)
-    if folds.shape != (n,) or folds.dtype.kind not in "iu" or folds.min() < -1:
-        raise DropError(
-            "fold_of",
-            f"must hold one integer >= -1 per path, ({n},), but got {folds.dtype} of shape "
-            f"{folds.shape} from {folds.min(initial=0)} up",
-        )
+    rule = f"must hold one integer >= -1 per path, ({n},), but got"
+    if folds.shape != (n,) or folds.dtype.kind not in "iu":
+        raise DropError("fold_of", f"{rule} {folds.dtype} of shape {folds.shape}")
+    if folds.min(initial=0) < -1:
+        raise DropError("fold_of", f"{rule} values from {folds.min()} up")
     numbers = [int(number) for number in np.unique(folds) if number >= 0]
     if not numbers:
         raise DropError("fold_of", "must hold some samples out, but every value is -1")

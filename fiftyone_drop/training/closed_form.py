@@ -2,7 +2,8 @@
 
 What class quotas need of a query model is one number per class. Features of random whitened patches
 and one linear system give each sample a prediction of a model that was fitted without it, for the
-price of less than one epoch of a small network.
+price of less than one epoch of a small network. Features and system stand together, so the module
+is longer than others.
 
 Source: the features are those of Coates, Ng, Lee, AISTATS 2011, with random patches for centroids;
 leave-one-out predictions of ridge regression follow from the hat matrix (Allen's PRESS, 1974).
@@ -38,6 +39,7 @@ RIDGES = (0.01, 0.1, 1.0)  # of the number of samples
 CHOSEN_ON = 10_000  # samples
 FEW = 4096  # samples whose leverages may be so near to one that float32 cannot tell
 AT_ONCE = 512
+CONSTANT = 1e-6  # of a feature's mean: a smaller deviation is what float32 makes of a constant
 FEW_IMAGES = 64
 
 
@@ -210,8 +212,7 @@ class LeaveOneOut:
         self, features: Tensor, labels: Tensor, classes: int, ridges: Sequence[float] = RIDGES
     ) -> None:
         n = len(features)
-        features -= features.mean(0)
-        features /= features.std(0, correction=0).clamp(min=1e-6)
+        _standardise(features)
         values, vectors = torch.linalg.eigh((features.T @ features).double())
         self._values, vectors = values.clamp(min=0), vectors.to(features.dtype)
         sums = torch.zeros((features.shape[1], classes), dtype=features.dtype, device=labels.device)
@@ -261,6 +262,26 @@ class LeaveOneOut:
         labels = self._labels[rows].unsqueeze(1)
         targets = self._rotated.new_zeros((len(labels), self._classes))
         return targets.scatter_(1, labels, 1)
+
+
+def _standardise(features: Tensor) -> None:
+    """Give each feature of (N, D) the mean 0 and the deviation 1, in place; a constant becomes 0.
+
+    Moments are float64: the float32 mean of a constant is another number, by a rounding, which
+    would be scaled to 1 and stand for the intercept, without being one.
+    """
+    n = len(features)
+    parts = [features[start : start + AT_ONCE] for start in range(0, n, AT_ONCE)]
+    mean, square = features.new_zeros((2, features.shape[1]), dtype=torch.float64)
+    for part in parts:
+        mean += part.sum(0, dtype=torch.float64)
+    mean /= n
+    for part in parts:
+        square += (part.double() - mean).square_().sum(0)
+    deviation = (square / n).sqrt_()
+    scale = torch.where(deviation > CONSTANT * mean.abs(), 1 / deviation, 0)
+    for part in parts:
+        part.copy_((part.double() - mean).mul_(scale))
 
 
 def _draw(images: Tensor, random: np.random.Generator) -> Tensor:

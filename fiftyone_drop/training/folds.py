@@ -54,7 +54,7 @@ class FoldTrainer:
         with task.running():
             model = fit(task, fold.kept, fold.number, self._listeners, memory)
         with deterministic_algorithms(task.setup.device, task.options.deterministic):
-            for indices, logits, _ in model.predict_images(
+            for indices, logits in model.predict_images(
                 task.images, fold.held_out, progress=self._listeners.count
             ):
                 yield indices, logits

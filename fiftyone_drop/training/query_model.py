@@ -22,7 +22,7 @@ from fiftyone_drop.engine.reader import RGB, Images
 from fiftyone_drop.engine.weights import BadWeightsError, load_file, load_into
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.architecture_names import architecture_names
-from fiftyone_drop.training.architectures import build, head_of
+from fiftyone_drop.training.architectures import build
 from fiftyone_drop.training.options import SMALL_IMAGE
 
 Progress = Callable[[int], object]
@@ -69,11 +69,6 @@ class QueryModel:
         """Where the module is."""
         return next(self.module.parameters()).device
 
-    @property
-    def head(self) -> nn.Linear:
-        """The last linear layer, (D) -> (K)."""
-        return head_of(self.module)
-
     def predict(
         self,
         paths: Sequence[str],
@@ -97,26 +92,9 @@ class QueryModel:
         Raises:
             DropError: an image cannot be read
         """
-        for indices, logits, _ in self.predict_features(
-            paths, batch_size=batch_size, workers=workers, progress=progress
-        ):
-            yield indices, logits
-
-    def predict_features(
-        self,
-        paths: Sequence[str],
-        *,
-        batch_size: int | None = None,
-        workers: int | None = None,
-        progress: Progress | None = None,
-    ) -> Iterator[tuple[Indices, Floats, Floats]]:
-        """Like ``predict``, with the penultimate activations.
-
-        Yields:
-            positions in ``paths`` (B,) int64, logits (B, K) float32, and the input of ``head``
-            (B, D) float32
-        """
-        images, everything = self._images(paths, workers)
+        workers = check_workers(workers) or default_workers()
+        images = Images(paths, self.image_size, workers=workers, cached=False)
+        everything = np.arange(len(paths), dtype=np.int64)
         yield from self.predict_images(images, everything, batch_size, progress)
 
     def predict_images(
@@ -125,28 +103,14 @@ class QueryModel:
         indices: Indices,
         batch_size: int | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[tuple[Indices, Floats, Floats]]:
-        """Like ``predict_features``, for some images of an ``Images``: (M,) positions in it."""
+    ) -> Iterator[tuple[Indices, Floats]]:
+        """Like :meth:`predict`, for some images of an ``Images``: (M,) positions in it."""
         batches = self._split(indices, batch_size)
         halving = Halving(len(batches[0]) if batches else 1)
         for batch, pixels in images.batches(batches):
-            parts = halving.each(self._forward, pixels)
-            logits, features = map(torch.cat, zip(*parts, strict=True))
-            yield batch, logits.numpy(), features.numpy()
+            yield batch, torch.cat(list(halving.each(self._forward, pixels))).numpy()
             if progress is not None:
                 progress(len(batch))
-
-    def inputs(
-        self, paths: Sequence[str], *, batch_size: int | None = None, workers: int | None = None
-    ) -> Iterator[tuple[Indices, torch.Tensor]]:
-        """Read image files as the inputs of ``module``, for gradients and the like.
-
-        Yields:
-            positions in ``paths`` (B,) int64, and (B, 3, S, S) float32 on the model's device
-        """
-        images, everything = self._images(paths, workers)
-        for batch, pixels in images.batches(self._split(everything, batch_size)):
-            yield batch, self.normalise(pixels)
 
     @property
     def batch_size(self) -> int:
@@ -167,26 +131,15 @@ class QueryModel:
         std = values.new_tensor(self.std)[:, None, None]
         return (values - mean) / std
 
-    def _images(self, paths: Sequence[str], workers: int | None) -> tuple[Images, Indices]:
-        """Image files for one pass, and their positions."""
-        workers = check_workers(workers) or default_workers()
-        images = Images(paths, self.image_size, workers=workers, cached=False)
-        return images, np.arange(len(paths), dtype=np.int64)
-
     def _split(self, indices: Indices, batch_size: int | None) -> list[Indices]:
         """Cut (M,) indices into batches; the last may be smaller."""
         size = checks.whole("batch_size", batch_size, least=1, optional=True) or self.batch_size
         return [indices[i : i + size] for i in range(0, len(indices), size)]
 
-    def _forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        features: list[torch.Tensor] = []
-        hook = self.head.register_forward_pre_hook(lambda _, args: features.append(args[0]))
-        try:
-            with evaluating(self.module), torch.inference_mode():
-                logits = self.module(self.normalise(pixels))
-                return logits.cpu(), features[0].cpu()
-        finally:
-            hook.remove()
+    def _forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        with evaluating(self.module), torch.inference_mode():
+            logits: torch.Tensor = self.module(self.normalise(pixels))
+            return logits.cpu()
 
     def save(self, path: str | Path, *, overwrite: bool = True) -> None:
         """Write weights, class names, architecture, image size and normalisation to a file.

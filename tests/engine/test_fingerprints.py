@@ -1,5 +1,8 @@
 """Inputs that differ have fingerprints that differ."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +44,52 @@ def test_modules_have_the_fingerprint_of_their_structure_and_weights():
     with torch.no_grad():
         one[0].bias[0] += 1
     assert fingerprint(one) != before
+
+
+class Model(nn.Module):
+    """One whose output follows from more than its weights."""
+
+    def __init__(self, **more):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        nn.init.ones_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.register_buffer("shift", torch.zeros(2), persistent=False)
+        self.temperature, self.mean, self.pool, self._gain = 1.0, (0.5, (0.1,)), "max", 1.0
+        for name, value in more.items():
+            setattr(self, name, value)
+
+
+DECIDING = [
+    {"shift": torch.ones(2)},
+    {"temperature": 3.0},
+    {"mean": (0.5, (0.2,))},
+    {"pool": "mean"},
+    {"skips": True},
+    {"levels": 3},
+    {"scale": np.float32(2)},
+    {"_gain": 2.0},
+]
+
+
+@pytest.mark.parametrize("more", DECIDING, ids=str)
+def test_modules_that_compute_otherwise_with_the_same_weights_differ(more):
+    assert fingerprint(Model(**more)) != fingerprint(Model())
+    assert fingerprint(nn.Sequential(Model(**more))) != fingerprint(nn.Sequential(Model()))
+    assert fingerprint(Model(**more)) == fingerprint(Model(**more))
+
+
+def test_what_passes_in_a_module_does_not_change_its_fingerprint():
+    model, before = Model(), fingerprint(Model())
+    model.eval()
+    model.linear.register_forward_hook(lambda *_: None)
+    model.register_full_backward_hook(lambda *_: None)
+    model.requires_grad_(False)
+    model.classes, model.transform, model.device = ["a", "b"], torch.relu, "cuda:1"
+    model.seen, model.sizes = torch.ones(2), [16, 7]
+    assert fingerprint(model) == before
+    assert fingerprint(copy.deepcopy(model)) == before
+    assert fingerprint(pickle.loads(pickle.dumps(Model()))) == before
 
 
 def test_empty_tensors_have_a_fingerprint_whatever_their_strides():

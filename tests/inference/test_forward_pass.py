@@ -1,6 +1,7 @@
 """One model on a batch: any wrapping of logits, mixed precision, and no trace afterwards."""
 
 import numpy as np
+import pytest
 import torch
 from digit_models import CLASSES, TRANSFORM, network
 from torch import nn
@@ -70,3 +71,31 @@ def test_a_batch_that_overflows_in_half_precision_is_computed_again(digits):
             scorer.probe(images[0])
             tables.append(scorer(images, np.arange(4))[0])
     np.testing.assert_array_equal(*tables)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_module_of_another_precision_gets_inputs_of_its_own(digits, dtype):
+    read = Transformed(TRANSFORM)
+    images = torch.stack([read(str(path)) for path in digits[0][:16]])
+    switches, tables = {"el2n": {}, "margin": {}, "grand": {}, "class_mean_distance": {}}, []
+    for module in (network(), network().to(dtype)):
+        model = ImageModel(CLASSES, "a model", module, read)
+        scorer = Scorer(model, switches)
+        with scorer.ready():
+            scorer.probe(images[0])
+            scores, embeddings, finite = scorer(images, np.arange(16) % 10)
+            assert scorer.logits(images).dtype == torch.float32
+        assert scores.dtype == embeddings.dtype == np.float32
+        assert finite.all()
+        tables.append(scores)
+    np.testing.assert_allclose(*tables, rtol=0.05, atol=0.02)
+
+
+def test_logits_of_a_half_precision_module_do_not_tie(digits):
+    read = Transformed(TRANSFORM)
+    images = torch.stack([read(str(path)) for path in digits[0][:64]])
+    scorer = Scorer(ImageModel(CLASSES, "", network().bfloat16(), read), {"margin": {}})
+    with scorer.ready():
+        scorer.probe(images[0])
+        logits = scorer.logits(images)
+    assert not torch.equal(logits, logits.bfloat16().float())

@@ -9,9 +9,11 @@ import torch
 import torchvision
 from digit_models import CLASSES, TRANSFORM, fiftyone_model, network
 from PIL import Image
+from torch import nn
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
+from fiftyone_drop.inference.resolve import Extras, resolve
 from fiftyone_drop.scoring import (
     SCORES,
 )
@@ -43,6 +45,25 @@ def test_a_torchvision_architecture_takes_a_checkpoint(small, score, tmp_path):
         score(view, ["loss"], "resnet18", checkpoint=tmp_path / "weights.pt", classes=list("abc"))
     with pytest.raises(DropError, match=r"checkpoint: must be given .* 'resnet18'"):
         score(view, ["loss"], "resnet18")
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_an_architecture_that_normalises_some_weights_input_again_is_refused(name, small, tmp_path):
+    torch.save({}, tmp_path / "weights.pt")
+    extras = Extras.of(None, CLASSES, tmp_path / "weights.pt", None)
+    with pytest.raises(DropError, match=rf"^model: '{name}' normalises .*transform_input=True"):
+        resolve(name, small, extras)
+
+
+def test_a_wrapped_module_is_the_one_inside(small, score):
+    module = network()
+    expected = score(small, ["el2n", "grand_last_layer", "grand"], module)
+    wrapped = nn.DataParallel(module)
+    wrapped.classes, module.transform = list(CLASSES), TRANSFORM.forward
+    found = score(small, list(expected), wrapped, prefix="w_", transform=None, classes=None)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[f"w_{name}"], values)
+    assert small.get_field("w_el2n").info["model"] == small.get_field("el2n").info["model"]
 
 
 def test_a_module_may_carry_its_transform_and_classes(small, score):

@@ -186,6 +186,77 @@ def test_batches_without_samples_are_refused_and_other_labels_too(small, items, 
         ).train()
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_training_that_fails_leaves_nothing_to_the_next_of_its_model(
+    small, items, tmp_path, error
+):
+    class Failing(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            raise error
+
+    model = new_model()
+    lost = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES), samples="sample")
+    with pytest.raises(error):
+        trainer(tmp_path, items, lost, model=model, more=[Failing()]).train()
+
+    def renamed(rows):
+        batch = collate(rows)
+        return {"id": batch.pop("sample"), **batch}
+
+    found = {}
+    for prefix, one in (("again_", model), ("fresh_", new_model())):
+        one.load_state_dict(new_model().state_dict())
+        recorder = fod.DynamicsRecorder(small, scores=SCORES, prefix=prefix)
+        callback = TransformersCallback(recorder, samples="id")
+        trainer(tmp_path, items, callback, model=one, collator=renamed, epochs=1).train()
+        found[prefix] = small.values(f"{prefix}aum")
+        assert not one._forward_hooks
+        assert not one._forward_pre_hooks
+    assert found["again_"] == found["fresh_"]
+
+
+def test_a_batch_that_cannot_be_recorded_leaves_no_hook(small, items, tmp_path):
+    model = new_model()
+    callback = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES), samples="id")
+    with pytest.raises(DropError, match="samples: 'id' is not in the batch"):
+        trainer(tmp_path, items, callback, model=model).train()
+    assert not model._forward_hooks
+    assert not model._forward_pre_hooks
+    callback = TransformersCallback(fod.DynamicsRecorder(small[:5], scores=SCORES))
+    with pytest.raises(DropError, match="logits: must have one column for each of the 5 classes"):
+        trainer(tmp_path, items, callback, model=model).train()
+    assert not model._forward_hooks
+    assert not model._forward_pre_hooks
+
+
+def test_two_recorders_of_one_training_are_both_kept(small, items, tmp_path):
+    class Twice(Batches):
+        def __call__(self, items):
+            batch = super().__call__(items)
+            return {"other": batch["sample"], **batch}
+
+    one, other = (
+        TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES, prefix=name), samples=key)
+        for name, key in (("one_", "sample"), ("other_", "other"))
+    )
+    trainer(tmp_path, items, one, collator=Twice(), more=[other], epochs=1).train()
+    assert small.values("one_aum") == small.values("other_aum")
+    assert None not in small.values("one_aum")
+
+
+def test_a_checkpoint_elsewhere_is_found_by_its_name(small, items, tmp_path):
+    saves = {"save_strategy": "epoch"}
+    whole = fod.DynamicsRecorder(small, scores=SCORES)
+    trainer(tmp_path / "whole", items, TransformersCallback(whole), epochs=2, **saves).train()
+    first = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES), write=False)
+    trainer(tmp_path / "first", items, first, epochs=2, more=[StopAt(4)], **saves).train()
+    elsewhere = str((tmp_path / "first" / "checkpoint-4").rename(tmp_path / "kept"))
+    second = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES, prefix="second_"))
+    named = {"resume_from_checkpoint": elsewhere, **saves}
+    trainer(tmp_path / "second", items, second, epochs=2, **named).train(elsewhere)
+    np.testing.assert_allclose(small.values("second_aum"), small.values("aum"), rtol=1e-5)
+
+
 def test_several_gpus_in_one_process_are_refused(small):
     class Arguments:
         n_gpu = 2

@@ -255,12 +255,12 @@ def el2n_mean(history, labels, el2n_epochs=10, el2n_forward="training"):
 
 
 def _windows(history, i, y, J):
-    """For each epoch that ends a window: P(y | x) in the sample's last J epochs up to it."""
+    """For each epoch: P(y | x) in the sample's last J epochs up to it, if it was seen in it."""
     values = _epoch_values(history, i, lambda z: _probabilities(z)[y])
     windows = []
     for last in range(len(values)):
         own = [p for p in values[: last + 1] if p is not None]
-        windows.append(own[-J:] if len(own) >= J else None)
+        windows.append(own[-J:] if len(own) >= J and values[last] is not None else None)
     return windows
 
 

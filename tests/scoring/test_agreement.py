@@ -102,3 +102,15 @@ def test_hard_samples_of_a_model_that_is_too_sure_are_not_spoken_of(n, seed):
 def test_few_presentations_say_nothing():
     assert misfit(np.zeros(5, np.int64), np.ones(5, np.int64), np.ones(5), str) is None
     assert misfit(*np.zeros((2, 0), np.int64), np.zeros(0), str) is None
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_one_confidence_that_is_not_finite_does_not_hide_the_others(number):
+    labels = np.arange(300) % 10
+    predicted, confidence = (labels + 1) % 10, np.full(300, 0.9)
+    said = misfit(labels, predicted, confidence, str)
+    assert said is not None
+    assert "in a circle" in said
+    predicted, confidence = np.append(predicted, 0), np.append(confidence, number)
+    assert misfit(np.append(labels, 3), predicted, confidence, str) == said
+    assert misfit(labels, predicted[:-1], np.full(300, number), str) is None

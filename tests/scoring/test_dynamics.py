@@ -227,6 +227,24 @@ def test_a_bad_batch_is_refused(indices, logits, argument, message):
     assert error.value.argument == argument
 
 
+@pytest.mark.parametrize("scores", [["tdds"], ["aum"]])
+def test_batches_of_another_number_of_outputs_are_refused_at_once(scores):
+    recorder = DynamicsRecorder(3, [0, 1, 2], scores=scores)
+    recorder.update([0, 1], torch.zeros(2, 3))
+    words = "logits: must have as many outputs in every batch, 3 so far, but got 4"
+    with pytest.raises(DropError, match=words):
+        recorder.update([2], torch.zeros(1, 4))
+    recorder.end_epoch()
+    resumed = DynamicsRecorder(3, [0, 1, 2], scores=scores)
+    resumed.load_state_dict(recorder.state_dict())
+    with pytest.raises(DropError, match=words):
+        resumed.update([2], torch.zeros(1, 4))
+    old = recorder.state_dict()
+    del old["outputs"]  # of an earlier version
+    resumed.load_state_dict(old)
+    resumed.update([2], torch.zeros(1, 3))
+
+
 def test_clean_logits_of_another_shape_are_refused_under_their_own_name():
     recorder = DynamicsRecorder(3, [0, 1, 2], scores=["el2n_mean"], el2n_forward="clean")
     with pytest.raises(DropError) as error:

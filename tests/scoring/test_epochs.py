@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from histories import record, trainings
+from histories import record, regular, trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from score_references import REFERENCES
@@ -23,6 +23,14 @@ SWITCHES = {
 }
 
 
+WINDOWS = {
+    "dynamic_uncertainty": {"window": 5},
+    "dual": {"window": 5},
+    "tdds": {"tdds_window": 5},
+}
+LAST = {"dynamic_uncertainty": {"last_window": "include"}}
+
+
 @pytest.mark.parametrize("name", SWITCHES)
 @pytest.mark.filterwarnings("ignore:After .* no sample has a value")
 @settings(deadline=None, max_examples=100)
@@ -33,3 +41,15 @@ def test_any_training_scores_as_the_papers_formula_says(name, data):
     scores = record(history, targets, scores=[name], **switches).finish()[name]
     expected = REFERENCES[name](history, targets, **switches)
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dynamic_uncertainty", "dual", "tdds"])
+def test_epochs_in_which_a_sample_is_not_seen_change_nothing(name):
+    """Neither the window before a pause counts again, nor does one that ends with the training."""
+    history = regular(12)
+    others = [[row for row in epoch if row[0] != 3] for epoch in regular(10, seed=9)]
+    rests = record(history + others, scores=[name], **WINDOWS[name])
+    stops = record(history + [[]] * 10, scores=[name], **WINDOWS[name])
+    assert rests.finish()[name][3] == stops.finish()[name][3]
+    short = record(history, scores=[name], **WINDOWS[name] | LAST.get(name, {}))
+    assert rests.finish()[name][3] == pytest.approx(short.finish()[name][3], rel=1e-12)

@@ -8,7 +8,7 @@ from sklearn.metrics.pairwise import paired_distances
 from sklearn.neighbors import NearestCentroid
 
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.scoring import class_mean_distance, k_center, k_center_order
+from fiftyone_drop.scoring import class_mean_distance, herding, k_center, k_center_order, zcore
 
 
 def points(n=200, width=8, shift=0.0, seed=0):
@@ -104,6 +104,19 @@ def test_bad_embeddings_are_errors_that_say_so():
         k_center_order(np.array([[1.0], [np.nan]]))
     with pytest.raises(DropError, match=r"labels: must have the shape \(5,\)"):
         class_mean_distance(points(5), [0, 1])
+
+
+@pytest.mark.parametrize("score", [k_center, class_mean_distance, herding, zcore])
+def test_embeddings_whose_squares_float32_cannot_hold_are_refused(score):
+    embeddings, labels = points(60), np.zeros(60, int)
+    large = embeddings.copy()
+    large[7] *= 1e20
+    with pytest.raises(DropError, match=r"embeddings: must lie in \[-1e\+14, 1e\+14\]"):
+        score(large, labels)
+    # What is just let through scores as its multiple does
+    near = embeddings * np.float32(2**44)
+    expected = score(embeddings, labels) * (2**44 if score is class_mean_distance else 1)
+    np.testing.assert_allclose(score(near, labels), expected, rtol=1e-5, atol=1e-9)
 
 
 def test_class_mean_distance_is_that_to_scikit_learns_centroids():

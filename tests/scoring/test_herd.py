@@ -37,6 +37,15 @@ def test_the_picked_keep_the_class_mean_as_random_ones_do_not():
     assert away < at_random / 10
 
 
+@pytest.mark.parametrize("herding_pick", ["closest", "welling"])
+@pytest.mark.parametrize("n", [5, 3000])
+def test_the_largest_embeddings_that_are_let_through_have_all_positions(n, herding_pick):
+    embeddings = np.random.default_rng(0).normal(size=(n, 8))
+    embeddings *= 1e14 / np.abs(embeddings).max() * 0.99
+    found = herding(embeddings.astype(np.float32), np.zeros(n, int), herding_pick=herding_pick)
+    np.testing.assert_allclose(np.sort(found), (np.arange(n) + 0.5) / n)
+
+
 def test_no_error_adds_up_over_thousands_of_picks():
     embeddings, _ = points(3000, 4, shift=10)
     order = np.argsort(herding(embeddings, np.zeros(3000)))

@@ -16,6 +16,7 @@ from fiftyone_drop.training.closed_form import (
     LeaveOneOut,
     LeftOut,
     PatchFeatures,
+    leave_out,
 )
 
 
@@ -55,6 +56,55 @@ def test_leaving_one_out_is_refitting_without_it(n, dimensions, ridge):
     outputs = model.outputs(np.arange(n)).numpy()
     np.testing.assert_allclose(outputs, by_refitting(standard, labels, 4, ridge), atol=1e-8)
     np.testing.assert_allclose(outputs.sum(1), 1, atol=1e-8)
+
+
+MANY = 4200  # float32
+
+
+def unequal_classes(n):
+    """Features (n, 6) and labels: one sample in ten is of the first class."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random(n) > 0.1).astype(int)
+    return (rng.normal(size=(n, 6)) + 0.8 * labels[:, None]).astype(np.float32), labels
+
+
+def left_out(features, labels):
+    """Logits of every sample."""
+    logits = np.empty((len(features), 2), np.float32)
+    features = np.ascontiguousarray(features, np.float32)
+    leave_out(features, labels, 2, on_logits=lambda rows, found: logits.__setitem__(rows, found))
+    return logits
+
+
+@pytest.mark.parametrize("n", [MANY, 200])
+@pytest.mark.parametrize("level", [3.3, -7e8, 1e-30, 0.0])
+@pytest.mark.parametrize("wavers", [False, True])
+def test_a_dimension_that_is_constant_changes_nothing(n, level, wavers):
+    """Nor does one that wavers by a rounding of float32."""
+    features, labels = unequal_classes(n)
+    constant = np.full(n, level, np.float32)
+    if wavers:
+        constant[::2] *= 1.0000001
+    found = left_out(np.column_stack([features, constant]), labels)
+    np.testing.assert_allclose(found, left_out(features.copy(), labels), atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [MANY, 200])
+def test_the_scales_of_dimensions_change_nothing(n):
+    features, labels = unequal_classes(n)
+    scaled = features * np.array([1e-30, 1e30, 1, 1e-9, 1e15, 5], np.float32)
+    np.testing.assert_allclose(
+        left_out(scaled, labels), left_out(features.copy(), labels), atol=1e-5
+    )
+
+
+def test_the_float32_of_many_samples_says_what_float64_says():
+    features, labels = unequal_classes(MANY)
+    codes = torch.from_numpy(labels)
+    exact = LeaveOneOut(torch.from_numpy(features).double(), codes, 2).outputs(np.arange(MANY))
+    moved = torch.from_numpy(features + np.float32(100))
+    found = LeaveOneOut(moved, codes, 2).outputs(np.arange(MANY))
+    np.testing.assert_allclose(found.numpy(), exact.numpy(), atol=1e-5)
 
 
 def test_the_penalty_is_the_one_of_the_smallest_error():

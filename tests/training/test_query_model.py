@@ -8,6 +8,7 @@ import torch
 from interrupting import Small
 
 from fiftyone_drop import DropError
+from fiftyone_drop.engine.images import Square
 from fiftyone_drop.training import QueryModel, TrainingOptions, train
 
 
@@ -124,26 +125,15 @@ def test_one_image_is_predicted_as_it_is_among_others(model, few):
     np.testing.assert_allclose(alone[0], together[0], atol=1e-5)
 
 
-def test_the_head_maps_features_to_logits(model, few):
-    for indices, logits, features in model.predict_features(few[0], batch_size=50):
-        assert features.shape == (len(indices), model.head.in_features)
-        with torch.no_grad():
-            again = model.head(torch.from_numpy(features)).numpy()
-        np.testing.assert_allclose(again, logits, atol=1e-5)
-
-
-def test_inputs_are_what_the_module_takes(model, few):
-    logits = np.concatenate([logits for _, logits in model.predict(few[0])])
-    for indices, inputs in model.inputs(few[0], batch_size=50):
-        assert (inputs.dtype, inputs.shape[1:]) == (torch.float32, (3, 8, 8))
-        with torch.no_grad():
-            np.testing.assert_allclose(model.module(inputs).numpy(), logits[indices], atol=1e-5)
-
-
-def test_inputs_of_the_training_images_have_mean_zero_and_deviation_one(model, few):
-    values = torch.cat([inputs for _, inputs in model.inputs(few[0])])
+def test_training_images_as_the_module_takes_them_have_mean_zero_and_deviation_one(model, few):
+    read = Square(model.image_size)
+    values = model.normalise(torch.stack([read(path) for path in few[0]]))
+    assert (values.dtype, values.shape[1:]) == (torch.float32, (3, 8, 8))
     np.testing.assert_allclose(values.mean((0, 2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(values.std((0, 2, 3)), 1, atol=1e-3)
+    logits = np.concatenate([logits for _, logits in model.predict(few[0])])
+    with torch.no_grad():
+        np.testing.assert_allclose(model.module(values).numpy(), logits, atol=1e-5)
 
 
 def model_of(few, most):
@@ -151,17 +141,16 @@ def model_of(few, most):
 
 
 def predictions_of(model, paths):
-    return [np.concatenate(column) for column in zip(*model.predict_features(paths), strict=True)]
+    return [np.concatenate(column) for column in zip(*model.predict(paths), strict=True)]
 
 
 def test_prediction_halves_its_batches_until_they_fit_and_leaves_nothing_out(few):
     model = model_of(few, most=40)
-    indices, logits, features = predictions_of(model, few[0])
+    indices, logits = predictions_of(model, few[0])
     assert indices.tolist() == list(range(120))
     assert model.module.sizes == [120, 60, 30, 30, 30, 30]
-    _, whole, of_whole = predictions_of(model_of(few, most=120), few[0])
+    _, whole = predictions_of(model_of(few, most=120), few[0])
     np.testing.assert_allclose(logits, whole, atol=1e-5)
-    np.testing.assert_allclose(features, of_whole, atol=1e-5)
 
 
 def test_batches_stay_small_once_they_had_to_be_halved(few):

@@ -23,6 +23,7 @@ from torch.nn.functional import cross_entropy
 
 from fiftyone_drop import checks
 from fiftyone_drop.engine.batches import evaluating
+from fiftyone_drop.engine.wrappers import unwrapped
 from fiftyone_drop.errors import DropError, DropWarning
 from fiftyone_drop.scoring.forward import widen
 from fiftyone_drop.scoring.grand.coverage import Plan, find_coverage, forward_hooks
@@ -62,8 +63,7 @@ class GradientNorms:
     def __init__(
         self, module: nn.Module, *, loss: Loss = _cross_entropy, chunk_size: int = 16
     ) -> None:
-        # A compiled module does not call the hooks of its parts
-        self.module: nn.Module = getattr(module, "_orig_mod", module)
+        self.module = unwrapped(module)
         self.loss = loss
         self.chunk_size = checks.whole("chunk_size", chunk_size, least=1)
         self._plan: Plan | None = None
