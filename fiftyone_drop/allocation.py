@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fiftyone_drop import checks
+from fiftyone_drop import array_checks, checks
 from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.density import check_no_class_emptied
@@ -196,4 +196,4 @@ def _by_class(
 
 
 def _array(argument: str, values: object) -> FloatArray:
-    return checks.real_numbers(argument, values, "must be one number per class")
+    return array_checks.real_numbers(argument, values, "must be one number per class")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fiftyone_drop import checks, parquet
+from fiftyone_drop import array_checks, checks, parquet
 from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
@@ -116,7 +116,7 @@ def plan_arrays(
         raise DropError("ids", "must be those of at least one sample, but are empty")
     values = None
     if scores is not None:
-        values = checks.real_numbers("scores", scores, f"must be {n} numbers")
+        values = array_checks.real_numbers("scores", scores, f"must be {n} numbers")
         _check_scores("scores", values, n)
     hashes = keyed_hash(digits, parsed.seed)
 
@@ -308,8 +308,8 @@ class _File:
             self._file = self._pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
         except Exception as error:  # on a foreign or damaged file PyArrow may raise anything
             raise self._unreadable(error) from error
-        self._check_column("id_column", self._ids, parquet.is_word, checks.WORDS)
-        self._check_column("label_column", self._labels, parquet.is_word, checks.WORDS)
+        self._check_column("id_column", self._ids, parquet.is_word, array_checks.WORDS)
+        self._check_column("label_column", self._labels, parquet.is_word, array_checks.WORDS)
         if self._scores is not None:
             self._check_column("score_column", self._scores, parquet.is_number, "numbers")
         facts = self._file.metadata
@@ -343,7 +343,7 @@ class _File:
             part = slice(start, start + len(rows))
             hashes[part] = keyed_hash(_bytes_of(self._words(rows, self._ids, "id_column")), seed)
             labels = self._words(rows, self._labels, "label_column").dictionary_encode()
-            names = [checks.word("label_column", v) for v in labels.dictionary.to_pylist()]
+            names = [array_checks.word("label_column", v) for v in labels.dictionary.to_pylist()]
             known = [code_of.setdefault(name, len(code_of)) for name in names]
             codes[part] = np.array(known, np.int32)[labels.indices.to_numpy()]
             if scores is not None:
@@ -451,13 +451,13 @@ def _bytes_of(column: Any) -> Ids:
     """The ids of a column of words, which may be empty."""
     words = column.to_pylist()
     if words and not checks.is_text(words[0]):
-        words = [checks.word("id_column", word) for word in words]
+        words = [array_checks.word("id_column", word) for word in words]
     return np.array([word.encode() for word in words], None if words else "S1")
 
 
 def _encoded(ids: Sequence[str] | ArrayLike) -> Ids:
     """The ids of :func:`plan_arrays`, (N,) bytes."""
-    found = checks.words("ids", ids)
+    found = array_checks.words("ids", ids)
     kind = found.dtype.kind
     if kind == "S" and (np.frombuffer(found.tobytes(), np.uint8) < 128).all():
         return found
@@ -466,12 +466,12 @@ def _encoded(ids: Sequence[str] | ArrayLike) -> Ids:
             return np.char.encode(found, "utf-8")
         if kind == "O":
             return np.array([text.encode() for text in found.tolist()])
-    return np.array([checks.word("ids", value).encode() for value in found.tolist()])
+    return np.array([array_checks.word("ids", value).encode() for value in found.tolist()])
 
 
 def _classes(labels: Sequence[str] | ArrayLike) -> tuple[tuple[str, ...], Codes]:
     """The classes in sorted order, and the class of each label, (N,) int."""
-    found = checks.words("labels", labels)
+    found = array_checks.words("labels", labels)
     if found.dtype.kind == "O":
         code_of: dict[str, int] = {}
         known = (code_of.setdefault(name, len(code_of)) for name in found.tolist())
@@ -480,7 +480,9 @@ def _classes(labels: Sequence[str] | ArrayLike) -> tuple[tuple[str, ...], Codes]
     else:
         values, inverse = np.unique(found, return_inverse=True)
         distinct, codes = values.tolist(), inverse.astype(np.int32)
-    return _in_sorted_order([checks.word("labels", value) for value in distinct], codes), codes
+    return _in_sorted_order(
+        [array_checks.word("labels", value) for value in distinct], codes
+    ), codes
 
 
 def _in_sorted_order(names: Sequence[str], codes: Codes) -> tuple[str, ...]:

@@ -5,33 +5,23 @@ Every function takes the name of the argument and the value, and returns the can
 and arrays without dimensions count as the numbers and texts that they hold. Nothing else in the
 package checks a number, a name or a fraction by hand. So the module is longer than others.
 
-Columns of scores, labels and ids become arrays by one rule, whichever library or file holds them:
-:func:`real_numbers` and :func:`words`.
-
-NumPy only.
+Columns of scores, labels and ids are checked in :mod:`fiftyone_drop.array_checks`. Python only: the help
+of the command line does without NumPy.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import numbers
 import os
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, KeysView, Mapping, Set
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fiftyone_drop._types import FloatArray
 from fiftyone_drop.errors import DropError
 
 V = TypeVar("V")
-
-WORDS = "texts, whole numbers, or True and False"  # what labels and ids are
 
 # MongoDB stores whole numbers in 64 bits
 LARGEST = 2**63 - 1
@@ -64,10 +54,10 @@ def whole(
     Raises:
         DropError: if ``value`` is no whole number, or out of range
     """
-    plain = _plain(value)
+    plain = plain_value(value)
     if plain is None and optional:
         return None
-    integral = _is_number(plain) and isinstance(plain, numbers.Integral)
+    integral = is_number(plain) and isinstance(plain, numbers.Integral)
     if integral and least <= int(plain) <= most:
         return int(plain)
     rule = "a whole number"
@@ -106,10 +96,10 @@ def number(
     Raises:
         DropError: if ``value`` is no finite number, or outside the interval
     """
-    plain = _plain(value)
+    plain = plain_value(value)
     if plain is None and optional:
         return None
-    if _is_number(plain) and isinstance(plain, numbers.Real):
+    if is_number(plain) and isinstance(plain, numbers.Real):
         converted = _to_float(plain)
         if _within(converted, interval):
             return converted
@@ -129,8 +119,8 @@ def density(argument: str, value: object) -> float:
     try:
         return number(argument, value, "(0, 1]", "the fraction that is kept")
     except DropError as error:
-        plain = _plain(value)
-        if _is_number(plain) and 1 < plain <= 100:
+        plain = plain_value(value)
+        if is_number(plain) and 1 < plain <= 100:
             percent = f". To keep {float(plain):g} % write {float(plain) / 100:g}"
             raise DropError(argument, error.message + percent) from None
         raise
@@ -142,7 +132,7 @@ def flag(argument: str, value: object) -> bool:
     Raises:
         DropError: if ``value`` is anything but True or False
     """
-    plain = _plain(value)
+    plain = plain_value(value)
     if isinstance(plain, bool):
         return plain
     raise DropError(argument, f"must be True or False, but got {shown(value)}")
@@ -169,10 +159,10 @@ def text(
     Raises:
         DropError: if ``value`` is no text, empty, or cannot be stored as UTF-8
     """
-    plain = _plain(value)
+    plain = plain_value(value)
     if plain is None and optional:
         return None
-    if isinstance(plain, str) and (plain or empty) and "\0" not in plain and _encodes(plain):
+    if isinstance(plain, str) and (plain or empty) and "\0" not in plain and is_utf8(plain):
         return str(plain)
     more = f"; {remedy}" if remedy else ""
     raise DropError(argument, f"must be a text{_or_none(optional)}, but got {shown(value)}{more}")
@@ -184,7 +174,7 @@ def choice(argument: str, value: object, choices: Collection[str]) -> str:
     Raises:
         DropError: if ``value`` is another word
     """
-    plain = _plain(value)
+    plain = plain_value(value)
     if isinstance(plain, str) and plain in choices:
         return str(plain)
     raise DropError(argument, f"must be one of {list(choices)}, but got {shown(value)}")
@@ -204,7 +194,7 @@ def name(argument: str, value: object, what: str = "must be a valid field name")
     Raises:
         DropError: if ``value`` is no such name
     """
-    plain = _plain(value)
+    plain = plain_value(value)
     fits = isinstance(plain, str) and plain.isidentifier() and not plain.startswith("_")
     if not fits or "__" in str(plain):
         raise DropError(
@@ -249,7 +239,7 @@ def path(argument: str, value: object) -> Path:
 
 def is_text(value: object) -> bool:
     """Whether a value is a text, of Python or NumPy."""
-    return isinstance(_plain(value), str)
+    return isinstance(plain_value(value), str)
 
 
 def is_fraction(value: object) -> bool:
@@ -268,7 +258,7 @@ def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ..
     Raises:
         DropError: if ``value`` is no sequence of texts
     """
-    if isinstance(_plain(value), str):
+    if isinstance(plain_value(value), str):
         raise DropError(argument, f"must be a sequence of names, such as ({str(value)!r},)")
     return tuple(text(argument, item, empty=empty) for item in items(argument, value, "names"))
 
@@ -328,7 +318,7 @@ def class_name(argument: str, value: object) -> Hashable:
     Raises:
         DropError: if ``value`` is something else
     """
-    plain = _plain(value)
+    plain = plain_value(value)
     if isinstance(plain, list | tuple) and plain:
         return tuple(str(class_name(argument, part)) for part in plain)
     if isinstance(plain, str | bool | int):
@@ -403,190 +393,32 @@ def shown(value: object, most: int = 200) -> str:
     return words if len(words) <= most else f"{words[:most]}..."
 
 
-# -- columns --------------------------------------------------------------------------------------
-
-
-def real_numbers(argument: str, values: object, rule: str = "must be numbers") -> FloatArray:
-    """Numbers as float64, NaN where one is missing: what scores are, from any library.
-
-    Integers and floats of any width are numbers, and so are real numbers among objects, with None
-    and NaN for missing ones. Booleans, texts, times and complex numbers are none, and what a mask
-    hides is unknown.
-
-    Args:
-        argument: the name of the argument, for the error
-        values: an array or a sequence, of any shape
-        rule: what the error says first; "" for the reason alone
-
-    Returns:
-        floats of the same shape
-
-    Raises:
-        DropError: if a value is no number
-    """
-    try:
-        return _as_floats(_as_array(values))
-    except ValueError as error:
-        raise DropError(argument, f"{rule}, but {error}" if rule else str(error)) from error
-
-
-def words(argument: str, values: object) -> NDArray[Any]:
-    """Labels or ids as an array, all of them there: see :func:`word`.
-
-    Args:
-        argument: the name of the argument, for the error
-        values: N values, as an array or a sequence
-
-    Returns:
-        (N,) texts, bytes, whole numbers or booleans, or objects that are texts
-
-    Raises:
-        DropError: if ``values`` is no sequence, a value is missing, or no word
-    """
-    try:
-        array = _as_array(values)
-    except ValueError as error:
-        raise DropError(argument, f"must be {WORDS}, but {error}") from error
-    if array.ndim == 0:
-        raise DropError(argument, f"must be a sequence of {WORDS}, but got {shown(values)}")
-    if array.ndim > 1:
-        raise DropError(argument, f"must be one for each sample, but has the shape {array.shape}")
-    kind = array.dtype.kind
-    if kind in "USiub":
-        return array
-    items = array.tolist() if kind == "O" else array.astype(object).tolist()
-    if kind == "O" and set(map(type, items)) <= {str}:
-        return array
-    missing = sum(map(_is_missing, items))
-    if missing:
-        raise DropError(argument, f"{missing} are missing (None or NaN); leave them out")
-    found = np.empty(len(items), object)
-    found[:] = [word(argument, item) for item in items]
-    return found
-
-
-def word(argument: str, value: object) -> str:
-    """A label or an id as a text; whole numbers, True and False as FiftyOne's fields have them.
-
-    Raises:
-        DropError: if ``value`` is something else, or no UTF-8
-    """
-    plain = _plain(value)
-    if isinstance(plain, bytes):
-        try:
-            return plain.decode()
-        except UnicodeDecodeError:
-            raise DropError(argument, f"must be UTF-8, but one is {shown(value, 60)}") from None
-    if isinstance(plain, str):
-        if not _encodes(plain):
-            raise DropError(argument, f"must be texts of UTF-8, but one is {shown(value, 60)}")
-        return str.__str__(plain)  # that of an Enum is its value
-    if isinstance(plain, bool):
-        return str(plain)
-    if isinstance(plain, numbers.Integral) and not isinstance(plain, np.timedelta64):
-        with contextlib.suppress(ValueError):  # Python writes whole numbers of 4300 digits at most
-            return str(int(plain))
-    one = shown(value, 60)
-    raise DropError(
-        argument, f"must be {WORDS}, one for each sample, but one is {one}; convert them"
-    )
-
-
-def _as_array(values: object) -> NDArray[Any]:
-    """An array; one of objects where the values have no type of their own.
-
-    Raises:
-        ValueError: if that cannot be, or entries are masked; it says why
-    """
-    if np.ma.isMaskedArray(values):
-        masked = int(np.ma.getmaskarray(values).sum())
-        if masked:
-            raise ValueError(f"{masked} are masked; leave them out")
-    try:
-        # NumPy alone would make a number of True in [True, 0.5], and texts of ["a", None]
-        return np.asarray(values, None if hasattr(values, "__array__") else object)
-    except Exception as error:  # the code of other libraries
-        raise ValueError(f"cannot be read as an array ({str(error)[:200]})") from error
-
-
-def _as_floats(array: NDArray[Any]) -> FloatArray:
-    """The floats of :func:`real_numbers`.
-
-    Raises:
-        ValueError: if a value is no number; it says which
-    """
-    if array.dtype.kind == "O":
-        items = array.ravel().tolist()
-        kinds = set(map(type, items))
-        if not all(kind is int or issubclass(kind, float | np.floating) for kind in kinds):
-            items = [_float_of(item) for item in items]
-        try:
-            return np.array(items, np.float64).reshape(array.shape)
-        except OverflowError:
-            raise ValueError("holds a number that is too large for a float") from None
-    # Types that other packages add to NumPy, such as bfloat16, are of the kind V
-    added = array.dtype.kind == "V" and not issubclass(array.dtype.type, np.void)
-    if array.dtype.kind not in "iuf" and not (added and np.can_cast(array.dtype, np.float64)):
-        raise ValueError(f"holds values of {array.dtype}")
-    with np.errstate(over="ignore"):  # of floats of 128 bits
-        return array.astype(np.float64, copy=False)
-
-
-def _float_of(value: object) -> float:
-    """One of the floats, of an object.
-
-    Raises:
-        ValueError: if it is no number
-    """
-    plain = _plain(value)
-    if _is_number(plain) or isinstance(plain, Decimal):
-        try:
-            return float(plain)
-        except OverflowError:
-            raise ValueError(f"holds {shown(value, 60)}, too large for a float") from None
-    if plain is None or type(plain).__name__ == "NAType":
-        return math.nan
-    if isinstance(value, np.generic):  # of a type that another package adds
-        return float(_as_floats(np.asarray(value)))
-    raise ValueError(f"holds {shown(value, 60)}")
-
-
-def _is_missing(value: object) -> bool:
-    """Whether it is None, a NaN, or pandas' NA, whose comparisons are neither true nor false."""
-    if value is None or type(value).__name__ == "NAType":
-        return True
-    try:
-        return bool(value != value)
-    except Exception:  # of arrays, and of other libraries
-        return False
-
-
 # -- how values are looked at ---------------------------------------------------------------------
 
 
-def _plain(value: object) -> Any:
+def plain_value(value: object) -> Any:
     """The Python value of a NumPy or PyTorch scalar, or an array without dimensions.
 
     Of a time that would be a number, and of what is masked it would be zero.
     """
     if getattr(value, "ndim", None) != 0 or not hasattr(value, "item"):
         return value
-    if getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M") or np.ma.is_masked(value):
-        return value
-    return value.item()
+    is_time = getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M")
+    return value if is_time or bool(getattr(value, "mask", False)) else value.item()
 
 
 def items(argument: str, value: object, what: str) -> Iterable[Any]:
     """The items of a sequence; a text, a mapping and an array without dimensions are none."""
-    plain = _plain(value)
+    plain = plain_value(value)
     if isinstance(plain, Iterable) and not isinstance(plain, str | bytes | Mapping):
         return plain
     raise DropError(argument, f"must be a sequence of {what}, but got {shown(value)}")
 
 
-def _is_number(value: object) -> bool:
-    # NumPy counts a span of time as an integer
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.timedelta64)
+def is_number(value: object) -> bool:
+    """Whether it is a real number. NumPy counts a span of time as an integer."""
+    is_time = type(value).__name__ == "timedelta64"
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and not is_time
 
 
 def _to_float(value: numbers.Real) -> float:
@@ -603,7 +435,8 @@ def _within(value: float, interval: str) -> bool:
     return math.isfinite(value) and above and below
 
 
-def _encodes(value: str) -> bool:
+def is_utf8(value: str) -> bool:
+    """Whether a text can be written: one with a lone surrogate cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:  # a lone surrogate, from a file name that is no UTF-8

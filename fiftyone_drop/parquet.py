@@ -49,7 +49,7 @@ def is_text(kind: Any) -> bool:
 
 
 def is_word(kind: Any) -> bool:
-    """Whether a column of a type of Arrow may hold labels or ids: see ``checks.word``."""
+    """Whether a column of a type of Arrow may hold labels or ids: see ``array_checks.word``."""
     from pyarrow import types
 
     kind = _plain_type(kind)

@@ -12,7 +12,7 @@ import fiftyone.core.storage as fos
 import numpy as np
 from bson import ObjectId
 
-from fiftyone_drop import checks
+from fiftyone_drop import array_checks, checks
 from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.matching import Prefix, check_begins, check_found, moved
@@ -66,7 +66,7 @@ class SampleKeys:
         Raises:
             DropError: if keys are not found, or a sample has two scores
         """
-        numbers = checks.real_numbers("scores", values, f"those of '{score}' must be numbers")
+        numbers = array_checks.real_numbers("scores", values, f"those of '{score}' must be numbers")
         expected = len(self.ids if keys is None else keys)
         if numbers.shape != (expected,):
             whose = "samples in the view" if keys is None else "ids in the file"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fiftyone_drop import checks
+from fiftyone_drop import array_checks, checks
 from fiftyone_drop._types import FloatArray
 from fiftyone_drop.errors import DropError, listing
 
@@ -226,7 +226,7 @@ def _number(text: str, decimal_comma: bool) -> float:
 def column_of_numbers(values: Any) -> Column:
     """A column of values that are no texts: numbers, or something else."""
     try:
-        return Column(numbers=checks.real_numbers("scores", values, rule=""))
+        return Column(numbers=array_checks.real_numbers("scores", values, rule=""))
     except DropError as error:
         return Column(doubt=error.message)
 
