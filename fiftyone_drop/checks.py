@@ -5,8 +5,8 @@ Every function takes the name of the argument and the value, and returns the can
 and arrays without dimensions count as the numbers and texts that they hold. Nothing else in the
 package checks a number, a name or a fraction by hand. So the module is longer than others.
 
-Columns of scores, labels and ids are checked in :mod:`fiftyone_drop.array_checks`. Python only: the help
-of the command line does without NumPy.
+Columns of scores, labels and ids are checked in :mod:`fiftyone_drop.array_checks`. Python only: the
+help of the command line does without NumPy.
 """
 
 from __future__ import annotations
