@@ -53,6 +53,12 @@ def assert_equal(found, expected):
         np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
+@pytest.fixture(autouse=True)
+def impatient_with_tasks(monkeypatch):
+    """Tasks that Ray holds back are sent again soon: those of the tests take a second."""
+    monkeypatch.setattr(cluster_module, "STALL", 10)
+
+
 @pytest.fixture
 def broken(make_dataset, tmp_path):
     """300 digits, one of which in the middle cannot be read."""
