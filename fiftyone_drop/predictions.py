@@ -177,7 +177,8 @@ class Collector:
         from fiftyone_drop.scoring import forward_scores
         from fiftyone_drop.scoring.forward import finite_rows
 
-        batch = torch.from_numpy(np.asarray(logits))
+        # Those of a cluster cannot be written, which PyTorch warns of
+        batch = torch.from_numpy(np.require(logits, requirements="W"))
         self._finite[indices] = finite_rows(batch).numpy()
         confidences, predicted = torch.softmax(batch, dim=1).max(dim=1)
         self._predicted[indices] = predicted.numpy()
