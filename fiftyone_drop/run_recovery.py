@@ -116,19 +116,19 @@ def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -
         config: the record
     """
     key = config.intent["key"]
-    final = Outputs.of(
-        key,
-        config.token,
-        predicts=config.pred_field is not None,
-        evaluates=config.written_eval_key is not None,
-    )
+    kinds = {
+        "predicts": config.pred_field is not None,
+        "evaluates": config.written_eval_key is not None,
+    }
+    final = Outputs.of(key, config.token, **kinds)
     old = find_configs(dataset).get(key)
     if old is not None and old.token != config.token:
         old.state = "deleting"
         save_record(dataset, key, old)
         finish_deleting(dataset, key, old)
     # An earlier version may have begun it, which called the successor otherwise
-    staged = Outputs.of(staged_key if staged_key != key else key_of_successor(key), config.token)
+    staged_now = staged_key if staged_key != key else key_of_successor(key)
+    staged = Outputs.of(staged_now, config.token, **kinds)
     present = set(own_fields(dataset, staged))
     copies = {
         to: source
