@@ -178,11 +178,15 @@ class Doing:
         self._dataset = None
 
     def restore(self, snapshot):
-        """Bring the dataset back to a snapshot."""
+        """Bring the dataset back to a snapshot, on disk: the server may be killed at once."""
         from shared_dataset import expire_leases, restore
+
+        from fiftyone_drop import documents
 
         expire_leases()
         self._dataset = restore(snapshot)
+        marks = documents.on_disk("fiftyone_drop.tests")
+        marks.update_one({"_id": 1}, {"$currentDate": {"at": True}}, upsert=True)
 
     def open(self, snapshot):
         """Load the dataset, and hold it from now on."""
