@@ -189,10 +189,7 @@ def plan_parquet(
     del hashes
     plan = _plan(order, classes, codes, scores, parsed)
     if target is not None:
-        try:
-            source.write(target, plan, kept_only)
-        except OSError as error:
-            raise DropError("to", f"{target} cannot be written ({error}); pass another") from error
+        source.write(target, plan, kept_only)
     return plan
 
 

@@ -95,7 +95,7 @@ def free_folder(folder: str) -> Path:
     path = checks.path("export_dir", folder)
     try:
         path = path.resolve()
-        free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+        free = is_free(path)
     except (OSError, RuntimeError) as error:  # no right to look, a name too long, links in a circle
         raise DropError(
             "export_dir",
@@ -121,6 +121,15 @@ def _move_in(whole: Path, path: Path) -> None:
         for one in moved:
             one.rename(whole / one.name)
         raise
+
+
+def is_free(path: Path) -> bool:
+    """Whether there is nothing, or an empty folder.
+
+    Raises:
+        OSError: if nobody can tell
+    """
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
 def _check_files(paths: Sequence[str]) -> None:

@@ -8,20 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from refused import Text, refusal
 
-from fiftyone_drop import DropError, array_checks
-
-
-def refusal(check, value, **rules):
-    """The message with which a check refuses a value of the argument ``size``."""
-    with pytest.raises(DropError) as caught:
-        check("size", value, **rules)
-    assert caught.value.argument == "size"
-    return caught.value.message
-
-
-class Text(str):
-    """A text of another class, as ``np.str_`` is."""
+from fiftyone_drop import array_checks
 
 
 @pytest.mark.parametrize(

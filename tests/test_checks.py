@@ -10,21 +10,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from refused import Text, refusal
 
 from fiftyone_drop import DropError, checks
-
-
-def refusal(check, value, **rules):
-    """The message with which a check refuses a value of the argument ``size``."""
-    with pytest.raises(DropError) as caught:
-        check("size", value, **rules)
-    assert caught.value.argument == "size"
-    return caught.value.message
-
-
-class Text(str):
-    """A text of another class, as ``np.str_`` is."""
-
 
 # -- whole numbers --------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import fiftyone as fo
 
 import fiftyone_drop as fod
+from fiftyone_drop import exporting
 
 from .server_folder import ServerFolder, check_writable
 
@@ -44,12 +45,12 @@ def to_write(argument: str, name: object) -> Path:
     """
     path = FOLDER.inside(argument, name)
     try:
-        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+        free = exporting.is_free(path)
     except OSError as error:
         raise fod.DropError(
             argument, f"{name} cannot be read ({error.strerror}); choose another name"
         ) from error
-    if taken:
+    if not free:
         raise fod.DropError(argument, f"{name} exists in the folder of exports; choose another")
     check_writable(path, argument)
     return path
