@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -120,9 +121,15 @@ def comparison(dataset: fo.Dataset, asked: str, first: Side, second: Side) -> st
 
 def _side(dataset: fo.Dataset, side: Side) -> Any:
     if side.key is not None:
-        base = drafting.Choices.of(dataset, {"base": side.key})
-        return precheck.side_of_run(dataset, side.key, drafting.measured(dataset, base))
+        precheck.check_run(dataset, side.key)
+        as_of = panel_data.version(dataset, side.key), panel_data.samples_as_of(dataset)
+        return _side_of_run(dataset.name, side.key, *as_of)
     if side.chosen is None or side.density is None:
         raise fod.DropError("choices", "must be given, with a density")
     draft = drafting.measured(dataset, drafting.Choices.of(dataset, side.chosen))
     return precheck.side_of_draft(draft, side.density)
+
+
+@functools.lru_cache(maxsize=2)
+def _side_of_run(name: str, key: str, *as_of: str) -> Any:
+    return precheck.side_of_run(fo.load_dataset(name), key)
