@@ -142,6 +142,7 @@ def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -
     if copies:
         for to, source in copies.items():
             _like(dataset, to, dataset.get_field(source))
+        lease.check(dataset)  # the fields are on disk before a value: see store.write_fields
         store.copy_fields(dataset, copies)
     if final.eval_key is not None:
         evaluate(dataset, config, final)
@@ -155,11 +156,10 @@ def finish_replacing(dataset: fo.Dataset, staged_key: str, config: DropConfig) -
 
 def evaluate(dataset: fo.Dataset, config: DropConfig, outputs: Outputs) -> None:
     """Evaluate the predictions of a run, instead of an evaluation that is not whole."""
-    store.delete_evaluation(dataset, str(outputs.eval_key))
-    # As FiftyOne makes it, and marked before it holds a value
-    dataset.add_sample_field(outputs.eval_key, fo.BooleanField, info={TOKEN: outputs.token})
-    lease.check(dataset)
-    store.evaluate(dataset, str(outputs.pred_field), config.label_field, str(outputs.eval_key))
+    pred_field, eval_key = str(outputs.pred_field), str(outputs.eval_key)
+    store.delete_evaluation(dataset, eval_key)
+    mark = {TOKEN: outputs.token}  # before it holds a value
+    store.evaluate(dataset, pred_field, config.label_field, eval_key, mark)
     mark_evaluation(dataset, outputs)
 
 

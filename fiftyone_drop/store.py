@@ -155,8 +155,17 @@ def _update(
     return UpdateMany({"_id": {"$in": oids}}, [{"$set": values}])
 
 
-def evaluate(dataset: fo.Dataset, pred_field: str, label_field: str, eval_key: str) -> None:
-    """Evaluate the predictions in a field under an evaluation key."""
+def evaluate(
+    dataset: fo.Dataset,
+    pred_field: str,
+    label_field: str,
+    eval_key: str,
+    info: Mapping[str, Any] | None = None,
+) -> None:
+    """Evaluate the predictions in a field under an evaluation key, whose field gets the info."""
+    # FiftyOne would make the same field, which is on disk before a value: see write_fields
+    dataset.add_sample_field(eval_key, fo.BooleanField, info=info)
+    lease.check(dataset)
     dataset.exists(pred_field).evaluate_classifications(
         pred_field, gt_field=label_field, eval_key=eval_key, method="simple", progress=False
     )

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -166,7 +167,8 @@ def serve(connection):
         except DropError as error:
             answer = "refused", str(error)
         except BaseException as error:
-            answer = "failed", f"{type(error).__name__}: {error}"
+            where = "".join(traceback.format_tb(error.__traceback__)[-6:])
+            answer = "failed", f"{type(error).__name__}: {error}\n{where}"
         connection.send(answer)
 
 
