@@ -180,3 +180,25 @@ def test_a_server_that_began_anew_after_the_last_step_has_the_whole_run(runs, re
     runs.apply_drop(0.4, recalls=recalls, key="third")
     assert anew
     assert_whole(runs, ["drop", "other", "third"])
+
+
+def test_no_value_is_copied_into_a_field_that_a_server_may_have_forgotten(
+    runs, recalls, monkeypatch
+):
+    like, process, anew = run_recovery._like, documents.server_process, []
+
+    def like_and_end(*arguments):
+        like(*arguments)
+        anew.append(object())
+
+    monkeypatch.setattr(run_recovery, "_like", like_and_end)
+    monkeypatch.setattr(documents, "server_process", lambda: anew[-1] if anew else process())
+    copied = []
+    monkeypatch.setattr(run_recovery.store, "copy_fields", lambda *a: copied.append(a))
+    with pytest.raises(ConnectionError):
+        runs.apply_drop(0.4, recalls=recalls, overwrite=True)
+    assert anew
+    assert not copied
+    monkeypatch.undo()
+    runs.apply_drop(0.3, recalls=recalls, overwrite=True)
+    assert_whole(runs, ["drop", "other"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pymongo.errors import AutoReconnect
 
-from fiftyone_drop import documents, reader, store
+from fiftyone_drop import documents, lease, reader, store
 from fiftyone_drop.store import FieldValues
 
 
@@ -189,3 +189,19 @@ def test_fields_are_deleted_as_far_as_they_exist(dataset):
     assert "parity" not in dataset.get_field_schema()
     assert "parity" not in dataset._sample_collection.find_one()
     assert dataset.has_field("name")
+
+
+def test_no_sample_is_evaluated_before_the_field_is_on_disk(dataset, predict, monkeypatch):
+    predict(dataset)
+    add = fo.Dataset.add_sample_field
+
+    def add_and_end(*arguments, **kwargs):
+        add(*arguments, **kwargs)
+        monkeypatch.setattr(documents, "server_process", lambda: "another one")
+
+    monkeypatch.setattr(fo.Dataset, "add_sample_field", add_and_end)
+    with pytest.raises(AutoReconnect, match="started anew"), lease.writing(dataset):
+        store.evaluate(dataset, "predictions", "ground_truth", "val")
+    samples = dataset._sample_collection
+    assert samples.count_documents({"val": {"$exists": True, "$ne": None}}) == 0
+    assert dataset.list_evaluations() == []
