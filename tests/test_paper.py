@@ -203,6 +203,17 @@ def test_the_report_says_what_was_measured(archive, tmp_path):
     assert "| Random + DRoP | 2 |" in (tmp_path / "cpu.md").read_text()
 
 
+def test_every_training_that_was_recorded_is_one_of_all():
+    wanted = {
+        (cell.dataset, cell.method, cell.density, cell.seed)
+        for block in run.EVERYTHING
+        for cell in run.cells(*block)
+    }
+    for preset in ("cpu", "fast"):
+        found = read(places.RESULTS / f"{preset}.jsonl").cells
+        assert {(*key, seed) for key, seeds in found.items() for seed in seeds} <= wanted
+
+
 def test_differences_are_paired_and_their_intervals_are_those_of_scipy():
     ours, theirs = {0: 61.0, 1: 58.5, 2: 63.0, 7: 99.0}, {2: 55.5, 1: 54.0, 0: 53.0}
     expected = stats.ttest_rel([61.0, 58.5, 63.0], [53.0, 54.0, 55.5]).confidence_interval()

@@ -109,7 +109,8 @@ def everything(results: Results) -> str:
         "average minus worst class; deviation: standard deviation over classes. Differences are "
         "those of Random + DRoP to the method of the line, paired over seeds, with 95 % t "
         "intervals.\n\n"
-        f"{provenance.facts(results)}\n{provenance.machines(results)}\n{table((*head, *more), rows)}"
+        f"{provenance.facts(results)}\n{provenance.machines(results)}\n"
+        f"{table((*head, *more), rows)}"
     )
 
 

@@ -85,16 +85,16 @@ def adds(results: Results) -> str:
         f"{both(results, replace(full, offsets=PART))}.\n\n"
         "**Long tail, half kept: offsets do more than any quota.** Without them the worst class is "
         "near 0 for everybody, with half of the data or all of it. With the log-prior offsets, "
-        f"which need no validation samples, DRoP has {both(results, long[1])} from half of the data and full "
-        f"data {both(results, long[2])}: a difference of {gain(results, long[1], long[2])}. Quotas "
-        "still count: Random with the "
-        f"same offsets has {both(results, long[0])}, DRoP is above it by "
-        f'{judged(results, long[1], long[0])}, equal quotas (`rule="balanced"`) by '
+        f"which need no validation samples, DRoP has {both(results, long[1])} from half of the "
+        f"data and full data {both(results, long[2])}: a difference of "
+        f"{gain(results, long[1], long[2])}. Quotas still count: Random with the same offsets has "
+        f"{both(results, long[0])}, DRoP is above it by {judged(results, long[1], long[0])}, equal "
+        'quotas (`rule="balanced"`) by '
         f"{judged(results, replace(long[1], method=EQUAL), long[0])}. {equal(results)} Tuned "
         f"offsets: DRoP {both(results, tuned[1])}, full data {both(results, tuned[2])}. With "
-        f"recalls in closed form, the default of `apply_drop`, 30 % of the data and tuned offsets have {both(results, less[0])}: "
-        f"{gain(results, less[0], tuned[2])} over all of the data with its own. At 20 % that is "
-        f"over: {gain(results, less[1], tuned[2])}.\n\n"
+        "recalls in closed form, the default of `apply_drop`, 30 % of the data and tuned offsets "
+        f"have {both(results, less[0])}: {judged(results, less[0], tuned[2])} over all of the data "
+        f"with its own. At 20 % that is over: {gain(results, less[1], tuned[2])}.\n\n"
         f"{mild(results)}"
     )
 
