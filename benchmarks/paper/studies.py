@@ -93,8 +93,9 @@ def smoothing() -> str:
     return (
         "Drawn recalls (accurate model, 100 classes, 20 validation samples per class, 10 : 1, "
         f"{drawn[0]['draws']} draws): {'; '.join(words)}. Shrinkage has the smallest error of "
-        f"class densities in {best} of {len(cells)} cases.\n\nWorst-class accuracy with shrinkage minus that with Jeffreys, in "
-        f"points, after the number of validation samples per class; {trainings[0]['draws']} draws, "
+        f"class densities in {best} of {len(cells)} cases.\n\n"
+        "Worst-class accuracy with shrinkage minus that with Jeffreys, in points, after the "
+        f"number of validation samples per class; {trainings[0]['draws']} draws, "
         "95 % intervals:\n\n"
         + table(["trainings", "few", "more", "most"], rows)
         + f"\nOn {made(machine)}.\n"
