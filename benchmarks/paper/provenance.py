@@ -65,7 +65,7 @@ def machines(results: Results) -> str:
     return (
         f"The records come from {len(found)} machines. {len(again)} trainings were run again: "
         f"the tables show the newest one that has what is shown ({both_have} of the older ones "
-        "have offsets too). A difference is of two trainings on one machine wherever both are "
+        "with offsets too). A difference is of two trainings on one machine wherever both are "
         f"there; of the claims' pairs, {across} are of two machines.\n"
     )
 

@@ -88,14 +88,12 @@ def adds(results: Results) -> str:
         f"which need no validation samples, DRoP has {both(results, long[1])} from half of the "
         f"data and full data {both(results, long[2])}: a difference of "
         f"{gain(results, long[1], long[2])}. Quotas still count: Random with the same offsets has "
-        f"{both(results, long[0])}, DRoP is above it by {judged(results, long[1], long[0])}, equal "
-        'quotas (`rule="balanced"`) by '
-        f"{judged(results, replace(long[1], method=EQUAL), long[0])}. {equal(results)} Tuned "
+        f"{both(results, long[0])}, DRoP is above it by {judged(results, long[1], long[0])}. Tuned "
         f"offsets: DRoP {both(results, tuned[1])}, full data {both(results, tuned[2])}. With "
         "recalls in closed form, the default of `apply_drop`, 30 % of the data and tuned offsets "
         f"have {both(results, less[0])}: {judged(results, less[0], tuned[2])} over all of the data "
         f"with its own. At 20 % that is over: {gain(results, less[1], tuned[2])}.\n\n"
-        f"{mild(results)}"
+        f"{equal(results)}\n\n{mild(results)}"
     )
 
 
@@ -112,7 +110,12 @@ def equal(results: Results) -> str:
                 found.setdefault(word, []).append(f"{density:g} ({worst})")
         verdicts = (f"{word} at d = {', '.join(cells)}" for word, cells in found.items())
         sentences.append(f"{words} {'; '.join(verdicts)}")
-    return f"Equal quotas minus DRoP's: {'; '.join(sentences)}."
+    ours = Arm(EQUAL, 0.5, LONG_TAIL, LOG_PRIOR)
+    return (
+        '**Equal quotas on the long tail** (`rule="balanced"`). Minus Random, with log-prior '
+        f"offsets: {judged(results, ours, replace(ours, method=RANDOM))}. Minus DRoP: "
+        f"{'; '.join(sentences)}."
+    )
 
 
 def mild(results: Results) -> str:
@@ -131,6 +134,11 @@ def mild(results: Results) -> str:
     )
 
 
+def by_default(arm: Arm) -> Arm:
+    """The same with recalls in closed form."""
+    return replace(arm, method=CLOSED)
+
+
 def when(results: Results) -> str:
     """When to use what, each line with its figure."""
     drop, random, full = (Arm(name, 0.5) for name in (DROP, RANDOM, FULL))
@@ -140,7 +148,7 @@ def when(results: Results) -> str:
     low, high = Arm(DROP, 0.2), Arm(DROP, 0.8)
     hard = replace(low, method="el2n")
     noisy = replace(drop, dataset="noisy-20")
-    closed = replace(drop, method=CLOSED)
+    closed = by_default(drop)
     few = replace(long, method=EQUAL, density=0.2)
     few_lifted = replace(few, offsets=LOG_PRIOR)
     rows = [
@@ -158,12 +166,14 @@ def when(results: Results) -> str:
         (
             "a long tail",
             "DRoP + log-prior offsets: no validation set needed",
-            f"{both(results, long)} becomes {both(results, log_prior)}",
+            f"{both(results, long)} becomes {both(results, log_prior)}; in closed form "
+            f"{both(results, by_default(long))} becomes {both(results, by_default(log_prior))}",
         ),
         (
             "a long tail, and a validation set",
             "DRoP + tuned offsets",
-            f"{both(results, long)} becomes {both(results, tuned)}",
+            f"{both(results, long)} becomes {both(results, tuned)}; in closed form "
+            f"{both(results, by_default(long))} becomes {both(results, by_default(tuned))}",
         ),
         (
             "a long tail, and very few are kept",
