@@ -34,8 +34,8 @@ def _on_machine(results: Results) -> str:
     cores = f"{machine['cores']} cores of {machine['processor']}"
     device = f"{machine['gpu']} beside {cores}" if "gpu" in machine else cores
     return (
-        f"On {device}, up to {max(run['jobs'] for run in results.runs.values())} at once, "
-        f"{' to '.join(dict.fromkeys((days[0], days[-1])))}: "
+        f"On {device}, up to {max(run['jobs'] for run in results.runs.values())} at once, of "
+        f"one thread each, {' to '.join(dict.fromkeys((days[0], days[-1])))}: "
         f"{len(cells)} trainings and their queries "
         f"in {used / 3600:.1f} processor hours ({versions}, {commits(results, cells)})."
     )
