@@ -68,7 +68,7 @@ def main() -> None:
     assert kept == plan.table.quotas.sum()
     print(
         f"a plan of {args.samples:,} samples of {args.classes:,} classes, and its file of "
-        f"{kept:,} rows: {cpu:.1f} CPU s ({wall:.1f} s), {peak / 1e6:.2f} GB at most, "
+        f"{kept:,} rows: {cpu:.1f} CPU s ({wall:.1f} s), {1024 * peak / 1e9:.2f} GB at most, "
         f"{1024 * (peak - before) / args.samples:.0f} bytes a sample beside the program"
     )
     assert "torch" not in sys.modules

@@ -42,7 +42,7 @@ def interleaved(
 def machine() -> dict[str, Any]:
     """The hardware, the versions and the commit of this run."""
     facts: dict[str, Any] = {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
     }
@@ -56,7 +56,7 @@ def machine() -> dict[str, Any]:
         facts["threads"] = torch.get_num_threads()
         if torch.cuda.is_available():
             facts["gpu"] = torch.cuda.get_device_name()
-    return facts | {"commit": _commit(), "date": time.strftime("%Y-%m-%d")}
+    return facts | {"commit": commit(), "date": time.strftime("%Y-%m-%d")}
 
 
 def report(
@@ -121,7 +121,8 @@ def emit(record: Mapping[str, Any]) -> None:
             file.write(line + "\n")
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor, as the system gives it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
@@ -136,7 +137,8 @@ def _torch_if_loaded() -> Any:
     return sys.modules.get("torch")
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is checked out."""
     here = Path(__file__).parent
     try:
         done = subprocess.run(

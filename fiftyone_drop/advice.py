@@ -1,6 +1,8 @@
 """What else than quotas a run needs, from what is known before training.
 
-When to use what was measured in docs/evidence.md; each piece of advice here is a row of its table.
+What was measured is in docs/evidence.md; where a threshold lies between two measurements, its
+comment says so. Recalls that differ by no more than noise are no measurement: quotas by them would
+follow noise.
 
 NumPy, and SciPy's chi-square distribution.
 """
@@ -9,11 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.recall import NOISE_LEVEL, homogeneity_p_value
 
 NEARLY_ALL = 0.8  # of the dataset is kept: quotas hardly moved the worst class
-UNEQUAL = 30  # times as many samples in the largest class: 100 call for offsets, 10 do not
+# How many times the samples of the smallest class the largest one has, where offsets are advised
+UNEQUAL = 10  # measured: log-prior offsets lifted the worst class of models without quotas
+UNEQUAL_WITH_QUOTAS = 30  # 100: measured; 10: within noise with DRoP; 30: between, not measured
 
 
 def advice(table: ClassTable) -> Iterator[str]:
@@ -25,12 +31,22 @@ def advice(table: ClassTable) -> Iterator[str]:
     if table.weights is not None and table.recalls is not None:
         yield from _about_need(table)
     most, least = int(table.sizes.max()), int(table.sizes.min())
-    if most >= UNEQUAL * least:
+    alike = _keeps_classes_alike(table)
+    if most >= (UNEQUAL if alike else UNEQUAL_WITH_QUOTAS) * least:
+        why = "A run without class quotas leaves" if alike else "Quotas alone leave"
         yield (
-            f"the largest class has {most / least:.3g} times the samples of the smallest. Quotas "
-            "alone leave the prior of such a dataset in the model; class offsets on logits, "
+            f"the largest class has {most / least:.3g} times the samples of the smallest. {why} "
+            "the prior of such a dataset in the model; class offsets on logits, "
             "fod.class_offsets, take it out"
         )
+
+
+def _keeps_classes_alike(table: ClassTable) -> bool:
+    """Whether the rule keeps the same share of each class: no quotas, or proportional ones."""
+    if table.weights is None:
+        return True
+    shares = table.weights / table.sizes
+    return bool(np.allclose(shares, shares.mean()))
 
 
 def _about_need(table: ClassTable) -> Iterator[str]:

@@ -88,7 +88,7 @@ def train_query_model(
             ``pretrained``, ``epochs``, ``image_size``, ``device``, ``seed``, ...; and conventions
             of the scores, as :class:`fiftyone_drop.DynamicsRecorder` takes them:
             ``never_learned="inf"``, ``aum_on="softmax"``, ``window=5``, ... Those that need a
-            ``"clean"`` forward pass make the training about a third longer
+            ``"clean"`` forward pass cost a second one in each step
 
     Returns:
         a :class:`fiftyone_drop.QueryModel` with ``recalls``, ``eval_key``, and in-sample ``scores``

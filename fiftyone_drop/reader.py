@@ -26,8 +26,7 @@ def stream(
 ) -> Iterator[tuple[Ids, list[list[Any]]]]:
     """Read ids and some values of all samples, in batches.
 
-    ``samples.values`` builds lists of everything: at a million samples 0.6 GB, where a cursor
-    takes as long and holds one batch.
+    ``samples.values`` builds lists of everything, where a cursor holds one batch.
 
     Args:
         samples: a collection

@@ -1,12 +1,11 @@
 """Write ``docs/benchmarks.md`` from what the benchmarks have recorded in ``benchmarks/results``.
 
-The newest record of each measurement is on the page; the files keep all of them.
+The newest record of each measurement at each size is on the page; the files keep all of them.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ HEADER = """# What it costs, measured
 Each row is a claim that a benchmark of this repository checks: two ways to do the same work took
 turns in one run, and the ratio is the median over the repeats. Machines are noisy, so ratios are
 claimed; seconds only for the panel, where a hand waits, and there the row is what was measured over
-what was promised. Where minimum and maximum are equal, there was one repeat. Claims that fail stay
-here, and say so.
+what was promised. Where minimum and maximum are equal, there was one repeat. Of each measurement at
+each size the newest is here, whether its claim holds or fails.
 """
 FOOTER = """## How to measure again
 
-Each section names its script. `--quick`, where it has it, runs it in about a minute, and
+Each section names its script. `--quick`, where it has it, makes it short, and
 `BENCHMARK_RESULTS=benchmarks/results/name.jsonl` in the environment adds its record to the file
-from which `make docs` writes this page. The files in `benchmarks/results/` have all earlier runs
+from which `make docs` writes this page. The files in `benchmarks/results/` have most earlier runs
 too.
 
 Where a GPU is at hand, `python benchmarks/on_gpu.py --archive cifar10.tar.xz --out results` runs
@@ -136,11 +135,11 @@ def render() -> str:
 
 
 def newest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last record of each measurement; of several sizes in a run that is the largest."""
+    """The last record of each measurement at each size."""
     last = {}
     for record in records:
-        title = re.sub(r"[\d,]+", "", record["title"].split(";")[0])
-        last[title, record.get("settings", {}).get("original")] = record
+        original = record.get("settings", {}).get("original")
+        last[record["title"].split(";")[0], original] = record
     return list(last.values())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,19 @@ def summary() -> str:
     wanted = [(c, f) for c in calls for f in faults] + [(kind, "at once") for kind in kinds]
     lines = [results[key] for key in wanted if key in results]
     cases, failures = (sum(line[name] for line in lines) for name in ("cases", "failures"))
-    machines = list(
-        dict.fromkeys(
-            ", ".join(f"{name} {value}" for name, value in line["machine"].items())
-            for line in lines
-        )
-    )
+    machines: dict[str, Counter[str]] = {}
+    for line in lines:
+        facts = dict(line["machine"])
+        commit = facts.pop("commit", "not recorded")
+        words = ", ".join(f"{name} {value}" for name, value in facts.items())
+        machines.setdefault(words, Counter())[commit] += 1
     done = f"{len(lines)} of {len(wanted)} cells were run: {cases:,} cases, {failures} failures."
-    return "\n\n".join([done, *(f"<sub>{machine}</sub>" for machine in machines)])
+    return "\n\n".join([done, *(f"<sub>{of}; {_commits(n)}</sub>" for of, n in machines.items())])
+
+
+def _commits(found: Counter[str]) -> str:
+    """The commits of cells, and how many are of each."""
+    return "commit " + ", ".join(f"{name}: {n} cells" for name, n in found.most_common())
 
 
 def page() -> str:

@@ -52,7 +52,24 @@ def test_a_long_tail_needs_offsets_whatever_the_rule():
     (text,) = advice(replace(table(sizes=(1000, 10)), **without))
     assert "100 times the samples" in text
     assert "class offsets on logits, fod.class_offsets, take it out" in text
-    assert not list(advice(replace(table(sizes=(290, 10)), **without)))
+
+
+NO_RECALLS = {"recalls": None, "correct": None, "support": None}
+
+
+@pytest.mark.parametrize("weights", [None, np.array([100.0, 10.0])], ids=["none", "proportional"])
+def test_a_run_that_keeps_the_same_share_of_each_class_needs_offsets_at_ten_to_one(weights):
+    (text,) = advice(replace(table(sizes=(100, 10)), weights=weights, **NO_RECALLS))
+    assert text.startswith("the largest class has 10 times the samples of the smallest. A run with")
+    assert not list(advice(replace(table(sizes=(99, 10)), weights=weights, **NO_RECALLS)))
+
+
+@pytest.mark.parametrize("sizes", [(100, 10), (290, 10)])
+def test_a_run_with_quotas_needs_offsets_on_a_steeper_tail_alone(sizes):
+    with_quotas = table(sizes=sizes, weights=np.array([1.0, 1.0]))
+    assert not list(advice(replace(with_quotas, **NO_RECALLS)))
+    (text,) = advice(replace(table(sizes=(300, 10), weights=np.ones(2)), **NO_RECALLS))
+    assert "30 times the samples of the smallest. Quotas alone leave" in text
 
 
 def test_given_recalls_say_nothing_about_noise():

@@ -68,9 +68,11 @@ def recorded():
     return [*results.glob("*.jsonl"), results / "gpu" / "prices.jsonl"]
 
 
-def test_a_newer_record_of_a_measurement_takes_the_place_of_older_ones():
+def test_a_newer_record_of_a_measurement_takes_the_place_of_older_ones_of_its_size():
     first = {"title": "writing 1,000 samples; fastest plain: one"}
     second = {"title": "reading"}
-    third = {"title": "writing 20,000 samples; fastest plain: two"}
+    third = {"title": "writing 1,000 samples; fastest plain: two"}
+    larger = {"title": "writing 20,000 samples"}
     original = third | {"settings": {"original": True}}
-    assert docs_benchmarks.newest([first, second, third, original]) == [third, second, original]
+    records = [first, second, larger, third, original]
+    assert docs_benchmarks.newest(records) == [third, second, larger, original]

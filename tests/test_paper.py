@@ -24,7 +24,9 @@ from fiftyone_drop.scoring import DynamicsRecorder
 PAPER = Path(__file__).resolve().parents[1] / "benchmarks" / "paper"
 sys.path.append(str(PAPER))
 
+import costs  # noqa: E402
 import places  # noqa: E402
+import provenance  # noqa: E402
 import report  # noqa: E402
 import run  # noqa: E402
 import strengths  # noqa: E402
@@ -201,6 +203,17 @@ def test_the_report_says_what_was_measured(archive, tmp_path):
     assert "| Random + DRoP | 2 |" in (tmp_path / "cpu.md").read_text()
 
 
+def test_every_training_that_was_recorded_is_one_of_all():
+    wanted = {
+        (cell.dataset, cell.method, cell.density, cell.seed)
+        for block in run.EVERYTHING
+        for cell in run.cells(*block)
+    }
+    for preset in ("cpu", "fast"):
+        found = read(places.RESULTS / f"{preset}.jsonl").cells
+        assert {(*key, seed) for key, seeds in found.items() for seed in seeds} <= wanted
+
+
 def test_differences_are_paired_and_their_intervals_are_those_of_scipy():
     ours, theirs = {0: 61.0, 1: 58.5, 2: 63.0, 7: 99.0}, {2: 55.5, 1: 54.0, 0: 53.0}
     expected = stats.ttest_rel([61.0, 58.5, 63.0], [53.0, 54.0, 55.5]).confidence_interval()
@@ -250,6 +263,45 @@ def test_a_pair_of_two_machines_is_said_to_be_one():
     assert results.difference("worst class", DROP, tuned) is None  # the old one has no offsets
 
 
+def closed_forms(*seconds):
+    """Results of (machine, seed, seconds of the closed form), beside trainings of 100 s each."""
+    results = results_of()
+    for n, (machine, seed, closed) in enumerate(seconds):
+        run = f"2026-11-{n + 1:02}"
+        facts = {"processor": machine, "cores": 2, "torch": "2", "commit": f"of {machine}"}
+        results.add({"task": f"run {run}", "machine": facts})
+        task = f"balanced/query-closed/{seed}"
+        results.add({"task": task, "run": run, "seconds": {"algebra": [closed, closed]}})
+        key = {"dataset": "balanced", "method": "full", "density": 1.0, "seed": seed}
+        accuracy = {"accuracy": [0.5, 0.5], "seconds": {"train": [900, 100]}}
+        results.add(key | accuracy | {"run": run, "task": "full"})
+    return results
+
+
+def test_the_cost_of_the_closed_form_is_judged_where_most_seeds_were_run():
+    slow = [("old", seed, 24) for seed in range(3)]
+    said = costs.closed_costs(closed_forms(*slow, ("new", 0, 5)))
+    assert "(3; 2 cores of old, torch 2, commit of old) it takes 24.0%: **fails**" in said
+    assert "| 1 | 5.0 s | 100 s | 5.0% |  | one seed says so |" in said
+    quick = [("new", 0, 5), ("new", 1, 6), ("new", 2, 7)]
+    said = costs.closed_costs(closed_forms(*slow, *quick))
+    assert "(3; 2 cores of new, torch 2, commit of new) it takes 6.0%: holds" in said
+
+
+def test_what_several_versions_of_the_code_trained_names_each_of_them():
+    results = results_of(("random", "old", [0.5, 0.9]), ("random+drop", "new", [0.6, 0.9]))
+    results.runs["old"]["machine"]["commit"], results.runs["new"]["machine"]["commit"] = "a", "b"
+    cells = [*results.newest(RANDOM).values(), *results.newest(DROP).values()]
+    assert provenance.commits(results, cells[:1]) == "commit a"
+    assert provenance.commits(results, [*cells, cells[1]]) == "commits b (2), a (1)"
+
+
+def test_a_training_without_offsets_does_not_hide_an_older_one_that_has_them():
+    results = results_of(("random", "new", [0.5, 0.9]), ("random", "old", [0.4, 0.9]))
+    assert results.metric("worst class", RANDOM) == {0: 40}
+    assert results.metric("worst class", Arm("random", 0.5, offsets=TUNED)) == {0: 60}
+
+
 def test_the_part_of_the_offsets_follows_from_the_validation_half_alone(tmp_path):
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(3), 200)
@@ -278,7 +330,7 @@ def test_the_part_of_the_offsets_follows_from_the_validation_half_alone(tmp_path
     assert worst == {0: pytest.approx(100 * min(found["by rule"]))}
 
 
-@pytest.mark.parametrize("page", [places.PAGE, places.DETAILS, places.ROOT / "README.md"])
+@pytest.mark.parametrize("page", places.PAGES, ids=lambda page: page.stem)
 def test_the_pages_say_what_the_records_say(page):
     text = page.read_text()
     for preset in ("cpu", "fast"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,15 @@ def test_what_is_packed_is_unpacked_bit_for_bit_in_the_order_of_ids(rows, scored
         assert again.scores.tobytes() == scores[order].tobytes()
     else:
         assert again.scores is None
+
+
+def test_a_sample_takes_less_than_two_bytes_and_eight_more_with_a_score_that_looks_random():
+    n, rng = 20_000, np.random.default_rng(0)
+    ids = np.array([str(ObjectId()) for _ in range(n)], dtype="S24")
+    codes = rng.integers(0, 1000, n).astype(np.int32)
+    sizes = [len(Snapshot(ids, codes, scores).pack()) for scores in (None, rng.random(n))]
+    assert sizes[0] < 2 * n
+    assert sizes[1] - sizes[0] < 8 * n
 
 
 def test_it_is_stored_in_parts_that_fit_a_document(dataset, monkeypatch):

@@ -10,12 +10,13 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "paper"
 PAGE = ROOT / "docs" / "evidence.md"
 DETAILS = ROOT / "docs" / "evidence-tables.md"
+PAGES = [PAGE, DETAILS, PAGE.parent / "howto" / "long-tails.md", ROOT / "README.md"]
 IMAGES = PAGE.parent / "images"
 
 sys.path.append(str(ROOT / "benchmarks"))
 from reporting import machine  # noqa: E402
 
-__all__ = ["DETAILS", "IMAGES", "PAGE", "RESULTS", "ROOT", "add_archive", "machine"]
+__all__ = ["DETAILS", "IMAGES", "PAGE", "PAGES", "RESULTS", "ROOT", "add_archive", "machine"]
 
 
 def add_archive(parser: argparse.ArgumentParser) -> None:

@@ -49,9 +49,11 @@ class Arm:
     @property
     def title(self) -> str:
         """What tables call it, without dataset and density."""
-        words = {PLAIN: "", PART: " + part of the tuned offsets"}
-        more = words.get(self.offsets, f" + {self.offsets} offsets")
-        return METHODS[self.method].title + more
+        if self.offsets == PLAIN:
+            return METHODS[self.method].title
+        named = {PART: "part of the tuned", LOG_PRIOR: LOG_PRIOR, TUNED: TUNED}
+        words = named.get(self.offsets) or f"{float(self.offsets):.0%} of the tuned"
+        return f"{METHODS[self.method].title} + {words} offsets"
 
     def of(self, record: Record) -> list[float] | None:
         """The class accuracies of a record, if it has them with these offsets."""
@@ -101,6 +103,13 @@ class Difference:
     def seeds(self) -> str:
         """How many, and whether some pairs are of two machines."""
         return f"{self.n}" + (f" ({self.across} across machines)" if self.across else "")
+
+    @property
+    def doubt(self) -> str:
+        """Why it may be none: few words, or nothing."""
+        if self.n == 1:
+            return "one seed"
+        return "" if abs(self.mean) > self.half else "within noise"
 
     def verdict(self, bound: float = 0) -> str:
         """Whether it is above a bound."""
@@ -173,12 +182,13 @@ class Results:
         return {seed: rs[-1] for seed, rs in sorted(self.cells.get(arm.key, {}).items())}
 
     def metric(self, name: str, arm: Arm) -> dict[int, float]:
-        """Seed -> value, in points."""
-        return {
-            seed: points(name, found)
-            for seed, record in self.newest(arm).items()
-            if (found := arm.of(record)) is not None
-        }
+        """Seed -> value, in points, of the newest record that has these offsets."""
+        values = {}
+        for seed, records in sorted(self.cells.get(arm.key, {}).items()):
+            found = [f for record in reversed(records) if (f := arm.of(record)) is not None]
+            if found:
+                values[seed] = points(name, found[0])
+        return values
 
     def difference(self, name: str, ours: Arm, theirs: Arm) -> Difference | None:
         """Of two arms, paired: on one machine where a seed has both there, the newest first."""

@@ -3,9 +3,9 @@
     python benchmarks/paper/run.py --preset cpu --archive cifar10.tar.xz
 
 trains full data, Random, EL2N and Random + DRoP at a density of 0.5 with three seeds. ``--all``
-goes on with every method, density and dataset, most telling first, for as long as you let it. What
-is trained follows from ``--preset``: "paper" is the paper's protocol (for a GPU), "fast" a short
-recipe for a GPU, "cpu" a small network on two fifths of the images.
+goes on with every method, density and dataset of the pages, most telling first, for as long as you
+let it. What is trained follows from ``--preset``: "paper" is the paper's protocol (for a GPU),
+"fast" a short recipe for a GPU, "cpu" a small network on two fifths of the images.
 
 Each training adds a line to benchmarks/results/paper/<preset>.jsonl, and what is there already is
 skipped: after an interruption give the same command again. ``--minutes`` ends it in time: trainings
@@ -49,7 +49,14 @@ MAIN = ("random", "random+drop", "el2n")
 OTHERS = tuple(name for name in TITLES if name not in MAIN)
 COMBINED = tuple(f"{name}+drop" for name in TITLES)
 UNEQUAL = ("full", "random", "random+drop", "random+drop-unweighted", "el2n")
+BESIDE = ("random+drop-closed", "random+balanced", "random+cdb-w", "full+cdb-w")
+CLOSED = ("random+drop-closed",)
+TAIL = ("random", "random+drop", "random+drop-closed", "random+balanced")
+ADJUSTED = ("full+adjusted", "random+drop+adjusted", "random+balanced+adjusted")
+HERDED = ("herding+drop", "herding+drop+adjusted")
+COLOURS = ("full", "random", "random+drop", "random+drop-closed", "random+balanced", "el2n")
 THREE, MORE = (0, 1, 2), (3, 4)
+FIVE = (*THREE, *MORE)
 
 # Most telling first, so that a part of it is already worth reading
 EVERYTHING = (
@@ -65,6 +72,18 @@ EVERYTHING = (
     ("long-tailed-100", ("random+balanced", "random+cdb-w"), (0.5,), THREE),
     ("long-tailed-10", UNEQUAL, (0.5,), THREE),
     ("noisy-10", UNEQUAL, (0.5,), THREE),
+    ("balanced", CLOSED, (0.5, 0.3, 0.2, 0.8), FIVE),
+    ("long-tailed-100", ("full", *TAIL), (0.5, 0.3, 0.2), FIVE),
+    ("long-tailed-10", BESIDE, (0.5,), THREE),
+    ("noisy-20", BESIDE, (0.5,), THREE),
+    ("noisy-10", BESIDE, (0.5,), THREE),
+    ("colour-50", COLOURS, (0.5, 0.3), FIVE),
+    ("long-tailed-10", UNEQUAL, (0.5,), MORE),
+    ("long-tailed-10", BESIDE, (0.5,), MORE),
+    ("long-tailed-100", ADJUSTED, (0.5, 0.3, 0.2), FIVE),
+    ("balanced", HERDED[:1], (0.5, 0.3), FIVE),
+    ("long-tailed-100", HERDED, (0.5, 0.3), FIVE),
+    ("balanced", ("random+minimax-closed", "random+minimax"), (0.3, 0.5), FIVE),
 )
 
 

@@ -25,10 +25,21 @@ def read(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (RESULTS / name).read_text().splitlines()]
 
 
+def made(record: dict[str, Any]) -> str:
+    """Where, when and with what a study was run."""
+    machine = record["machine"]
+    names = ("python", "numpy", "torch")
+    versions = ", ".join(f"{name} {machine[name]}" for name in names if name in machine)
+    return (
+        f"{machine['cores']} cores of {machine['processor']}, {machine['date']} ({versions}, "
+        f"commit {machine['commit']})"
+    )
+
+
 def theory() -> str:
     """How often the worst risk rises, by overlap and density."""
     record = json.loads((RESULTS / "theory.json").read_text())
-    totals, counts = record["totals"], record["counts"]
+    totals, counts, settings = record["totals"], record["counts"], record["settings"]
     densities = sorted({row["density"] for row in counts})
     rows = []
     for separation in sorted({row["separation"] for row in counts}):
@@ -43,12 +54,14 @@ def theory() -> str:
         f"in {4 * len(record['table'])} risks. Share of the settings in which the worst risk "
         "rises:\n\n"
         + table(["risk of both classes at best", *(f"d = {d:g}" for d in densities)], rows)
+        + f"\nMonte Carlo: {settings['draws']} draws of {settings['samples']:,} samples. On "
+        f"{made(record)}.\n"
     )
 
 
 def smoothing() -> str:
     """What shrinkage changes against Jeffreys, and what both do to class densities."""
-    records = read("smoothing.jsonl")[:-1]
+    *records, machine = read("smoothing.jsonl")
     trainings = chosen(records, study="trainings", estimator="shrinkage")
     rows = []
     for task, kind in dict.fromkeys((row["task"], row["validation"]) for row in trainings):
@@ -62,7 +75,8 @@ def smoothing() -> str:
         rows.append([f"{task}, {TITLES[kind]}", *cells])
     where = {"model": "accurate", "validation": "unequal", "classes": 100, "per class": 20}
     words = []
-    for row in chosen(records, study="quotas", **where):
+    drawn = chosen(records, study="quotas", **where)
+    for row in drawn:
         words.append(
             f"{row['estimator']} keeps {row['tilt']:.2f} times what it should of the half with "
             f"the least validation (error of class densities {row['rms error']:.2f} of the density)"
@@ -77,11 +91,14 @@ def smoothing() -> str:
         for row in cells
     )
     return (
-        "Drawn recalls (accurate model, 100 classes, 20 validation samples per class, 10 : 1): "
-        f"{'; '.join(words)}. Shrinkage has the smallest error of class densities in {best} of "
-        f"{len(cells)} cases.\n\nWorst-class accuracy with shrinkage minus that with Jeffreys, in "
-        "points, after the number of validation samples per class:\n\n"
+        "Drawn recalls (accurate model, 100 classes, 20 validation samples per class, 10 : 1, "
+        f"{drawn[0]['draws']} draws): {'; '.join(words)}. Shrinkage has the smallest error of "
+        f"class densities in {best} of {len(cells)} cases.\n\n"
+        "Worst-class accuracy with shrinkage minus that with Jeffreys, in points, after the "
+        f"number of validation samples per class; {trainings[0]['draws']} draws, "
+        "95 % intervals:\n\n"
         + table(["trainings", "few", "more", "most"], rows)
+        + f"\nOn {made(machine)}.\n"
     )
 
 
@@ -91,7 +108,9 @@ def _cell(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def groups() -> str:
     """Average and worst-group accuracy."""
-    return summarise(read("groups.jsonl")[:-1])
+    *records, machine = read("groups.jsonl")
+    seeds = len({record["seed"] for record in records})
+    return f"{summarise(records)}\n\nOf {seeds} seeds, on {made(machine)}.\n"
 
 
 STUDIES: Iterable[Callable[[], str]] = (theory, smoothing, groups)

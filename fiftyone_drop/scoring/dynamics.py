@@ -151,8 +151,7 @@ class DynamicsRecorder:
             targets (None): the labels that the batch is trained with, (B,) class indices or B
                 class names, which must be those of the samples. Best on the CPU
             clean_logits (None): (B, K) float, those of an extra forward pass in evaluation mode on
-                images without augmentation; only for scores switched to "clean". That pass costs
-                about a third of the training time
+                images without augmentation; only for scores switched to "clean"
 
         Raises:
             DropError: if shapes or indices do not fit, targets are other labels, or

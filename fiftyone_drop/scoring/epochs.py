@@ -56,7 +56,7 @@ class EL2NMean(_PerEpoch):
     """Mean over the first ``el2n_epochs`` epochs (or all there were, if fewer) of EL2N.
 
     CCS sums over ten, which gives the same order. ``el2n_forward="clean"`` takes the logits of an
-    extra forward pass in evaluation mode, which costs about a third of the training time.
+    extra forward pass in evaluation mode.
     """
 
     column = "el2n"
@@ -156,9 +156,8 @@ class DynamicUncertainty(_WindowMean):
     ``last_window``: "skip" leaves out the window that ends with the last epoch, as the authors'
     code does; "include" counts all, as DUAL's version does. The effective window of DRoP's code is
     one shorter: pass ``window=9`` for its 10. ``uncertainty_forward="clean"``: the authors take the
-    probability from an extra forward pass on the image without augmentation, in evaluation mode,
-    which costs about a third of the training time. Needs J + 1 epochs with "skip", J with
-    "include".
+    probability from an extra forward pass on the image without augmentation, in evaluation mode.
+    Needs J + 1 epochs with "skip", J with "include".
     """
 
     def __init__(

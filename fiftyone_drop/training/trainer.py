@@ -57,8 +57,8 @@ def train(
         on_batch: called at every step of this call with positions in ``paths`` (B,) int64 and the
             logits (B, K) float32 from before the step, detached, on the training device
         recorder: records the training dynamics, one epoch after the other; of N samples with the
-            same labels. Scores switched to "clean" cost a second forward pass, about a third of
-            the training time. After an error or an interruption it is as it was before
+            same labels. Scores switched to "clean" cost a second forward pass in each step. After
+            an error or an interruption it is as it was before
         checkpoint_dir: a folder for checkpoints, written from time to time and removed at the end,
             where a call finds its own again by its inputs; or a ``Checkpoint`` in such a folder,
             which the caller removes. None writes none

@@ -9,11 +9,15 @@ import importlib.metadata
 import json
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from writing_calls import CALLS
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+from reporting import commit, processor
 
 WRITE_FAULTS = (
     *("write fails once", "write fails after its effect", "writes fail from then on"),
@@ -101,18 +105,11 @@ def machine():
     facts = {name: importlib.metadata.version(name) for name in PACKAGES}
     mongod = foo.get_db_client().server_info()["version"]
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         **facts,
         "mongod": mongod,
+        "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
     }
-
-
-def _processor():
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
