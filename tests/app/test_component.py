@@ -439,7 +439,7 @@ def test_a_new_run_is_a_draft_that_follows_every_choice_and_writes_nothing(compo
     page.get_by_role("button", name="New run", exact=True).click()
     assert drafts.asked()["choices"] == {"base": "drop"}
     drafts.answer()
-    expect(page.get_by_label("Drop run")).to_have_value("d1")
+    expect(page.get_by_label("Drop run")).to_have_value("draft 1")
     # It has no density of its own, and the slider says its own
     expect(page.locator(".drop-facts")).not_to_contain_text("density")
     assert component.kept() == str(sum(drafts.sent["run"]["counts"][4]))
@@ -452,7 +452,7 @@ def test_a_new_run_is_a_draft_that_follows_every_choice_and_writes_nothing(compo
     page.get_by_role("button", name="Apply as a new run").click()
     name, params = component.calls[-1]
     assert (name, params["work"]) == ("work_draft", "apply")
-    assert params["choices"] == {"base": "drop", "rule": "balanced"}
+    assert params["choices"] == CHOSEN | {"rule": "balanced"}
     assert {name for name, _ in component.calls} == {"draft", "work_draft"}
 
 
@@ -592,7 +592,7 @@ def test_two_drafts_are_compared_like_runs(component, drafts):
     component.choose_tab("Compare")
     page.get_by_label("The run to compare with").select_option("draft 1")
     name, params = component.calls[-1]
-    assert (name, params["asked"]) == ("compare_drafts", "d2.0.null d1.0.null")
+    assert (name, params["asked"]) == ("compare_drafts", "draft 2.0.null draft 1.0.null")
     assert params["first_choices"]["base"] == params["second_choices"]["base"] == "drop"
     counts = {name: [1] * 4 for name in ("both", "first", "second")}
     both = {"asked": params["asked"], "names": ANIMALS, "warnings": [], **counts}
@@ -876,5 +876,5 @@ def test_an_empty_page_says_what_to_do_and_begins_a_draft(component):
     component.draw({"runs": [], "key": None, "title": "No drop run yet", "text": "Choose New run."})
     expect(component.page.get_by_text("Choose New run.")).to_be_visible()
     component.page.get_by_role("button", name="New run", exact=True).click()
-    asked = {"id": "d1", "asked": "d1.0.null", "choices": {"base": None}, "density": None}
-    assert component.calls == [["draft", asked]]
+    asked = {"id": "draft 1", "asked": "draft 1.0.null", "choices": {"base": None}}
+    assert component.calls == [["draft", asked | {"density": None}]]
