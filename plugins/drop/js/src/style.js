@@ -48,8 +48,8 @@ export const css = `
 
 .drop-message { display: flex; gap: 8px; border: 1px solid ${line}; border-left-width: 3px; border-radius: 4px; padding: 6px 10px; }
 .drop-message > span:first-child { font-weight: 700; width: 1ch; flex: none; text-align: center; }
-.drop-message.drop-warning { border-left-color: ${kept}; }
-.drop-message.drop-info { border-left-color: ${quiet}; }
+.drop-warning { border-left-color: ${kept}; }
+.drop-info { border-left-color: ${quiet}; }
 .drop-panel .drop-draft { flex-direction: column; gap: 6px; }
 .drop-panel .drop-draft > * { width: auto; font-weight: inherit; text-align: left; }
 .drop-choice { display: flex; flex-direction: column; }
