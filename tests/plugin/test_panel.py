@@ -325,9 +325,8 @@ def test_a_problem_of_a_draft_is_a_sentence_about_what_the_panel_has(pruned):
     problem = drawn(panel, limits=limits, rule="none")["problem"]
     assert problem.startswith("limits on classes need a rule that sets quotas")
     assert "'Rule'" in problem
-    label = fo.Classification(label=names[0])
-    (stranger,) = pruned.add_samples([fo.Sample("stranger.png", ground_truth=label)])
-    problem = drawn(panel, samples="tag:train", keep_ids=[str(stranger)])["problem"]
+    pruned[:200].apply_drop(0.5, rule="balanced", key="part", progress=False)
+    problem = drawn(panel, base="part", keep_ids=[pruned.last().id])["problem"]
     assert problem.startswith("of the samples that are kept always, 1, the draft has none")
     assert "boolean field" not in problem
     kept = pruned.match(F("ground_truth.label") == names[0]).values("id")[:20]
