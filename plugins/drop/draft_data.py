@@ -15,8 +15,8 @@ from . import draft_words, drafting, panel_data
 
 START_DENSITY = 0.5
 OTHER_DENSITIES = (
-    "The first keeps {:g} and the second {:g} of its samples: at one density their classes could be "
-    "compared"
+    "The first keeps {:g} and the second {:g} of its samples: at one density their classes could "
+    "be compared"
 )
 
 

@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 WORKS = {"measure": "Measuring recalls", "apply": "Writing the run"}
 LABELS = {"measure": "DRoP: measure the recalls of a draft", "apply": "DRoP: apply a draft"}
 NOTHING = "Nothing was written"
-AT_WORK = "The same is at work already, and is not begun twice: 'DRoP: see what is running' follows it"
+AT_WORK = (
+    "The same is at work already, and is not begun twice: 'DRoP: see what is running' follows it"
+)
 
 
 class DraftWork(foo.Operator):

@@ -1,4 +1,4 @@
-"""Problems and warnings of drafts in the words of the panel, whose controls are fewer than a form's."""
+"""Problems and warnings of drafts in the words of the panel, whose controls are not a form's."""
 
 from __future__ import annotations
 

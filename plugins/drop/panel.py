@@ -43,10 +43,10 @@ CHANGED = "The drop run '{key}' was changed meanwhile. This is how it is now: ch
 
 
 def in_words(method):
-    """Show a ``DropError`` of a click in the panel, and draw the panel again: its run may be deleted.
+    """Show a ``DropError`` of a click in the panel, and draw it again: its run may be deleted.
 
     Does the same, without calling the method, where the run is no longer the one that the component
-    has drawn. What a click begins with is a panel without words about earlier ones.
+    has drawn. A click takes back what was said before it.
     """
 
     @functools.wraps(method)
@@ -61,7 +61,7 @@ def in_words(method):
 def read_in_words(method):
     """:func:`in_words` for what the component asks for by itself, or for a tab.
 
-    It takes back no word about a click, such as one that has found the run changed: the page that
+    It takes back nothing that was said of a click, such as that the run was changed: the page that
     is drawn then asks at once for what its tab shows.
     """
 
@@ -75,6 +75,7 @@ def read_in_words(method):
 
 
 def _answer(panel, ctx, method, slot):
+    """What a method returns, or its problem in a slot of the panel's data."""
     try:
         key, drawn = door.optional(ctx, "key"), door.optional(ctx, "version")
         try:

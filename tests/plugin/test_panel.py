@@ -393,8 +393,8 @@ def test_a_draft_is_compared_where_it_starts_until_its_slider_is_moved(pruned):
     assert counts == [150, 90]
     assert "0.5 and the second 0.3" in warning
     assert kept(**of_run, second_density=0.5) == (150, 150, [])
-    drafts = {"first_choices": {"base": None, "recalls": "run:drop"}, "second_choices": {"base": "drop"}}
-    assert kept(**drafts)[:2] == (150, 150)
+    bare = {"base": None, "recalls": "run:drop"}
+    assert kept(first_choices=bare, second_choices={"base": "drop"})[:2] == (150, 150)
 
 
 @pytest.fixture
