@@ -27,6 +27,7 @@ CONTROLS = {
 
 # Messages whose remedies are no controls of the panel
 SENTENCES = {
+    r"^(?=[\d.e-]+ keeps )": "the density ",
     r"^need a rule that sets quotas, which the chosen one does not$": (
         "limits on classes need a rule that sets quotas, which the chosen one does not: choose "
         "another 'Rule', or take the limits back"
@@ -54,8 +55,15 @@ def of_problem(error: fod.DropError) -> str:
 
 
 def of_panel(text: str) -> str:
-    """A message about a draft: of the fields of forms only those are named that have no control."""
+    """A message about a draft, with the controls of the panel in the place of fields of forms.
+
+    A field that no control stands for is said to be in the form, which the panel opens. Fields of
+    one word have other messages.
+    """
     words = in_app_words(text)
-    for argument in sorted(CONTROLS.keys() & LABELS, key=lambda name: -len(LABELS[name])):
-        words = words.replace(f"'{LABELS[argument]}'", f"'{CONTROLS[argument]}'")
+    for argument, label in LABELS.items():
+        if argument in CONTROLS:
+            words = words.replace(f"'{label}'", f"'{CONTROLS[argument]}'")
+        elif " " in label:
+            words = words.replace(f"'{label}'", f"'{label}' (More in the form)")
     return words

@@ -699,6 +699,15 @@ def test_a_draft_is_applied_once_however_often_its_button_is_pressed(component, 
     assert works() == 2
 
 
+def test_a_key_that_is_held_presses_a_button_once(component, drafts):
+    component.page.get_by_role("button", name="New run", exact=True).focus()
+    for _ in range(4):
+        component.page.keyboard.down("Enter")
+    component.page.keyboard.up("Enter")
+    runs = component.page.get_by_label("Drop run").locator("option")
+    expect(runs).to_have_text(["drop", "draft 1"])
+
+
 def test_a_draft_that_python_refuses_to_work_on_twice_can_be_applied_later(component, drafts):
     component.page.get_by_role("button", name="New run", exact=True).click()
     drafts.answer()

@@ -333,10 +333,14 @@ def test_a_problem_of_a_draft_is_a_sentence_about_what_the_panel_has(pruned):
     problem = drawn(panel, keep_ids=kept, limits=[[names[0], "most", 3]])["problem"]
     assert "20 of which must be kept" in problem
     problem = drawn(panel, 0.1, limits=[[name, "least", 20] for name in names])["problem"]
+    assert problem.startswith("the density 0.1 keeps 30 of 300 samples")
     assert "'at least'" in problem
     assert "Samples to keep" not in problem
     problem = drawn(panel, select="nothing")["problem"]
     assert "'Select'" not in problem
+    pruned.add_sample(fo.Sample("unlabelled.png"))
+    problem = drawn(panel, samples="all")["problem"]
+    assert problem.endswith("'Leave samples without a label out of the run' (More in the form)")
     problem = drawn(panel, samples="tag:nothing")["problem"]
     assert problem.startswith("'Samples' must be one of")
 

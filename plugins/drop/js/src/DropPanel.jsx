@@ -107,11 +107,11 @@ export function DropPanel({ data, schema }) {
   );
 }
 
-/** The App takes the Enter key for itself, which presses buttons everywhere else. */
+/** The App takes the Enter key for itself, which presses buttons everywhere else, here once if held. */
 function press(event) {
   if (event.key !== "Enter" || event.target.tagName !== "BUTTON") return;
   event.preventDefault();
-  event.target.click();
+  if (!event.repeat) event.target.click();
 }
 
 /** Tables come as text, since the App copies a panel's data value by value at each event. */
