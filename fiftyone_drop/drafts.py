@@ -26,7 +26,12 @@ from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.extension import IN_WORDS, options_of, recalls_of
-from fiftyone_drop.fields import check_collection, default_label_field, highest_first
+from fiftyone_drop.fields import (
+    check_collection,
+    default_label_field,
+    highest_first,
+    sorted_by_score,
+)
 from fiftyone_drop.options import RANDOM, VECTORS, DropOptions
 from fiftyone_drop.order import positions_to_keep_at
 from fiftyone_drop.overshoot import overshoot_warning
@@ -124,7 +129,8 @@ class Draft:
         if values is not None:  # else all of them travel to the database, which knows the score
             by = -values[rows] if high else values[rows]
             rows = rows[np.argsort(by, kind="stable")][:MOST_SHOWN]
-        return root.select(self._words(rows)).sort_by(score, reverse=high).limit(MOST_SHOWN)
+        shown = root.select(self._words(rows))
+        return sorted_by_score(shown, score, high).limit(MOST_SHOWN)
 
     def _words(self, rows: IntArray) -> list[str]:
         return [i.decode() for i in self.population.ids[rows].tolist()]
@@ -302,11 +308,20 @@ def draft_of(samples: foc.SampleCollection, **arguments: Any) -> Draft:
     return _draft(check_collection(samples), options, None)
 
 
-def draft_of_run(dataset: fo.Dataset, key: str) -> Draft:
+def draft_of_run(
+    dataset: fo.Dataset, key: str, samples: foc.SampleCollection | None = None, **arguments: Any
+) -> Draft:
     """Begin a draft with the samples, the arguments and the recalls of a run.
 
+    Args:
+        dataset: the dataset
+        key: the run
+        samples (None): other samples, with the arguments of the run but without its recalls
+        **arguments: with other samples, what differs in the arguments of ``apply_drop``
+
     Raises:
-        DropError: if there is no such run, or its samples are not as they were
+        DropError: if there is no such run, its samples are not as they were, or its arguments do
+            not fit other samples
     """
     run = load_drop(dataset, key)
     options = options_of(dataset, run.config, Amount(1.0), None)
@@ -315,6 +330,8 @@ def draft_of_run(dataset: fo.Dataset, key: str) -> Draft:
         ids, keep_at = read_order(dataset, run.config.keep_at_field)
         first = ids[keep_at < must_keep / run.table.size]
         options = replace(options, must_keep=dataset.select([i.decode() for i in first]))
+    if samples is not None:
+        return _draft(check_collection(samples), _parse(options, NO_SOURCE | arguments), None)
     if run.table.recalls is not None:
         options = _parse(options, NO_SOURCE | {"recalls": run.recalls})
     return _draft(samples_of_run(dataset, key), options, lambda p: recalls_of(run, p, options))

@@ -43,18 +43,9 @@ def export(
     """
     import fiftyone as fo  # which the names of the formats do not need
 
-    from fiftyone_drop.fields import is_classification
-
     path = free_folder(folder)
-    options: dict[str, str] = {}
-    if dataset_type in LABELLED:
-        if not is_classification(samples.get_field(label_field)):
-            raise DropError(
-                "label_field",
-                f"must be a Classification field for {dataset_type}, but got {label_field!r}; "
-                "pass another one, or dataset_type='FiftyOneDataset'",
-            )
-        options["label_field"] = label_field
+    check_labels(samples, dataset_type, label_field)
+    options = {"label_field": label_field} if dataset_type in LABELLED else {}
     if dataset_type == DIRECTORY_TREE:
         check_folders(samples.distinct(f"{label_field}.label"))
     _check_files(samples.values("filepath"))
@@ -153,6 +144,22 @@ def _is_special(path: str) -> bool:
         return not stat.S_ISREG(os.stat(path).st_mode)
     except OSError:
         return False
+
+
+def check_labels(samples: Any, dataset_type: str, label_field: str) -> None:
+    """Check that a format can hold the labels of a field.
+
+    Raises:
+        DropError: if it wants Classification labels, and the field has others
+    """
+    from fiftyone_drop.fields import is_classification
+
+    if dataset_type in LABELLED and not is_classification(samples.get_field(label_field)):
+        raise DropError(
+            "label_field",
+            f"must be a Classification field for {dataset_type}, but got {label_field!r}; "
+            "pass another one, or dataset_type='FiftyOneDataset'",
+        )
 
 
 def check_folders(classes: Iterable[str]) -> None:

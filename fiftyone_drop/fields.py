@@ -6,11 +6,13 @@ names fields or samples is looked up here, so that the module is longer than oth
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+from fiftyone import ViewField as F
 
 from fiftyone_drop import checks, run_lookup
 from fiftyone_drop.errors import DropError
@@ -322,6 +324,16 @@ def highest_first(samples: foc.SampleCollection, select: str, keep: str) -> bool
             "field.save()",
         )
     return (first == "high") == (keep == "hardest")
+
+
+def sorted_by_score(
+    samples: foc.SampleCollection, name: str, highest_first: bool
+) -> fo.DatasetView:
+    """Samples by a number field; those without a number come last, whichever end comes first."""
+    if highest_first:
+        return samples.sort_by(name, reverse=True)
+    # For MongoDB nothing, and NaN, are below every number
+    return samples.sort_by([(F(name) >= -sys.float_info.max, -1), (name, 1)])
 
 
 def known_fields(samples: foc.SampleCollection, names: Collection[str]) -> list[str]:

@@ -25,11 +25,11 @@ from typing import Any
 
 import fiftyone as fo
 from pymongo import ReturnDocument
-from pymongo.errors import AutoReconnect, PyMongoError
+from pymongo.errors import PyMongoError
 
 from fiftyone_drop import documents
 from fiftyone_drop._log import logger
-from fiftyone_drop.waiting import HeldError, TakenOverError
+from fiftyone_drop.waiting import HeldError, StartedAnewError, TakenOverError
 
 COLLECTION = "fiftyone_drop.leases"
 SECONDS = 20.0  # a lease that is not renewed expires after this time
@@ -84,20 +84,22 @@ class Lease:
         """Check that all that was written under the lease is on disk, and by nobody else.
 
         Raises:
-            AutoReconnect: the server is not the process that it was, and may have lost a part
+            StartedAnewError: the server is not the process that it was, and may have lost a part
             TakenOverError: another writer has taken the lease
         """
         mine = self.renew()
-        if documents.server_process() != self._process:
-            raise AutoReconnect(
-                "the server was started anew during a write, the beginning of which it may not know"
-            )
+        if self.has_outlived_the_server():
+            raise StartedAnewError
         if not mine:
             raise TakenOverError(
                 "dataset",
                 f"another process may have begun to write runs or scores of '{self._name}', since "
                 f"this one was not heard of for {SECONDS:g} s; make the call again",
             )
+
+    def has_outlived_the_server(self) -> bool:
+        """Whether the server is another process than when the lease was taken."""
+        return bool(documents.server_process() != self._process)
 
     def keep(self) -> None:
         """:meth:`check`, if the server has not said for long that the lease is the holder's.
@@ -106,7 +108,7 @@ class Lease:
         suspended, or the database was away.
 
         Raises:
-            AutoReconnect, TakenOverError: as ``check`` does
+            StartedAnewError, TakenOverError: as ``check`` does
         """
         if any(
             now - heard > SECONDS / 2 for now, heard in zip(_clocks(), self._heard, strict=True)
@@ -166,7 +168,8 @@ def writing(dataset: fo.Dataset) -> Iterator[Lease]:
 
     Raises:
         HeldError: if another writer holds the lease for longer than ``PATIENCE``
-        AutoReconnect, TakenOverError: at the end, see :meth:`Lease.check`
+        TakenOverError: see :meth:`Lease.check`
+        StartedAnewError: see there; also instead of any error that may be the effect of that
     """
     lease = Lease(dataset)
     lease.acquire()
@@ -175,6 +178,15 @@ def writing(dataset: fo.Dataset) -> Iterator[Lease]:
         dataset.reload()
         yield lease
         lease.check()  # all of it is on disk before the caller hears that it is done
+    except StartedAnewError:
+        raise
+    except Exception as error:
+        anew = False
+        with contextlib.suppress(PyMongoError):  # away: then the error says so, or is another one
+            anew = lease.has_outlived_the_server()
+        if anew:
+            raise StartedAnewError from error
+        raise
     finally:
         _held.reset(before)
         lease.release()

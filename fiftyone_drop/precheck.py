@@ -45,7 +45,7 @@ from fiftyone_drop.options import DropOptions, group_names
 from fiftyone_drop.population import SPLIT_TAGS, split_tags
 from fiftyone_drop.pruning import DEFAULTS
 from fiftyone_drop.query_models import check_predictions_free
-from fiftyone_drop.quotas import class_densities
+from fiftyone_drop.quotas import levels
 from fiftyone_drop.reader import count_tags, read_ids
 from fiftyone_drop.rules import RULES, Rule
 from fiftyone_drop.run_keys import check_independent, check_key
@@ -398,16 +398,13 @@ def outputs(dataset: fo.Dataset, key: str) -> Outputs:
 
 
 def water_levels(table: ClassTable, densities: Sequence[float]) -> list[float]:
-    """The ``c`` of Algorithm 1's ``min(1, c (1 - recall))`` at each density."""
-    weights = np.zeros(len(table.sizes)) if table.weights is None else table.weights
-    some = weights > 0
-    if not some.any():
+    """The ``c`` of Algorithm 1's ``min(1, c (1 - recall))`` at each density.
+
+    It is that of the classes that are neither at a floor nor at a cap of theirs.
+    """
+    if table.weights is None or not table.weights.any():
         return [0.0] * len(densities)
-    per_sample = weights[some] / table.sizes[some]
-    return [
-        float((class_densities(table.sizes, weights, d)[some] / per_sample).max())
-        for d in densities
-    ]
+    return [float(c) for c in levels(table.sizes, table.weights, densities, table.bounds)]
 
 
 # -- runs -----------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ NumPy only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -165,3 +166,36 @@ def class_densities(sizes: IntArray, weights: FloatArray, density: float) -> Flo
         left = budget - float(sizes[~rest].sum())
         densities[rest] = min(1.0, max(0.0, left / float(sizes[rest].sum())))
     return densities
+
+
+def levels(
+    sizes: IntArray, weights: FloatArray, densities: Sequence[float], bounds: Bounds
+) -> FloatArray:
+    """The levels ``c`` with ``n_k = clip(c w_k, floor_k, cap_k)``, real-valued.
+
+    Without bounds they are those of :func:`class_densities`.
+
+    Args:
+        sizes: (K,) int > 0, class sizes
+        weights: (K,) float >= 0, class weights, some of which are not 0
+        densities: D dataset densities, in (0, 1]
+        bounds: floors and caps; what was kept before an extension counts as a floor
+
+    Returns:
+        (D,) float; that of the floors at densities below them, and that of the caps above
+    """
+    floors, caps, some = np.maximum(bounds.floors, bounds.kept_before), bounds.caps, weights > 0
+
+    def total(level: float) -> float:
+        return float(np.clip(level * weights, floors, np.where(some, caps, floors)).sum())
+
+    # It is linear between the levels at which a class leaves its floor or reaches its cap
+    bends = np.unique(np.concatenate([side[some] / weights[some] for side in (floors, caps)]))
+    found = []
+    for density in densities:
+        wanted = density * float(sizes.sum())
+        after = bisect_left(bends, wanted, key=total)
+        low, high = bends[max(0, after - 1)], bends[min(after, len(bends) - 1)]
+        rise = total(high) - total(low)
+        found.append(low if rise <= 0 else low + (high - low) * (wanted - total(low)) / rise)
+    return np.array(found)

@@ -39,8 +39,9 @@ def save_view(
     shown = {"view_stages": stages, "last_modified_at": now}
     about = {"description": words, "color": colour, "slug": fou.to_slug(name), "created_at": now}
     owner = {"_dataset_id": dataset._doc.id, "name": name, TOKEN: token or {"$exists": False}}
-    # With its mark from the first moment, and in the list of the dataset afterwards
-    document = documents.collection("views").find_one_and_update(
+    # With its mark from the first moment, and in the list of the dataset when it is on disk: a list
+    # that names a view which a killed server has forgotten would name nothing for ever
+    document = documents.on_disk("views").find_one_and_update(
         owner,
         {"$set": shown, "$setOnInsert": about},
         upsert=True,

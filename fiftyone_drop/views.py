@@ -15,7 +15,7 @@ from fiftyone_drop._types import ClassName
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.fields import class_paths, first_end_of, number_field
+from fiftyone_drop.fields import class_paths, first_end_of, number_field, sorted_by_score
 from fiftyone_drop.run_lookup import load_order
 from fiftyone_drop.runs import DropConfig
 
@@ -43,7 +43,7 @@ def drop_view(
         class_name (None): a class of the run, to show that one only; with ``group_by`` a cell,
             as (class, value) or in words, as the class table prints it
         score (None): a number field: the hardest samples come first (the highest values, where the
-            field does not say which end is hard)
+            field does not say which end is hard), and those without a value last
         score_range (None): (low, high): show only samples with ``low <= score < high``
 
     Returns:
@@ -75,7 +75,7 @@ def drop_view(
         view = view.set_field(config.kept_field, F(config.keep_at_field) <= density)
     if score is None:
         return view
-    return view.sort_by(score, reverse=first_end_of(root, score) != "low")
+    return sorted_by_score(view, score, highest_first=first_end_of(root, score) != "low")
 
 
 def part_view(dataset: fo.Dataset, config: DropConfig, density: float, part: str) -> fo.DatasetView:

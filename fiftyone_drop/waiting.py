@@ -13,7 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+)
 
 from fiftyone_drop import documents
 from fiftyone_drop._log import logger
@@ -33,6 +39,15 @@ ENDING = frozenset({6, 7, 43, 89, 91, 189, 9001, 10107, 11600, 11602, 13435, 134
 
 class TakenOverError(DropError):
     """Another writer has come between, since this one was not heard of for too long."""
+
+
+class StartedAnewError(AutoReconnect):
+    """The server is another process than when the write began, and may not know all of it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server was started anew during a write, the beginning of which it may not know"
+        )
 
 
 class HeldError(DropError):
@@ -98,6 +113,8 @@ def _is_away(error: BaseException, before: BaseException | None = None) -> bool:
     chain = list(itertools.takewhile(lambda one: one is not before, _chain(error)))
     if not all(isinstance(one, Exception) for one in chain):
         return False
+    if any(isinstance(one, StartedAnewError) for one in chain):
+        return True  # what went wrong before that may be its effect
     away = [at for at, one in enumerate(chain) if _says_away(one)]
     if not away:
         return False

@@ -531,7 +531,7 @@ with cluster.opened(cluster.Cluster(address)) as runner:
         found.append(piece)
         if mending is None and piece[1] == other:
             set_line("down")
-            mending = threading.Timer(15, set_line, ["up"])
+            mending = threading.Timer(10, set_line, ["up"])
             mending.start()
     assert mending is not None, found  # the other host computed
     assert sorted(part for part, _ in found) == list(range(16)), found
@@ -681,7 +681,7 @@ def test_a_database_that_is_away_during_scoring_and_writing_costs_no_score(
                     getattr(server, said)()
                     client.stdin.write("ended\n")
                     client.stdin.flush()
-                    time.sleep(2)
+                    time.sleep(0.5)
                     server.start()
         assert said == "the same values"
     finally:

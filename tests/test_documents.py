@@ -26,7 +26,12 @@ def test_references_are_ids_however_they_are_stored(make_dataset):
     assert documents.collection("views").find_one({"_id": found})["name"] == "theirs"
 
 
-def test_the_last_write_about_a_run_waits_for_the_journal(make_dataset, monkeypatch, recalls):
+ON_DISK, SAVES_A_VIEW = {"w": 1, "j": True}, ("views", "find_one_and_update")
+
+
+def test_the_last_write_about_a_run_and_each_saved_view_wait_for_the_journal(
+    make_dataset, monkeypatch, recalls
+):
     dataset = make_dataset(100)
     written, collection = [], documents.collection
 
@@ -41,17 +46,21 @@ def test_the_last_write_about_a_run_waits_for_the_journal(make_dataset, monkeypa
 
         def __getattr__(self, name):
             if name.startswith(("update", "delete", "insert", "find_one_and")):
-                written.append((self.inner.name, self.inner.write_concern.document))
+                written.append((self.inner.name, name, self.inner.write_concern.document))
             return getattr(self.inner, name)
 
     monkeypatch.setattr(documents, "collection", lambda name: Noted(collection(name)))
-    for change in (
+    changes = (
         lambda: dataset.apply_drop(0.5, recalls=recalls, progress=False),
         lambda: fod.set_density(dataset, "drop", 0.7),
         lambda: fod.delete_drop(dataset, "drop"),
-    ):
+    )
+    for change in changes:
         written.clear()
         change()
-        ours = [concern for name, concern in written if name in ("datasets", "runs")]
-        assert ours[-1] == {"w": 1, "j": True}
+        ours = [concern for place, _, concern in written if place in ("datasets", "runs")]
+        assert ours[-1] == ON_DISK
+        # On disk before the dataset's list names it
+        views = [how for place, way, how in written if (place, way) == SAVES_A_VIEW]
+        assert views == ([] if change is changes[-1] else [ON_DISK] * 2)
     assert fo.dataset_exists(dataset.name)

@@ -1,6 +1,7 @@
 """Quotas: exact totals, nested over densities, and Algorithm 1 in the limit."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from fiftyone_drop import kept_size
 from fiftyone_drop.bounds import Bounds
-from fiftyone_drop.quotas import class_densities, quotas_of_size
+from fiftyone_drop.quotas import class_densities, levels, quotas_of_size
 
 
 @pytest.mark.parametrize("n", [500, 1500, 2500])
@@ -78,6 +79,27 @@ def test_one_level_explains_all_quotas(table, density, rule, floor):
             assert low[members].max() <= high[members].min() * (1 + 1e-9)
     if (quotas[~weighted] > floored[~weighted]).any():
         assert np.array_equal(quotas[weighted], sizes[weighted])
+
+
+@given(table=class_tables, density=densities, rule=rules, draw=st.data())
+@settings(max_examples=300)
+def test_the_level_is_the_one_that_the_quotas_follow(table, density, rule, draw):
+    sizes, recalls = table
+    weights = weights_of(rule, sizes, recalls)
+    if not weights.any():
+        return
+    sides = [np.array([draw.draw(st.integers(0, int(n))) for n in sizes]) for _ in range(2)]
+    low, high = np.minimum(*sides), np.maximum(*sides)
+    bounds = replace(Bounds.none(sizes), floors=low, caps=high)
+    n = kept_size(int(sizes.sum()), density)
+    some = weights > 0
+    if not low.sum() <= n <= np.where(some, high, low).sum():
+        return  # classes of weight 0 climb when all others are at their caps
+    (level,) = levels(sizes, weights, [n / sizes.sum()], bounds)
+    exact = np.clip(level * weights, low, high)
+    np.testing.assert_allclose(exact.sum(), n, rtol=1e-6, atol=1e-6)
+    quotas = quotas_of_size(sizes, weights, n, bounds)
+    assert np.abs(quotas - exact).sum() <= len(sizes)
 
 
 @given(

@@ -1,6 +1,7 @@
 """``drop_view``: any part of a run, class and range of a score, without reading a sample."""
 
 import json
+import math
 
 import fiftyone as fo
 import numpy as np
@@ -91,6 +92,20 @@ def test_a_score_shows_the_hardest_first(dataset, recalls, info, reverse):
     values = fod.drop_view(dataset, "drop", score="score").values("score")
     assert values == sorted(values, reverse=reverse)
     assert len(values) == 150
+
+
+@pytest.mark.parametrize("hard", ["high", "low"])
+def test_samples_without_a_score_come_last(dataset, recalls, hard):
+    values = np.random.default_rng(0).normal(size=300).tolist()
+    values[::3] = [None] * 100
+    values[1::30] = [math.nan] * 10
+    score_field(dataset, values, hard=hard)
+    dataset.apply_drop(density=1, recalls=recalls)
+    view = fod.drop_view(dataset, "drop", score="score")
+    shown = view.values("score")
+    numbers = [value for value in shown if value is not None and not math.isnan(value)]
+    assert len(numbers) == 190
+    assert shown[:190] == sorted(numbers, reverse=hard == "high")
 
 
 def test_a_range_of_scores_holds_its_lower_end_only(dataset, recalls):

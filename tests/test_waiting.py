@@ -9,7 +9,7 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from fiftyone_drop import DropError, waiting
+from fiftyone_drop import DropError, documents, lease, waiting
 from fiftyone_drop.waiting import HeldError, TakenOverError, while_away
 
 
@@ -146,6 +146,37 @@ def test_who_writes_when_the_database_is_back_is_waited_for(clock):
     assert while_away(failing([AutoReconnect("away"), held, held]), "nothing") == "written"
     with pytest.raises(HeldError):
         while_away(failing([held]), "nothing")
+
+
+@pytest.mark.parametrize("cleans_up", [False, True])
+def test_what_fails_since_a_server_began_anew_is_made_again(dataset, clock, monkeypatch, cleans_up):
+    """It may have lost what the write had begun with, such as a field."""
+    processes = ["the first"]
+    monkeypatch.setattr(documents, "server_process", lambda: processes[-1])
+
+    def write():
+        with lease.writing(dataset):
+            if len(processes) == 2:
+                return "written"
+            processes.append("the second")
+            try:
+                raise ValueError("there is no such field")
+            finally:
+                if cleans_up:
+                    lease.check(dataset)
+
+    assert while_away(write, "") == "written"
+    assert clock.pauses == [1]
+
+
+def test_an_error_while_the_server_stays_the_same_is_an_error(dataset, clock):
+    def write():
+        with lease.writing(dataset):
+            raise ValueError("there is no such field")
+
+    with pytest.raises(ValueError, match="no such field"):
+        while_away(write, "")
+    assert clock.pauses == []
 
 
 def test_other_errors_are_errors(clock):

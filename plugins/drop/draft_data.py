@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -129,8 +130,9 @@ def comparison(dataset: fo.Dataset, asked: str, first: Side, second: Side) -> st
 
 def _side(dataset: fo.Dataset, side: Side) -> Any:
     if side.key is not None:
-        base = drafting.Choices.of(dataset, {"base": side.key})
-        return precheck.side_of_run(dataset, side.key, drafting.measured(dataset, base))
+        precheck.check_run(dataset, side.key)
+        as_of = panel_data.version(dataset, side.key), panel_data.samples_as_of(dataset)
+        return _side_of_run(dataset.name, side.key, *as_of)
     if side.chosen is None:
         raise fod.DropError("choices", "must be given")
     choices = drafting.Choices.of(dataset, side.chosen)
@@ -138,3 +140,8 @@ def _side(dataset: fo.Dataset, side: Side) -> Any:
     if density is None:
         density = start_of(choices.base and fod.load_drop(dataset, choices.base))
     return precheck.side_of_draft(drafting.measured(dataset, choices), density)
+
+
+@functools.lru_cache(maxsize=2)
+def _side_of_run(name: str, key: str, *as_of: str) -> Any:
+    return precheck.side_of_run(fo.load_dataset(name), key)

@@ -25,6 +25,9 @@ CONTROLS = {
     "select": "Selection",
 }
 
+# What no control stands for is in the form that the panel opens
+NAMES = {name: f"More in the form: {label}" for name, label in LABELS.items()} | CONTROLS
+
 # Messages whose remedies are no controls of the panel
 SENTENCES = {
     r"^(?=[\d.e-]+ keeps )": "the density ",
@@ -49,21 +52,10 @@ def of_problem(error: fod.DropError) -> str:
     words, argument = error.message, error.argument
     for pattern, sentence in SENTENCES.items():
         words = re.sub(pattern, sentence, words)
-    if PREDICATES.match(words):
-        words = f"'{CONTROLS.get(argument) or LABELS.get(argument, argument)}' {words}"
-    return of_panel(words)
+    words = of_panel(words)
+    return f"'{NAMES.get(argument, argument)}' {words}" if PREDICATES.match(words) else words
 
 
 def of_panel(text: str) -> str:
-    """A message about a draft, with the controls of the panel in the place of fields of forms.
-
-    A field that no control stands for is said to be in the form, which the panel opens. Fields of
-    one word have other messages.
-    """
-    words = in_app_words(text)
-    for argument, label in LABELS.items():
-        if argument in CONTROLS:
-            words = words.replace(f"'{label}'", f"'{CONTROLS[argument]}'")
-        elif " " in label:
-            words = words.replace(f"'{label}'", f"'{label}' (More in the form)")
-    return words
+    """A message about a draft, with the controls of the panel in the place of fields of forms."""
+    return in_app_words(text, NAMES)

@@ -221,7 +221,10 @@ def _of_samples(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
         tag = choices.samples.partition(":")[2]
         samples = dataset.match_tags(tag) if tag else dataset
         decided = {"rule": "proportional", "select": select, "keep": choices.keep}
-        drawn = precheck.draft_of(samples, **classes, **decided)
+        if base is None:
+            drawn = precheck.draft_of(samples, **classes, **decided)
+        else:
+            drawn = precheck.draft_of_run(dataset, base, samples, **decided)
     _remember(_drafts, known, drawn)
     return drawn
 

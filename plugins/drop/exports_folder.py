@@ -30,11 +30,20 @@ OF_PATHS = ("export_dir", "path")  # the arguments of the package that errors ab
 
 
 def likely(dataset: str, key: str) -> str:
-    """A name for an export that is free."""
+    """A name for an export that is free, and that of its manifest too."""
     words = re.sub(r"[^\w-]+", "-", f"{dataset}-{key}").encode(errors="ignore")
     name = words[:MOST_BYTES].decode(errors="ignore").strip("-") or "export"
     names = [name, *(f"{name}-{number}" for number in range(2, 1000))]
-    return next((one for one in names if not os.path.exists(FOLDER.path() / one)), name)
+    return next((one for one in names if not any(map(os.path.exists, _both(one)))), name)
+
+
+def _both(name: str) -> tuple[Path, Path]:
+    """Where the images of an export go, and its manifest."""
+    return FOLDER.path() / name, FOLDER.path() / _of_manifest(name)
+
+
+def _of_manifest(name: object) -> str:
+    return f"{name}.parquet"
 
 
 def to_write(argument: str, name: object) -> Path:
@@ -62,7 +71,7 @@ def manifest(argument: str, name: object) -> Path:
     Raises:
         fiftyone_drop.DropError: as :func:`to_write`
     """
-    return to_write(argument, f"{name}.parquet")
+    return to_write(argument, _of_manifest(name))
 
 
 @contextlib.contextmanager

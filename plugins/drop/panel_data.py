@@ -88,6 +88,11 @@ def version(dataset: fo.Dataset, key: str) -> str:
     return precheck.run_version(dataset, key)
 
 
+def samples_as_of(dataset: fo.Dataset) -> str:
+    """A text that changes whenever a sample comes, goes or changes."""
+    return json.dumps([precheck.quick_state(dataset), precheck.last_change(dataset)], default=str)
+
+
 @functools.lru_cache(maxsize=8)
 def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]:
     """The tables of a run at one version of it, and of its dataset as far as ``changes`` says so.
@@ -120,20 +125,16 @@ def steps(density: float) -> list[float]:
 
 def columns(table: fod.ClassTable, densities: Sequence[float], rule: str) -> dict[str, Any]:
     """What the panel draws of a class table, whether it is that of a run or of a draft."""
-    # With caps and protected classes there is no one level
-    bounds = table.bounds
-    by = {*bounds.floors_by, *bounds.caps_by}
-    paper = rule == "drop" and by <= {"min_per_class"}
     return {
         "classes": table.classes,
         "names": shown(table.names),
         "sizes": table.sizes.tolist(),
-        "floors": bounds.floors.tolist(),
+        "floors": table.bounds.floors.tolist(),
         "recalls": None if table.recalls is None else table.recalls.tolist(),
         "observed": None if table.observed is None else _numbers(table.observed),
         "intervals": None if table.intervals is None else table.intervals.tolist(),
         "densities": densities,
-        "levels": precheck.water_levels(table, densities) if paper else None,
+        "levels": precheck.water_levels(table, densities) if rule == "drop" else None,
         "can_limit": table.weights is not None,
     }
 
@@ -233,12 +234,13 @@ def comparison(dataset: fo.Dataset, key: str, other: str) -> str:
 
 
 def compared(dataset: fo.Dataset, key: str, other: str) -> fod.DropComparison:
-    """:func:`fiftyone_drop.compare_drops`, counted again only when a run has changed."""
+    """:func:`fiftyone_drop.compare_drops`, counted again only when one has changed, or a sample."""
     for one in (key, other):
         precheck.check_run(dataset, one)
-    return _compared(dataset.name, key, version(dataset, key), other, version(dataset, other))
+    versions = version(dataset, key), version(dataset, other)
+    return _compared(dataset.name, key, other, *versions, samples_as_of(dataset))
 
 
 @functools.lru_cache(maxsize=4)
-def _compared(name: str, key: str, _: str, other: str, __: str) -> fod.DropComparison:
+def _compared(name: str, key: str, other: str, *as_of: str) -> fod.DropComparison:
     return fod.compare_drops(fo.load_dataset(name), key, other)

@@ -7,6 +7,7 @@ in the App see fields, whose labels stand here for the arguments. A test looks f
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 # Arguments -> the labels of their fields in the forms
 LABELS = {
@@ -116,6 +117,12 @@ SENTENCES = {
     r"\bmin_per_class=1 or more keeps some": "a floor of one sample or more keeps some",
 }
 
+# What stands in quotation marks is somebody's name for something, such as a class "pass", and stays
+# as it is; but for values of arguments in the sentences above
+_QUOTED = re.compile(r"""(?<!\w)(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")(?!\w)""")
+_VALUES = frozenset(re.findall(r"'(-?\w+)\\?'", " ".join(SENTENCES)))
+_HIDDEN = re.compile("\ue000(\\d+)\ue001")
+
 _NAMES = "|".join(sorted(LABELS, key=len, reverse=True))
 _ARGUMENT = re.compile(
     rf"\b(?P<name>{_NAMES})=(?P<value><[^>]*>|'[^']*'|\(.*?\)|\[.*?\]|[\w./-]+\b|(?=\W|$))"
@@ -124,19 +131,35 @@ _CALL = re.compile(r"(?:\b(?:fod|samples|dataset|view)\.)?\b(?P<name>\w+)\((?:[^
 _BARE = re.compile(rf"\b(?P<name>{'|'.join(n for n in [*LABELS, *DOERS] if '_' in n)})\b")
 
 
-def in_app_words(text: str) -> str:
-    """A message of the package for somebody who looks at forms and at the panel."""
+def in_app_words(text: str, labels: Mapping[str, str] = LABELS) -> str:
+    """A message of the package for somebody who looks at forms and at the panel.
+
+    Args:
+        text: the message
+        labels: arguments -> what stands for them; the labels of their fields by default
+    """
+    names: list[str] = []
+
+    def hide(found: re.Match[str]) -> str:
+        name = found[1] if found[2] is None else found[2]
+        if name in _VALUES:
+            return found[0]
+        names.append(name)
+        return f"{found[0][0]}\ue000{len(names) - 1}\ue001{found[0][0]}"
+
+    text = _QUOTED.sub(hide, text)
     for pattern, words in SENTENCES.items():
         text = re.sub(pattern, words, text)
     text = _CALL.sub(lambda m: DOERS.get(m["name"], m[0]), text)
-    text = _ARGUMENT.sub(_argument, text)
-    text = _BARE.sub(lambda m: f"'{LABELS.get(m['name']) or DOERS[m['name']]}'", text)
+    text = _ARGUMENT.sub(lambda m: _argument(m, labels), text)
+    text = _BARE.sub(lambda m: f"'{labels.get(m['name']) or DOERS[m['name']]}'", text)
     text = re.sub(r"\[('[^\]\[]*')\]", r"\1", text)
-    return re.sub(r"\b([Pp])ass\b", lambda m: "choose" if m[1] == "p" else "Choose", text)
+    text = re.sub(r"\b([Pp])ass\b", lambda m: "choose" if m[1] == "p" else "Choose", text)
+    return _HIDDEN.sub(lambda m: names[int(m[1])], text)
 
 
-def _argument(found: re.Match[str]) -> str:
-    label, value = f"'{LABELS[found['name']]}'", found["value"]
+def _argument(found: re.Match[str], labels: Mapping[str, str]) -> str:
+    label, value = f"'{labels[found['name']]}'", found["value"]
     if value in ("", "True") or value.startswith(("<", "(", "[")):
         return label
     return f"{label} off" if value == "False" else f"{label} {value}"

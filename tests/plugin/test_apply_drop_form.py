@@ -509,6 +509,9 @@ def test_suspects_leave_by_a_score_field_and_thresholds(form, parse, dataset):
     assert arguments["drop_below"] == {"aum": 0}
     assert arguments["drop_above"] == {"aum": 9}
     assert "drop_above" not in parse(dataset, {"suspects_by": "aum", "suspects_below": 0})
+    assert "needs a threshold" in problems(properties)["suspects_by"]
+    with pytest.raises(fod.DropError, match="suspects_by: needs a threshold"):
+        parse(dataset, {"suspects_by": "aum"})
 
 
 def test_several_fields_divide_classes_into_cells(form, parse, dataset):

@@ -30,6 +30,25 @@ def test_the_form_says_how_many_samples_it_takes_and_offers_a_free_name(form, pr
     assert "ImageDirectory" in choices(drawn["dataset_type"])
     (exports / f"{pruned.name}-drop").mkdir(parents=True)
     assert form(pruned, operator="export_run")["export_dir"].default == f"{pruned.name}-drop-2"
+    (exports / f"{pruned.name}-drop-2.parquet").touch()  # a manifest without images
+    assert form(pruned, operator="export_run")["export_dir"].default == f"{pruned.name}-drop-3"
+
+
+def test_of_string_labels_a_format_that_holds_them_is_offered(form, run_in_app, dataset, exports):
+    dataset.set_values("words", dataset.values("ground_truth.label"))
+    dataset.apply_drop(0.5, rule="proportional", label_field="words")
+    drawn = form(dataset, {"key": "drop"}, operator="export_run")
+    assert problems(drawn) == {}
+    assert drawn["dataset_type"].default == "FiftyOneDataset"
+    params = {"key": "drop", "export_dir": "out", "dataset_type": "FiftyOneDataset"}
+    run_in_app(dataset, params, operator="export_run")
+    assert len(list((exports / "out").rglob("*.png"))) == 150
+    for other in ("ImageClassificationDirectoryTree", "FiftyOneImageClassificationDataset"):
+        params = {"key": "drop", "export_dir": "more", "dataset_type": other}
+        words = problems(form(dataset, params, operator="export_run"))["dataset_type"]
+        assert "choose the format 'Everything, to be imported" in words
+    params["dataset_type"] = "ImageDirectory"
+    assert problems(form(dataset, params, operator="export_run")) == {}
 
 
 def test_a_likely_name_has_room_in_a_file_system(module_of_plugin, exports):

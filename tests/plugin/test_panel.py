@@ -117,13 +117,26 @@ def test_counts_without_quotas_are_those_of_the_data(dataset):
     assert run["levels"] is None
 
 
-def test_the_line_goes_through_the_classes_as_algorithm_1_has_them(pruned, recalls):
-    run = PanelSession(pruned).run
+def test_the_line_goes_through_the_classes_as_algorithm_1_has_them(dataset, recalls):
+    dataset.apply_drop(0.5, recalls=recalls, min_per_class=0)
+    run = PanelSession(dataset).run
     sizes = dict(zip(run["names"], run["sizes"], strict=True))
     for i in (4, 29, 59, 89):
         exact = fod.allocate(sizes, recalls, run["densities"][i])
         line = np.minimum(1, run["levels"][i] * (1 - np.array(run["recalls"])))
         np.testing.assert_allclose(line, exact.densities, atol=1e-12)
+
+
+def test_the_line_goes_through_the_classes_between_their_limits(dataset, recalls):
+    limits = {"min_per_class": {"one": 20}, "max_per_class": {"eight": 10}}
+    dataset.apply_drop(0.5, recalls=recalls, protect=["three"], **limits)
+    run = PanelSession(dataset).run
+    i = run["own"]
+    line = np.minimum(1, run["levels"][i] * (1 - np.array(run["recalls"])))
+    kept, limited = np.array(run["counts"][i]), np.isin(run["names"], ["one", "eight", "three"])
+    exact = line * np.array(run["sizes"])
+    assert np.abs(kept - exact)[~limited].max() <= 1
+    assert np.abs(kept - exact)[limited].min() > 1
 
 
 def test_intervals_are_sent_with_the_observed_recalls_that_they_hold(two_classes):
@@ -340,7 +353,8 @@ def test_a_problem_of_a_draft_is_a_sentence_about_what_the_panel_has(pruned):
     assert "'Select'" not in problem
     pruned.add_sample(fo.Sample("unlabelled.png"))
     problem = drawn(panel, samples="all")["problem"]
-    assert problem.endswith("'Leave samples without a label out of the run' (More in the form)")
+    field = "More in the form: Leave samples without a label out of the run"
+    assert problem.endswith(f"leave them out of the run with '{field}'")
     problem = drawn(panel, samples="tag:nothing")["problem"]
     assert problem.startswith("'Samples' must be one of")
 
@@ -352,6 +366,20 @@ def test_a_draft_without_a_run_begins_with_the_training_split(two_classes):
     draft = json.loads(panel.data["draft"])
     assert (draft["choices"]["samples"], draft["choices"]["recalls"]) == ("tag:train", "eval:val")
     assert sum(draft["run"]["sizes"]) == len(dataset.match_tags("train"))
+
+
+def test_runs_and_drafts_are_compared_as_the_dataset_is_now(pruned, recalls):
+    fod.apply_drop(pruned, 0.5, recalls=recalls, key="even", rule="balanced")
+    panel = PanelSession(pruned)
+    for _ in range(2):
+        expected = fod.compare_drops(pruned, "drop", "even")
+        sent = json.loads(panel.call("compare", key="drop", other="even").data["comparison"])
+        both = {"first_key": "drop", "second_key": "even", "asked": "a b"}
+        sides = json.loads(panel.call("compare_drafts", **both).data["comparison"])
+        assert sent["both"] == sides["both"] == expected.kept_by_both.tolist()
+        assert sent["first"] == sides["first"] == expected.only_first.tolist()
+        pruned.delete_samples(fod.drop_view(pruned, "drop", class_name="eight"))
+        panel.call("refresh")
 
 
 def test_two_drafts_and_a_draft_and_a_run_are_compared(pruned):
@@ -522,6 +550,18 @@ def test_a_draft_of_other_samples_has_the_groups_of_its_run(pruned, samples):
     view = pruned if samples == "all" else pruned.match_tags("train")
     cells = Counter(zip(*view.values(["ground_truth.label", "parity"]), strict=True))
     assert {tuple(c): n for c, n in zip(run["classes"], run["sizes"], strict=True)} == cells
+
+
+def test_a_draft_of_other_samples_has_the_arguments_of_its_run(pruned, recalls):
+    pruned[:10].set_field("ground_truth", None).save()
+    options = {"min_per_class": 3, "protect": ["one"], "smoothing": 0.0, "seed": 5}
+    pruned.apply_drop(0.5, key="own", recalls=recalls, skip_unlabeled=True, **options)
+    draft = drawn(PanelSession(pruned), base="own", samples="all")
+    own = fod.load_drop(pruned, "own").table
+    assert draft["run"]["floors"] == own.bounds.floors.tolist()
+    assert draft["run"]["sizes"] == own.sizes.tolist()
+    counts = draft["run"]["counts"][draft["run"]["own"]]
+    assert counts == own.quotas.tolist()
 
 
 def test_samples_of_a_run_are_those_of_a_draft_that_begins_with_one(pruned):

@@ -80,6 +80,18 @@ def test_arguments_become_fields(in_app_words, of_the_package, in_the_app):
     assert in_app_words(of_the_package) == in_the_app
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["pass", "size=large", "image_size", "apply_drop()", "No pass", "it's a pass", "\\", '"'],
+)
+def test_names_in_a_message_stay_as_they_are(in_app_words, name):
+    message = f"nothing is kept of {name!r}, {name!r}: pass min_per_class=1, not {name!r}"
+    assert in_app_words(message) == (
+        f"nothing is kept of {name!r}, {name!r}: choose "
+        f"'Samples to keep of each class, at least' 1, not {name!r}"
+    )
+
+
 def test_labels_are_those_of_the_forms(in_app_words, form, dataset, module_of_plugin):
     labels = module_of_plugin("words").LABELS
     fields = form(dataset, {"more": True, "recalls_from": "training"})

@@ -103,11 +103,19 @@ class ApplyDropForm(TargetForm):
             arguments["recalls"] = run.recalls
         if "validation" in self.entries:
             arguments["validation"] = find_validation(self.ctx.dataset, self.entries["validation"])
-        if "suspects_by" in self.entries:
-            for name, argument in SUSPECTS.items():
-                if name in self.entries:
-                    arguments[argument] = {self.entries["suspects_by"]: self.entries[name]}
-        return arguments
+        return arguments | self._thresholds()
+
+    def _thresholds(self) -> dict[str, Any]:
+        """The arguments by which suspect samples are left out."""
+        by = self.entries.get("suspects_by")
+        if by is None:
+            return {}
+        found = {
+            a: {by: self.entries[name]} for name, a in SUSPECTS.items() if name in self.entries
+        }
+        if not found:
+            raise fod.DropError("suspects_by", "needs a threshold below or above which they leave")
+        return found
 
     def _forget(self, names: Collection[str]) -> None:
         self.entries = {name: value for name, value in self.entries.items() if name not in names}
@@ -149,7 +157,7 @@ class ApplyDropForm(TargetForm):
         size = sum(sizes.values()) if self.value("skip_unlabeled") else self.size
         if self.value("group_by") is not None:
             sizes = {}  # the bounds are those of cells, whose sizes are not known here
-        if not amount or "suspects_by" in self.entries:
+        if not amount or set(SUSPECTS) & set(self.entries):
             return
         names = ("rule", "min_per_class", "max_per_class", "protect")
         bounds = {name: self.value(name) for name in names}
@@ -390,3 +398,5 @@ class ApplyDropForm(TargetForm):
             return
         self.inputs.float("suspects_below", label="Leave out below (optional)")
         self.inputs.float("suspects_above", label="Leave out above (optional)")
+        with self.checking():
+            self._thresholds()

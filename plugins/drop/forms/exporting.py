@@ -12,12 +12,12 @@ from .. import door, exports_folder
 from .base import Kinds
 from .runs import RunForm
 
-NO_IMAGES = "none"
+NO_IMAGES, EVERYTHING = "none", "FiftyOneDataset"
 FORMATS = {
     "ImageClassificationDirectoryTree": "A folder of images for each class",
     "FiftyOneImageClassificationDataset": "A folder of images, and a JSON file of their labels",
     "ImageDirectory": "A folder of images alone",
-    "FiftyOneDataset": "Everything, to be imported into another FiftyOne",
+    EVERYTHING: "Everything, to be imported into another FiftyOne",
     NO_IMAGES: "No images",
 }
 
@@ -38,17 +38,28 @@ class ExportRunForm(RunForm):
         """The format that is chosen."""
         return str(self.entries.get("dataset_type", exporting.DIRECTORY_TREE))
 
+    def likely_format(self, run: Any) -> str:
+        """A folder for each class, or where labels are no Classification the format of all."""
+        try:
+            exporting.check_labels(
+                self.ctx.dataset, exporting.DIRECTORY_TREE, run.config.label_field
+            )
+        except fod.DropError:
+            return EVERYTHING
+        return exporting.DIRECTORY_TREE
+
     @property
     def needs_folder(self) -> bool:
         """Whether anything is written into the folder of exports."""
         return self.format != NO_IMAGES or bool(self.entries.get("manifest"))
 
-    def check_folders(self, run: Any) -> None:
-        """Check that the format has a place for each class inside its folder.
+    def check_format(self, run: Any) -> None:
+        """Check that the format can hold the labels, and has a place for each class in its folder.
 
         Raises:
             fiftyone_drop.DropError: if not
         """
+        exporting.check_labels(self.ctx.dataset, self.format, run.config.label_field)
         if self.format == exporting.DIRECTORY_TREE:
             names = {name[0] if isinstance(name, tuple) else name for name in run.table.classes}
             exporting.check_folders(sorted(names))
@@ -77,9 +88,11 @@ class ExportRunForm(RunForm):
             return
         with self.checking():
             run = self.load(key)
-            self.choose("dataset_type", FORMATS, default=exporting.DIRECTORY_TREE, label="Format")
+            likely = self.likely_format(run)
+            self.choose("dataset_type", FORMATS, default=likely, label="Format")
+            self.entries.setdefault("dataset_type", likely)
             with self.checking(at="dataset_type"):
-                self.check_folders(run)
+                self.check_format(run)
             if find_spec("pyarrow") is not None:
                 self.switch("manifest", "Save the run as a manifest (Parquet), beside the folder")
             if self.needs_folder:
