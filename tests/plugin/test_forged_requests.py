@@ -187,7 +187,7 @@ EVENTS = {
     "compare": (["key", "other"], []),
     "draft": (["choices"], ["density"]),
     "work_draft": (["choices", "work", "density"], []),
-    "compare_drafts": (["first_choices", "first_density"], ["second_choices", "second_density"]),
+    "compare_drafts": (["first_choices"], ["first_density", "second_choices", "second_density"]),
     "strips": (["key", "density", "class_name", "page"], ["score"]),
 }
 # A draft in which nothing is chosen yet
