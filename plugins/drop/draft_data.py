@@ -12,10 +12,13 @@ import fiftyone as fo
 import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
-from . import drafting, panel_data
-from .words import in_app_words
+from . import draft_words, drafting, panel_data
 
 START_DENSITY = 0.5
+OTHER_DENSITIES = (
+    "The first keeps {:g} and the second {:g} of its samples: at one density their classes could "
+    "be compared"
+)
 
 
 def offered(dataset: fo.Dataset, run: fod.DropResults | None) -> dict[str, dict[str, str]]:
@@ -50,7 +53,7 @@ def drawn(dataset: fo.Dataset, asked: str, chosen: Mapping[str, Any], density: f
     choices = drafting.Choices.of(dataset, chosen)
     sent: dict[str, Any] = {"asked": asked, "choices": choices._asdict()}
     run = None if choices.base is None else fod.load_drop(dataset, choices.base)
-    start = START_DENSITY if run is None else run.density
+    start = start_of(run)
     sent["offered"] = offered(dataset, run)
     try:
         draft = drafting.find(dataset, choices)
@@ -58,11 +61,16 @@ def drawn(dataset: fo.Dataset, asked: str, chosen: Mapping[str, Any], density: f
             sent["unmeasured"] = True
             return json.dumps(sent)
         sent["run"] = tables(draft, start)
-        sent["warnings"] = [in_app_words(words) for words in draft.warnings]
+        sent["warnings"] = [draft_words.of_panel(words) for words in draft.warnings]
         draft.check(density or start)
     except fod.DropError as error:
-        sent["problem"] = in_app_words(error.message)
+        sent["problem"] = draft_words.of_problem(error)
     return json.dumps(sent)
+
+
+def start_of(run: fod.DropResults | None) -> float:
+    """The density where the slider of a draft starts that begins with a run, or with none."""
+    return START_DENSITY if run is None else run.density
 
 
 def tables(draft: precheck.Draft, start: float) -> dict[str, Any]:
@@ -88,7 +96,7 @@ class Side(NamedTuple):
     Attributes:
         key: the run; None for a draft
         chosen: what is chosen in the draft; None for a run
-        density: the density of the draft
+        density: the density of the draft; None where it starts
     """
 
     key: str | None
@@ -105,6 +113,7 @@ def comparison(dataset: fo.Dataset, asked: str, first: Side, second: Side) -> st
     sides = [_side(dataset, side) for side in (first, second)]
     classes, (only_first, only_second, both) = precheck.counts_of_two(*sides)
     densities = [[side.table.by_class("densities").get(name) for name in classes] for side in sides]
+    at = [side.table.density for side in sides]
     names = [name if isinstance(name, str) else " / ".join(name) for name in classes]
     return json.dumps(
         {
@@ -114,7 +123,7 @@ def comparison(dataset: fo.Dataset, asked: str, first: Side, second: Side) -> st
             "both": both.tolist(),
             "first": only_first.tolist(),
             "second": only_second.tolist(),
-            "warnings": [],
+            "warnings": [] if at[0] == at[1] else [OTHER_DENSITIES.format(*at)],
         }
     )
 
@@ -124,10 +133,13 @@ def _side(dataset: fo.Dataset, side: Side) -> Any:
         precheck.check_run(dataset, side.key)
         as_of = panel_data.version(dataset, side.key), panel_data.samples_as_of(dataset)
         return _side_of_run(dataset.name, side.key, *as_of)
-    if side.chosen is None or side.density is None:
-        raise fod.DropError("choices", "must be given, with a density")
-    draft = drafting.measured(dataset, drafting.Choices.of(dataset, side.chosen))
-    return precheck.side_of_draft(draft, side.density)
+    if side.chosen is None:
+        raise fod.DropError("choices", "must be given")
+    choices = drafting.Choices.of(dataset, side.chosen)
+    density = side.density
+    if density is None:
+        density = start_of(choices.base and fod.load_drop(dataset, choices.base))
+    return precheck.side_of_draft(drafting.measured(dataset, choices), density)
 
 
 @functools.lru_cache(maxsize=2)

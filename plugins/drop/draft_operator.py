@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
-from . import door, draft_data, drafting, jobs, panel_data, results, worker
+from . import door, draft_data, draft_words, drafting, jobs, panel_data, results, worker
 from .words import in_app_words
 
 logger = logging.getLogger(__name__)
@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 WORKS = {"measure": "Measuring recalls", "apply": "Writing the run"}
 LABELS = {"measure": "DRoP: measure the recalls of a draft", "apply": "DRoP: apply a draft"}
 NOTHING = "Nothing was written"
+AT_WORK = (
+    "The same is at work already, and is not begun twice: 'DRoP: see what is running' follows it"
+)
 
 
 class DraftWork(foo.Operator):
@@ -41,18 +44,22 @@ class DraftWork(foo.Operator):
         # Whatever fails, the panel must not wait for an end
         try:
             yield from self._work(ctx, dataset, tell)
+        except jobs.AtWorkError:  # its progress stays where it is shown
+            yield tell(message=AT_WORK)
         except jobs.StoppedError:
             yield tell(working=None, message=f"Cancelled. {NOTHING}")
+        except fod.DropError as error:
+            yield tell(working=None, message=draft_words.of_problem(error))
         except Exception as error:
-            if not isinstance(error, fod.DropError):
-                logger.exception("a draft failed")
+            logger.exception("a draft failed")
             yield tell(working=None, message=in_app_words(results.words_of(error)))
 
     def _work(self, ctx, dataset, tell):
         work, asked = door.param(ctx, "work", door.one_of(WORKS)), door.param(ctx, "asked")
         chosen = door.param(ctx, "choices", door.choices)
         density = door.param(ctx, "density", checks.density)
-        job = jobs.start(dataset.name, LABELS[work])
+        what = (work, chosen, density if work == "apply" else None)
+        job = jobs.start(dataset.name, LABELS[work], about=what)
         job.report(0.0, WORKS[work])
 
         def progress():
@@ -77,10 +84,14 @@ class DraftWork(foo.Operator):
                 job.end(shown, result)
 
         at_work = worker.stream(begin)
-        yield progress()
-        for told in at_work:
-            if told:
-                yield progress()
+        try:
+            yield progress()
+            for told in at_work:
+                if told:
+                    yield progress()
+        except GeneratorExit:  # the page is closed
+            job.in_background = True
+            raise
         if work == "measure":
             yield tell(working=None, draft=draft_data.drawn(dataset, asked, chosen, density))
             return

@@ -20,6 +20,10 @@ class StoppedError(Exception):
     """Somebody has cancelled the operator."""
 
 
+class AtWorkError(Exception):
+    """The same is at work already."""
+
+
 @dataclass(eq=False)
 class Job:
     """An operator at work.
@@ -31,6 +35,7 @@ class Job:
         began: when, in seconds of :func:`time.monotonic`
         fraction: how much is done, in [0, 1]; it never falls
         words: what is being done
+        about: what it does exactly, for work that nobody wants twice at once; None for other work
         in_background: whether the page that started it shows it no more
         shown: what the App shows of its end
         result: the result, as JSON; None where it has failed, or has not ended
@@ -38,6 +43,7 @@ class Job:
 
     dataset: str
     label: str
+    about: Any = None
     key: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     began: float = field(default_factory=time.monotonic)
     fraction: float = 0.0
@@ -98,13 +104,26 @@ class Job:
 
 
 _jobs: dict[str, Job] = {}
+_starting = threading.Lock()
 
 
-def start(dataset: str, label: str) -> Job:
-    """Enter an operator that begins."""
-    job = Job(dataset, label)
-    _forget()
-    _jobs[job.key] = job
+def start(dataset: str, label: str, about: Any = None) -> Job:
+    """Enter an operator that begins.
+
+    Args:
+        dataset: the name of the dataset
+        label: that of the operator
+        about (None): what it does exactly, where it must not be at work twice
+
+    Raises:
+        AtWorkError: if one that does the same is at work
+    """
+    job = Job(dataset, label, about)
+    with _starting:
+        _forget()
+        if about is not None and any(one.about == about for one in at_work(dataset)):
+            raise AtWorkError
+        _jobs[job.key] = job
     return job
 
 

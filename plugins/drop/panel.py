@@ -17,7 +17,7 @@ from fiftyone.operators.categories import Categories
 import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
-from . import door, draft_data, drafting, panel_data, strips
+from . import door, draft_data, drafting, jobs, panel_data, strips
 from .draft_operator import WORKS
 from .words import in_app_words
 
@@ -43,28 +43,54 @@ CHANGED = "The drop run '{key}' was changed meanwhile. This is how it is now: ch
 
 
 def in_words(method):
-    """Show a ``DropError`` in the panel, and draw the panel again: its run may be deleted.
+    """Show a ``DropError`` of a click in the panel, and draw it again: its run may be deleted.
 
     Does the same, without calling the method, where the run is no longer the one that the component
-    has drawn.
+    has drawn. A click takes back what was said before it.
     """
 
     @functools.wraps(method)
     def event(self, ctx):
-        self.tell(ctx, None)
-        try:
-            key, drawn = door.optional(ctx, "key"), door.optional(ctx, "version")
-            if drawn is None or drawn == panel_data.version(ctx.dataset, key):
-                return method(self, ctx)
-            problem = CHANGED.format(key=key)
-        except fod.DropError as error:
-            problem = str(error)
-        self.draw(ctx)
-        self.tell(ctx, problem)
-        return {"failed": True}
+        self.tell(ctx, message=None, unread=None)
+        return _answer(self, ctx, method, "message")
 
     event.is_event = True
     return event
+
+
+def read_in_words(method):
+    """:func:`in_words` for what the component asks for by itself, or for a tab.
+
+    It takes back nothing that was said of a click, such as that the run was changed: the page that
+    is drawn then asks at once for what its tab shows.
+    """
+
+    @functools.wraps(method)
+    def event(self, ctx):
+        self.tell(ctx, unread=None)
+        return _answer(self, ctx, method, "unread")
+
+    event.is_event = True
+    return event
+
+
+def _answer(panel, ctx, method, slot):
+    """What a method returns, or its problem in a slot of the panel's data."""
+    try:
+        key, drawn = door.optional(ctx, "key"), door.optional(ctx, "version")
+        try:
+            is_drawn = drawn is None or drawn == panel_data.version(ctx.dataset, key)
+        except fod.DropError:
+            slot = "message"  # the run is gone, whatever was asked of it
+            raise
+        if is_drawn:
+            return method(panel, ctx)
+        slot, problem = "message", CHANGED.format(key=key)
+    except fod.DropError as error:
+        problem = str(error)
+    panel.draw(ctx)
+    panel.tell(ctx, **{slot: problem})
+    return {"failed": True}
 
 
 class DropPanel(foo.Panel):
@@ -119,6 +145,9 @@ class DropPanel(foo.Panel):
         """Look for runs, scores and evaluations again, and forget all earlier counts."""
         for counted in ("histogram", "report", "comparison", "strips", "draft"):
             ctx.panel.set_data(counted, None)
+        at_work = jobs.at_work(ctx.dataset.name)
+        if all(job.about is None or job.in_background for job in at_work):
+            ctx.panel.set_data("working", None)  # its end may not have come
         drafting.forget(ctx.dataset)
         self.draw(ctx)
 
@@ -159,12 +188,13 @@ class DropPanel(foo.Panel):
         key = ctx.params.get("key") or ctx.panel.get_state("key")
         ctx.panel.set_data("page", panel_data.page(ctx.dataset, key))
 
-    def tell(self, ctx, problem):
-        """Show a problem, or none.
+    def tell(self, ctx, **problems):
+        """Show problems, or none: the ``message`` of a click, and what is ``unread``.
 
-        It travels as data: the App saves the state of a panel, and then reads the dataset again.
+        They travel as data: the App saves the state of a panel, and then reads the dataset again.
         """
-        ctx.panel.set_data("message", problem and in_app_words(problem))
+        for slot, problem in problems.items():
+            ctx.panel.set_data(slot, problem and in_app_words(problem))
 
     # -- samples in the grid --
 
@@ -203,7 +233,7 @@ class DropPanel(foo.Panel):
 
     # -- drafts --
 
-    @in_words
+    @read_in_words
     def draft(self, ctx):
         """Draw what is chosen in a draft; nothing is written."""
         chosen, asked = door.param(ctx, "choices", door.choices), door.param(ctx, "asked")
@@ -222,7 +252,7 @@ class DropPanel(foo.Panel):
         params |= {"choices": ctx.params["choices"], "panel_id": ctx.panel_id}
         ctx.trigger(f"{self.plugin_name}/draft_work", params=params)
 
-    @in_words
+    @read_in_words
     def compare_drafts(self, ctx):
         """Compare two sides of which one is a draft at least."""
         sides = [
@@ -238,7 +268,7 @@ class DropPanel(foo.Panel):
 
     # -- counts on demand --
 
-    @in_words
+    @read_in_words
     def strips(self, ctx):
         """Show a page of kept and of pruned samples of a class, of a run or of a draft."""
         dataset, chosen = ctx.dataset, door.optional(ctx, "choices", door.choices)
@@ -257,18 +287,18 @@ class DropPanel(foo.Panel):
         )
         ctx.panel.set_data("strips", shown)
 
-    @in_words
+    @read_in_words
     def count_score(self, ctx):
         key, score = door.param(ctx, "key"), door.param(ctx, "score")
         density = door.param(ctx, "density", checks.density)
         ctx.panel.set_data("histogram", panel_data.histogram(ctx.dataset, key, score, density))
 
-    @in_words
+    @read_in_words
     def report(self, ctx):
         key, eval_key = door.param(ctx, "key"), door.optional(ctx, "eval_key")
         ctx.panel.set_data("report", panel_data.report(ctx.dataset, key, eval_key))
 
-    @in_words
+    @read_in_words
     def compare(self, ctx):
         key, other = door.param(ctx, "key"), door.param(ctx, "other")
         ctx.panel.set_data("comparison", panel_data.comparison(ctx.dataset, key, other))

@@ -113,7 +113,6 @@ def _run(name: str, key: str, as_of: str, changes: str | None) -> dict[str, Any]
         "label_field": config.label_field,
         "group_by": " and ".join(precheck.group_names(config.group_by)) or None,
         "recalls_from": config.recalls_from,
-        "kept_field": config.kept_field,
         "counts": fod.kept_counts(dataset, key, densities).tolist(),
         **columns(table, densities, config.rule),
     }

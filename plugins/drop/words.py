@@ -7,6 +7,7 @@ in the App see fields, whose labels stand here for the arguments. A test looks f
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 # Arguments -> the labels of their fields in the forms
 LABELS = {
@@ -130,8 +131,13 @@ _CALL = re.compile(r"(?:\b(?:fod|samples|dataset|view)\.)?\b(?P<name>\w+)\((?:[^
 _BARE = re.compile(rf"\b(?P<name>{'|'.join(n for n in [*LABELS, *DOERS] if '_' in n)})\b")
 
 
-def in_app_words(text: str) -> str:
-    """A message of the package for somebody who looks at forms and at the panel."""
+def in_app_words(text: str, labels: Mapping[str, str] = LABELS) -> str:
+    """A message of the package for somebody who looks at forms and at the panel.
+
+    Args:
+        text: the message
+        labels: arguments -> what stands for them; the labels of their fields by default
+    """
     names: list[str] = []
 
     def hide(found: re.Match[str]) -> str:
@@ -145,15 +151,15 @@ def in_app_words(text: str) -> str:
     for pattern, words in SENTENCES.items():
         text = re.sub(pattern, words, text)
     text = _CALL.sub(lambda m: DOERS.get(m["name"], m[0]), text)
-    text = _ARGUMENT.sub(_argument, text)
-    text = _BARE.sub(lambda m: f"'{LABELS.get(m['name']) or DOERS[m['name']]}'", text)
+    text = _ARGUMENT.sub(lambda m: _argument(m, labels), text)
+    text = _BARE.sub(lambda m: f"'{labels.get(m['name']) or DOERS[m['name']]}'", text)
     text = re.sub(r"\[('[^\]\[]*')\]", r"\1", text)
     text = re.sub(r"\b([Pp])ass\b", lambda m: "choose" if m[1] == "p" else "Choose", text)
     return _HIDDEN.sub(lambda m: names[int(m[1])], text)
 
 
-def _argument(found: re.Match[str]) -> str:
-    label, value = f"'{LABELS[found['name']]}'", found["value"]
+def _argument(found: re.Match[str], labels: Mapping[str, str]) -> str:
+    label, value = f"'{labels[found['name']]}'", found["value"]
     if value in ("", "True") or value.startswith(("<", "(", "[")):
         return label
     return f"{label} off" if value == "False" else f"{label} {value}"

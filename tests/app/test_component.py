@@ -5,6 +5,7 @@ The App's globals are stubs that note what the component asks of Python.
 
 import json
 import os
+import re
 
 import pytest
 from app_browser import REPOSITORY
@@ -65,7 +66,6 @@ def page_of(names, **more):
         "recalls_from": "given",
         "classes": names,
         "names": names,
-        "kept_field": "drop_kept",
         "sizes": sizes,
         "recalls": [1 - (k + 1) / (2 * len(names)) for k in range(len(names))],
         "observed": None,
@@ -243,6 +243,26 @@ def test_what_went_wrong_is_shown_and_the_panel_goes_on(component):
     component.page.get_by_role("button", name="cat").click()
     component.answer()
     expect(component.page.get_by_role("alert")).to_have_count(0)
+
+
+def test_what_went_wrong_is_said_until_somebody_clicks_whatever_is_read_meanwhile(component):
+    page = component.page
+    component.draw(page_of(ANIMALS))
+    component.choose_tab("Samples")
+    component.answer(error="boom", errorMessage="the samples were not read")
+    expect(page.get_by_role("alert")).to_contain_text("the samples were not read")
+    page.get_by_role("button", name="Pruned", exact=False).first.click()
+    component.answer(error="boom", errorMessage="the view was not set")
+    page.get_by_role("button", name="Read them again").click()
+    component.answer()
+    expect(page.get_by_role("alert")).to_contain_text("the view was not set")
+    page.get_by_role("button", name="Kept", exact=False).first.click()
+    component.answer()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    component.draw(page_of(ANIMALS), unread="these cannot be compared")
+    expect(page.get_by_role("alert")).to_contain_text("these cannot be compared")
+    component.draw(page_of(ANIMALS), unread="not this", message="but this")
+    expect(page.get_by_role("alert")).to_contain_text("but this")
 
 
 def test_labels_are_text_whatever_they_hold(component):
@@ -439,7 +459,7 @@ def test_a_new_run_is_a_draft_that_follows_every_choice_and_writes_nothing(compo
     page.get_by_role("button", name="New run", exact=True).click()
     assert drafts.asked()["choices"] == {"base": "drop"}
     drafts.answer()
-    expect(page.get_by_label("Drop run")).to_have_value("d1")
+    expect(page.get_by_label("Drop run")).to_have_value("draft 1")
     # It has no density of its own, and the slider says its own
     expect(page.locator(".drop-facts")).not_to_contain_text("density")
     assert component.kept() == str(sum(drafts.sent["run"]["counts"][4]))
@@ -452,7 +472,7 @@ def test_a_new_run_is_a_draft_that_follows_every_choice_and_writes_nothing(compo
     page.get_by_role("button", name="Apply as a new run").click()
     name, params = component.calls[-1]
     assert (name, params["work"]) == ("work_draft", "apply")
-    assert params["choices"] == {"base": "drop", "rule": "balanced"}
+    assert params["choices"] == CHOSEN | {"rule": "balanced"}
     assert {name for name, _ in component.calls} == {"draft", "work_draft"}
 
 
@@ -592,7 +612,7 @@ def test_two_drafts_are_compared_like_runs(component, drafts):
     component.choose_tab("Compare")
     page.get_by_label("The run to compare with").select_option("draft 1")
     name, params = component.calls[-1]
-    assert (name, params["asked"]) == ("compare_drafts", "d2.0.null d1.0.null")
+    assert (name, params["asked"]) == ("compare_drafts", "draft 2.0.null draft 1.0.null")
     assert params["first_choices"]["base"] == params["second_choices"]["base"] == "drop"
     counts = {name: [1] * 4 for name in ("both", "first", "second")}
     both = {"asked": params["asked"], "names": ANIMALS, "warnings": [], **counts}
@@ -610,8 +630,254 @@ def test_selected_samples_are_kept_always_or_left_out(component, drafts):
     drafts.answer()
     words = component.page.locator('[data-cy="drop-by-hand"]')
     expect(words).to_have_text("kept always: 2 samples")
+    component.page.evaluate("__fos__.selectedSamples.value = new Set(['b2', 'c3'])")
+    component.draw(drafts.sent, **drafts.drawn)
     component.page.get_by_role("button", name="Leave out").click()
-    assert drafts.asked()["choices"]["left_out"] == ["a1", "b2"]
+    # A sample is in one of the two lists
+    both = {"keep_ids": ["a1"], "left_out": ["b2", "c3"]}
+    assert drafts.asked()["choices"] == {"base": "drop", **both}
+    drafts.answer()
+    expect(words).to_have_text("kept always: 1 sample · left out: 2 samples")
+    component.page.get_by_role("button", name="Keep always").click()
+    both = {"keep_ids": ["a1", "b2", "c3"], "left_out": []}
+    assert drafts.asked()["choices"] == {"base": "drop", **both}
+
+
+def test_a_draft_is_applied_at_the_density_that_its_slider_shows(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer()
+    component.press("ArrowRight", times=3)
+    page.wait_for_function("window.calls.length == 2")
+    drafts.answer()
+    page.get_by_label("Drop run").select_option("drop")
+    component.answer()
+    page.get_by_role("button", name="bee").click()
+    component.answer()
+    page.get_by_label("Drop run").select_option("draft 1")
+    expect(page.locator('[data-cy="drop-density"]')).to_have_text("0.80")
+    page.get_by_role("button", name="Apply as a new run").click()
+    assert component.calls[-1][1]["density"] == 0.8
+
+
+def test_whoever_goes_on_from_the_slider_to_a_button_has_let_go_of_it(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer()
+    component.press("ArrowRight")
+    page.get_by_role("button", name="Apply as a new run").click()
+    assert drafts.asked()["density"] == 0.6
+    drafts.answer()
+    page.get_by_role("button", name="Apply as a new run").click()
+    works = [params["density"] for name, params in component.calls if name == "work_draft"]
+    assert works == [0.6]
+
+
+def test_a_draft_is_applied_once_however_often_its_button_is_pressed(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer()
+    apply = page.get_by_role("button", name="Apply as a new run")
+
+    def works():
+        return len([name for name, _ in component.calls if name == "work_draft"])
+
+    apply.dblclick()
+    component.answer()
+    expect(apply).to_be_disabled()
+    assert works() == 1
+    working = json.dumps({"asked": "draft 1.0.null", "label": "Writing", "done": 0.5})
+    component.draw(drafts.sent, **drafts.drawn, working=working)
+    expect(apply).to_be_disabled()
+    component.draw(drafts.sent, **drafts.drawn, message="Nothing was written")
+    expect(apply).to_be_enabled()
+    apply.focus()
+    for _ in range(3):
+        page.keyboard.press("Enter")
+    component.answer(result={"failed": True})
+    expect(apply).to_be_enabled()
+    assert works() == 2
+
+
+def test_a_key_that_is_held_presses_a_button_once(component, drafts):
+    component.page.get_by_role("button", name="New run", exact=True).focus()
+    for _ in range(4):
+        component.page.keyboard.down("Enter")
+    component.page.keyboard.up("Enter")
+    runs = component.page.get_by_label("Drop run").locator("option")
+    expect(runs).to_have_text(["drop", "draft 1"])
+
+
+def test_a_draft_that_python_refuses_to_work_on_twice_can_be_applied_later(component, drafts):
+    component.page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer()
+    apply = component.page.get_by_role("button", name="Apply as a new run")
+    apply.click()
+    component.draw(drafts.sent, **drafts.drawn, message="It is being written already")
+    component.answer()
+    expect(apply).to_be_enabled()
+
+
+def test_a_class_stays_chosen_by_its_name_where_other_samples_have_other_classes(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer()
+    page.get_by_role("button", name="dog").click()
+    component.choose_tab("Recall")
+    scatter = page.get_by_role("slider", name="Recall against")
+    scatter.focus()
+    page.keyboard.press("Home")
+    assert scatter.get_attribute("aria-valuetext").startswith("dog")
+    limit = page.locator('[data-cy="drop-limit"] b')
+    samples = page.get_by_label("Samples", exact=True)
+    samples.select_option("all")
+    expect(scatter).to_be_focused()
+    drafts.answer(run=page_of(["ant", "dog"], can_limit=True)["run"])
+    expect(limit).to_have_text("dog")
+    expect(page.locator(".drop-hover b")).to_have_text("dog")
+    samples.select_option("run")
+    drafts.answer(run=page_of(["ant", "bee"], can_limit=True)["run"])
+    expect(limit).to_have_count(0)
+    component.choose_tab("Classes")
+    expect(page.locator('[data-cy="drop-class"] [aria-pressed=true]')).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    drafts.answer()
+    expect(limit).to_have_text("dog")
+    expect(page.get_by_role("button", name="dog", pressed=True)).to_be_visible()
+
+
+def with_step(run, density, counts):
+    """A run whose own density lies between two steps of the slider."""
+    own = sum(d < density for d in run["densities"])
+    for name, value in (("densities", density), ("counts", counts), ("levels", density)):
+        run[name] = [*run[name][:own], value, *run[name][own:]]
+    return run | {"own": own, "density": density}
+
+
+def test_a_draft_is_shown_whatever_becomes_of_the_density_of_its_run(component, drafts):
+    page = component.page
+    between = with_step(page_of(ANIMALS, can_limit=True)["run"], 0.333, [0, 1, 1, 1])
+    drafts.sent["run"] = between
+    component.draw(drafts.sent)
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer(run=between)
+    component.press("End")
+    page.wait_for_function("window.calls.length == 2")
+    drafts.answer(run=between)
+    assert component.kept() == "10"
+    drafts.sent = page_of(ANIMALS, version="2", can_limit=True)
+    component.draw(drafts.sent, **drafts.drawn)
+    page.get_by_label("Rule").select_option("balanced")
+    drafts.answer()
+    assert component.kept() == "10"
+    expect(page.locator('[data-cy="drop-density"]')).to_have_text("1.00")
+    component.press("ArrowLeft", times=2)
+    page.wait_for_function("window.calls.length == 4")
+    expect(page.locator('[data-cy="drop-density"]')).to_have_text("0.80")
+
+
+def test_a_draft_differs_from_its_run_by_its_choices_and_not_by_other_steps(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer(run=with_step(page_of(ANIMALS, can_limit=True)["run"], 0.333, [0, 1, 1, 1]))
+    component.press("ArrowRight", times=5)
+    expect(page.locator('[data-cy="drop-density"]')).to_have_text("0.80")
+    for row in page.locator('[data-cy="drop-class"]').all():
+        expect(row.locator("td").nth(2)).to_have_text(re.compile(r"^\d / \d$"))
+
+
+def test_a_density_that_the_slider_has_no_more_is_the_next_one_that_it_has(component, drafts):
+    page = component.page
+    between = with_step(page_of(ANIMALS, can_limit=True)["run"], 0.333, [0, 1, 1, 1])
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer(run=between)
+    component.press("ArrowLeft")
+    page.wait_for_function("window.calls.length == 2")
+    drafts.answer(run=between)
+    component.press("ArrowRight")
+    page.wait_for_function("window.calls.length == 3")
+    assert drafts.asked()["density"] == 0.333
+    drafts.answer()
+    drafts.answer()
+    expect(page.locator('[data-cy="drop-density"]')).to_have_text("0.30")
+    page.get_by_role("button", name="Apply as a new run").click()
+    assert component.calls[-1][1]["density"] == 0.3
+
+
+def test_a_number_that_cannot_be_stays_where_it_was_typed(component, drafts):
+    page = component.page
+    page.get_by_role("button", name="dog").click()
+    component.answer()
+    page.get_by_label("How many samples of dog").select_option("at least")
+    drafts.answer()
+    number = page.get_by_label("Samples of dog", exact=True)
+    number.fill("999")
+    number.press("Enter")
+    drafts.answer(run=None, problem="999 samples cannot be kept")
+    expect(page.get_by_role("alert")).to_contain_text("It cannot be: 999 samples cannot be kept")
+    expect(number).to_have_value("999")
+    expect(number).to_be_focused()
+    expect(page.get_by_role("button", name="Apply as a new run")).to_be_disabled()
+    number.fill("3")
+    number.press("Enter")
+    drafts.answer([0, 1, 1, 3])
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert component.kept() == "5"
+
+
+def test_samples_of_a_draft_are_asked_for_by_all_of_its_choices_once_they_are_known(
+    component, drafts
+):
+    page = component.page
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer()
+    page.get_by_label("Rule").select_option("balanced")
+    drafts.answer()
+    component.choose_tab("Samples")
+    component.answer()
+    page.get_by_role("button", name="Undo").click()
+    drafts.answer()
+    asked = [params["choices"] for name, params in component.calls if name == "strips"]
+    assert asked == [CHOSEN | {"rule": "balanced"}, CHOSEN]
+
+
+def test_a_run_of_any_key_is_told_from_a_draft(component, drafts):
+    page = component.page
+    drafts.sent["runs"] = ["d1", "drop"]
+    component.draw(drafts.sent)
+    page.get_by_role("button", name="New run", exact=True).click()
+    drafts.answer()
+    component.choose_tab("Compare")
+    page.get_by_label("The run to compare with").select_option("d1")
+    assert component.calls[-1][1]["second_key"] == "d1"
+    component.answer()
+    page.get_by_label("Drop run").select_option("d1")
+    assert component.calls[-1] == ["open_run", {"key": "d1"}]
+
+
+def test_a_draft_that_is_not_read_yet_is_compared_where_it_starts(component, drafts):
+    page = component.page
+    for _ in range(2):
+        page.get_by_role("button", name="New run", exact=True).click()
+        drafts.answer()
+    component.press("ArrowRight")
+    page.wait_for_function("window.calls.length == 3")
+    drafts.answer()
+    component.leave()
+    component.draw(drafts.sent)
+    drafts.answer()
+    component.choose_tab("Compare")
+    page.get_by_label("The run to compare with").select_option("draft 1")
+    _, params = component.calls[-1]
+    assert (params["first_density"], params["second_density"]) == (0.6, None)
+
+
+def test_what_was_left_out_by_scores_is_said_of_a_draft(component, drafts):
+    component.page.get_by_role("button", name="New run", exact=True).click()
+    run = page_of(ANIMALS, can_limit=True)["run"]
+    drafts.answer(run=run | {"left_out": 12})
+    facts = component.page.locator(".drop-facts")
+    expect(facts).to_contain_text("12 left out by their scores")
 
 
 # -- what Python counts ---------------------------------------------------------------------------
@@ -719,9 +985,15 @@ def test_labels_that_look_wrong_are_shown_by_a_button_and_a_weak_model_has_none(
     report = {"version": "1", "report": said | {"findings": findings, "suspects": ["el2n"]}}
     component.draw(page_of(ANIMALS) | {"scores": ["el2n"]}, report=json.dumps(report))
     component.answer()
+    component.press("ArrowRight", times=3)
+    component.page.wait_for_function("window.calls.at(-1)[0] == 'show'")
+    component.answer()
     component.page.get_by_role("button", name="whose labels may be wrong").click()
     name, asked = component.calls[-1]
     assert (name, asked["part"], asked["score"]) == ("show", "kept", "el2n")
+    # The numbers beside the grid are of the same density
+    assert asked["density"] == 0.5
+    expect(component.page.locator('[data-cy="drop-density"]')).to_have_text("0.50")
     component.answer()
     report["report"] |= {"findings": [], "suspects": []}
     component.draw(page_of(ANIMALS) | {"scores": ["el2n"]}, report=json.dumps(report))
@@ -876,5 +1148,5 @@ def test_an_empty_page_says_what_to_do_and_begins_a_draft(component):
     component.draw({"runs": [], "key": None, "title": "No drop run yet", "text": "Choose New run."})
     expect(component.page.get_by_text("Choose New run.")).to_be_visible()
     component.page.get_by_role("button", name="New run", exact=True).click()
-    asked = {"id": "d1", "asked": "d1.0.null", "choices": {"base": None}, "density": None}
-    assert component.calls == [["draft", asked]]
+    asked = {"id": "draft 1", "asked": "draft 1.0.null", "choices": {"base": None}}
+    assert component.calls == [["draft", asked | {"density": None}]]

@@ -464,13 +464,18 @@ def test_a_run_deleted_meanwhile_is_said_to_be_gone(app, panel, pruned, picture)
     picture("panel-run-deleted")
 
 
-def test_a_run_moved_meanwhile_is_said_to_be_changed_and_shown_as_it_is(app, panel, pruned):
+@pytest.mark.parametrize("tab", ["Classes", "Samples", "Fairness"])
+def test_a_run_moved_meanwhile_is_said_to_be_changed_and_shown_as_it_is(app, panel, pruned, tab):
     opened = panel(pruned)
     expect(part(opened, "kept")).to_have_text("150")
+    choose_tab(opened, tab)
+    app.settle()
     fod.set_density(pruned, "drop", 0.3)
-    opened.get_by_role("button", name="zero", exact=True).click()
+    opened.get_by_role("button", name="Pruned", exact=False).first.click()
     expect(opened.get_by_text("'drop' was changed", exact=False)).to_be_visible()
     expect(part(opened, "kept")).to_have_text("90")
+    app.settle()  # its tab has been read again
+    expect(opened.get_by_text("'drop' was changed", exact=False)).to_be_visible()
     app.expect_count(300)
     opened.get_by_role("button", name="Kept", exact=False).first.click()
     app.expect_count(90)

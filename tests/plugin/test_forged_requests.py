@@ -187,7 +187,7 @@ EVENTS = {
     "compare": (["key", "other"], []),
     "draft": (["choices"], ["density"]),
     "work_draft": (["choices", "work", "density"], []),
-    "compare_drafts": (["first_choices", "first_density"], ["second_choices", "second_density"]),
+    "compare_drafts": (["first_choices"], ["first_density", "second_choices", "second_density"]),
     "strips": (["key", "density", "class_name", "page"], ["score"]),
 }
 # A draft in which nothing is chosen yet
@@ -331,7 +331,7 @@ def send(request_of, labelled, ours):
         data = {}
         for one in context.executor._requests:
             data |= one.params.get("data", {})
-        return plain(data["message"])
+        return plain(data["message"] if data.get("message") else data["unread"])
 
     return run
 
@@ -369,7 +369,7 @@ def test_an_odd_choice_of_a_draft_is_said_and_nothing_is_read_for_it(
         data = {}
         for one in context.executor._requests:
             data |= one.params.get("data", {})
-        words = data["message"] if result else json.loads(data["draft"])["problem"]
+        words = data["unread"] if result else json.loads(data["draft"])["problem"]
         assert plain(words), case
 
 

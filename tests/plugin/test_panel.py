@@ -1,6 +1,8 @@
 """The Python side of the panel: what it sends to its component, and the views that it sets."""
 
+import asyncio
 import json
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +12,8 @@ import numpy as np
 import pytest
 from bson import ObjectId
 from fiftyone import ViewField as F
-from reading import choices
+from fiftyone.operators.executor import execute_or_delegate_operator
+from reading import choices, output, texts
 
 import fiftyone_drop as fod
 
@@ -328,6 +331,34 @@ def test_a_draft_that_cannot_be_says_why(pruned):
     assert "no sample is left" in drawn(panel, left_out=pruned.values("id"))["problem"]
 
 
+def test_a_problem_of_a_draft_is_a_sentence_about_what_the_panel_has(pruned):
+    panel = PanelSession(pruned)
+    names = panel.run["names"]
+    limits = [[names[0], "least", 5]]
+    problem = drawn(panel, limits=limits, rule="none")["problem"]
+    assert problem.startswith("limits on classes need a rule that sets quotas")
+    assert "'Rule'" in problem
+    pruned[:200].apply_drop(0.5, rule="balanced", key="part", progress=False)
+    problem = drawn(panel, base="part", keep_ids=[pruned.last().id])["problem"]
+    assert problem.startswith("of the samples that are kept always, 1, the draft has none")
+    assert "boolean field" not in problem
+    kept = pruned.match(F("ground_truth.label") == names[0]).values("id")[:20]
+    problem = drawn(panel, keep_ids=kept, limits=[[names[0], "most", 3]])["problem"]
+    assert "20 of which must be kept" in problem
+    problem = drawn(panel, 0.1, limits=[[name, "least", 20] for name in names])["problem"]
+    assert problem.startswith("the density 0.1 keeps 30 of 300 samples")
+    assert "'at least'" in problem
+    assert "Samples to keep" not in problem
+    problem = drawn(panel, select="nothing")["problem"]
+    assert "'Select'" not in problem
+    pruned.add_sample(fo.Sample("unlabelled.png"))
+    problem = drawn(panel, samples="all")["problem"]
+    field = "More in the form: Leave samples without a label out of the run"
+    assert problem.endswith(f"leave them out of the run with '{field}'")
+    problem = drawn(panel, samples="tag:nothing")["problem"]
+    assert problem.startswith("'Samples' must be one of")
+
+
 def test_a_draft_without_a_run_begins_with_the_training_split(two_classes):
     dataset = two_classes(val={"cat": 25, "dog": 50})
     panel = PanelSession(dataset)
@@ -370,9 +401,32 @@ def test_sides_of_other_classes_are_not_compared(pruned):
     chosen = {"base": "names", "rule": "balanced"}
     sides = {"first_key": "drop", "second_choices": chosen, "second_density": 0.5}
     panel.call("compare_drafts", asked="a b", **sides)
-    assert "'ground_truth'" in panel.data["message"]
-    assert "'name'" in panel.data["message"]
+    assert "'ground_truth'" in panel.data["unread"]
+    assert "'name'" in panel.data["unread"]
     assert "comparison" not in panel.data
+    # Another choice is read, and what was not is no more to be said
+    panel.call("compare_drafts", asked="a c", **sides | {"second_choices": {"base": "drop"}})
+    assert panel.data["unread"] is None
+
+
+@pytest.mark.filterwarnings("ignore:sample tags")
+def test_a_draft_is_compared_where_it_starts_until_its_slider_is_moved(pruned):
+    pruned.apply_drop(0.3, rule="balanced", key="less", progress=False)
+    panel = PanelSession(pruned)
+
+    def kept(**sides):
+        panel.call("compare_drafts", asked="a b", **sides)
+        sent = json.loads(panel.data["comparison"])
+        both = sum(sent["both"])
+        return sum(sent["first"]) + both, sum(sent["second"]) + both, sent["warnings"]
+
+    of_run = {"first_key": "drop", "second_choices": {"base": "less"}}
+    *counts, (warning,) = kept(**of_run)
+    assert counts == [150, 90]
+    assert "0.5 and the second 0.3" in warning
+    assert kept(**of_run, second_density=0.5) == (150, 150, [])
+    bare = {"base": None, "recalls": "run:drop"}
+    assert kept(first_choices=bare, second_choices={"base": "drop"})[:2] == (150, 150)
 
 
 @pytest.fixture
@@ -515,7 +569,7 @@ def test_samples_of_a_run_are_those_of_a_draft_that_begins_with_one(pruned):
     chosen = {"base": None, "samples": "run", "recalls": "run:drop"}
     panel.call("draft", choices=chosen, density=0.5, asked="d1.0.null")
     draft = json.loads(panel.data["draft"])
-    assert draft["problem"] == "must be one of 'all', but got 'run'"
+    assert draft["problem"] == "'Samples' must be one of 'all', but got 'run'"
 
 
 def test_recalls_of_another_run_are_found_on_other_samples(pruned):
@@ -571,6 +625,82 @@ def test_the_work_of_a_draft_can_be_cancelled_and_leaves_nothing(
     assert (data[-1]["working"], data[-1]["message"]) == (None, "Cancelled. Nothing was written")
     pruned.reload()
     assert fod.list_drops(pruned) == ["drop"]
+
+
+@pytest.fixture
+def held(pruned, request_of, module_of_plugin, monkeypatch):
+    """A function that begins to apply a draft, whose work waits: its stream, and the way on."""
+    go_on, drafting = threading.Event(), module_of_plugin("drafting")
+    read_again = drafting.read_again
+    module_of_plugin("jobs")._jobs.clear()
+
+    def waits(*args):
+        assert go_on.wait(30)
+        return read_again(*args)
+
+    def start(**params):
+        monkeypatch.setattr(drafting, "read_again", waits)
+        params = {"asked": "d1.0", "panel_id": "p", "work": "apply", **params}
+        request = request_of(pruned, params, operator="draft_work")
+        stream = asyncio.run(execute_or_delegate_operator(request["operator_uri"], request)).result
+        next(stream)
+        return stream, go_on
+
+    yield start
+    go_on.set()
+    for job in module_of_plugin("jobs").on(pruned.name):
+        assert job.ended.wait(30)
+
+
+def test_a_draft_that_is_at_work_is_not_begun_once_more(pruned, held, work):
+    choices = {"base": "drop", "rule": "balanced"}
+    stream, go_on = held(choices=choices, density=0.4)
+    (told,), _ = work(pruned, work="apply", choices=choices, density=0.4)
+    assert "at work already" in told["message"]
+    assert "working" not in told
+    go_on.set()
+    list(stream)
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop", "drop_2"]
+    work(pruned, work="apply", choices=choices, density=0.4)  # it has ended
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop", "drop_2", "drop_3"]
+
+
+def test_other_work_begins_beside_what_is_at_work(pruned, module_of_plugin):
+    jobs = module_of_plugin("jobs")
+    jobs._jobs.clear()
+    begun = [jobs.start(pruned.name, "x", about) for about in (None, None, ("apply", 0.4), 1)]
+    with pytest.raises(jobs.AtWorkError):
+        jobs.start(pruned.name, "x", ("apply", 0.4))
+    jobs.start("another dataset", "x", ("apply", 0.4))
+    begun[2].end(({}, {}), None)
+    jobs.start(pruned.name, "x", ("apply", 0.4))
+
+
+def test_whoever_cancels_a_draft_whose_page_was_closed_sees_how_it_ends(
+    pruned, held, run_in_app, module_of_plugin
+):
+    stream, go_on = held(choices={"base": "drop"}, density=0.4)
+    stream.close()  # the tab
+    (job,) = module_of_plugin("jobs").on(pruned.name)
+    assert job.in_background
+    threading.Timer(0.2, go_on.set).start()
+    cancels = run_in_app(pruned, {"job": job.key, "action": "cancel"}, operator="running")
+    schema, _ = output([one for one in cancels if one[0] == "show_output"][-1:])
+    assert "Nothing was written" in texts(schema)
+    pruned.reload()
+    assert fod.list_drops(pruned) == ["drop"]
+
+
+def test_refreshing_ends_the_wait_for_work_unless_it_goes_on_for_this_page(pruned, held):
+    panel = PanelSession(pruned)
+    assert panel.call("refresh").data["working"] is None
+    stream, _ = held(choices={"base": "drop"}, density=0.4)
+    del panel.data["working"]
+    assert "working" not in panel.call("refresh").data
+    stream.close()  # the connection
+    assert panel.call("refresh").data["working"] is None
 
 
 @pytest.mark.parametrize("doing", ["apply", "measure", "nothing that it can"])
@@ -718,12 +848,16 @@ EVENTS = {
 }
 
 
+READS = {"draft", "compare_drafts", "report", "compare"}
+
+
 @pytest.mark.parametrize("event", EVENTS)
 def test_a_run_deleted_meanwhile_is_said_and_the_others_are_shown(pruned, recalls, event):
     pruned.apply_drop(0.2, label_field="ground_truth", recalls=recalls, key="other")
     panel = PanelSession(pruned).call("open_run", key="drop")
+    drawn = panel.run["version"]
     fod.delete_drop(pruned, "drop")
-    panel.call(event, key="drop", **EVENTS[event])
+    panel.call(event, key="drop", version=drawn, **EVENTS[event])
     assert "'drop'" in panel.data["message"]
     assert panel.page["runs"] == ["other"]
     assert panel.run["key"] == "other"
@@ -765,6 +899,11 @@ def test_a_run_changed_meanwhile_is_sent_anew_and_nothing_else_happens(pruned, r
     assert "'drop' was changed" in panel.data["message"]
     assert (panel.run["key"], panel.run["density"]) == ("drop", 0.35)
     assert panel.asked_for("set_view") is None
+    # What its tab then reads takes none of that back; a click does
+    now = panel.run["version"]
+    for read in READS:
+        panel.call(read, key="drop", version=now, **EVENTS[read])
+        assert "'drop' was changed" in panel.data["message"]
     panel.call("show", key="drop", version=panel.run["version"], density=0.3, part="kept")
     assert panel.data["message"] is None
     assert len(panel.view) == len(fod.drop_view(pruned, "drop", 0.3))

@@ -8,14 +8,13 @@ import { Button, Message, Name, Select } from "./ui.jsx";
 /** Two runs or drafts side by side: class densities, and the samples that only one of them keeps. */
 export function Compare({ run, draft, runs, drafts, answer, ask, onShow }) {
   const [wanted, setWanted] = useState(null);
-  const [mine, others] = [draft?.id ?? run.key, Object.fromEntries(drafts.map((one) => [one.id, one]))];
+  const [mine, others] = [run.key, Object.fromEntries(drafts.map((one) => [one.id, one]))];
   const options = [...runs, ...Object.keys(others)].filter((key) => key !== mine);
   const other = options.includes(wanted) ? wanted : options.includes(answer?.other) ? answer.other : null;
   const side = (which, key) => {
     const one = others[key];
     if (!one) return { [`${which}_key`]: key };
-    const density = one.density ?? one.answer?.run?.density ?? run.density;
-    return { [`${which}_choices`]: one.choices, [`${which}_density`]: density };
+    return { [`${which}_choices`]: one.choices, [`${which}_density`]: one.density }; // null where it starts
   };
   const isOfRuns = !draft && !(other in others);
   const asked = [mine, other].map((key) => others[key]?.asked ?? key).join(" ");
@@ -26,11 +25,11 @@ export function Compare({ run, draft, runs, drafts, answer, ask, onShow }) {
   const again = useAnswer(ask, name, params, other === null || fits);
   if (options.length === 0)
     return <p className="drop-quiet">There is no second run to compare with. New run makes one.</p>;
-  const words = (key) => others[key]?.name ?? (key || "choose a run");
+  const words = (key) => key || "choose a run";
   return (
     <section>
       <div className="drop-row">
-        <span>{words(mine)}, at {draft ? "" : "its own "}density {density(draft?.density ?? run.density)}, against</span>
+        <span>{mine}, at {draft ? "" : "its own "}density {density(draft?.density ?? run.density)}, against</span>
         <Select
           label="The run to compare with"
           value={other ?? ""}
@@ -41,7 +40,7 @@ export function Compare({ run, draft, runs, drafts, answer, ask, onShow }) {
         {again && <Button onClick={again}>Compare again</Button>}
       </div>
       {other && fits && (
-        <Difference mine={words(mine)} other={words(other)} both={answer}
+        <Difference mine={mine} other={other} both={answer}
           onShow={isOfRuns ? (which) => onShow(other, which) : null} />
       )}
     </section>

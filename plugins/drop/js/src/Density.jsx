@@ -7,8 +7,8 @@ const KEYBOARD_PAUSE = 250; // ms; each press of an arrow is a change of its own
 /** The slider, and what it keeps. */
 export function Density({ run, index, kept, onMove, onRelease, onKeep }) {
   const slider = useRef(null);
-  const release = useRef(onRelease);
-  release.current = onRelease;
+  const release = useRef();
+  release.current = () => onRelease(run.densities[Number(slider.current.value)]);
 
   // React's onChange is the DOM's "input", at every step of a drag; "change" comes when it ends
   useEffect(() => {
@@ -17,18 +17,25 @@ export function Density({ run, index, kept, onMove, onRelease, onKeep }) {
     let timer;
     const onKey = () => (byKey = true);
     const onPointer = () => (byKey = false);
+    const end = () => {
+      timer = clearTimeout(timer);
+      release.current();
+    };
     const onChange = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => release.current(Number(element.value)), byKey ? KEYBOARD_PAUSE : 0);
+      timer = setTimeout(end, byKey ? KEYBOARD_PAUSE : 0);
     };
+    const onBlur = () => timer && end(); // whoever goes on to a button has let go
     element.addEventListener("keydown", onKey);
     element.addEventListener("pointerdown", onPointer);
     element.addEventListener("change", onChange);
+    element.addEventListener("blur", onBlur);
     return () => {
       clearTimeout(timer);
       element.removeEventListener("keydown", onKey);
       element.removeEventListener("pointerdown", onPointer);
       element.removeEventListener("change", onChange);
+      element.removeEventListener("blur", onBlur);
     };
   }, []);
 
@@ -53,7 +60,7 @@ export function Density({ run, index, kept, onMove, onRelease, onKeep }) {
         min={0}
         max={run.densities.length - 1}
         value={index}
-        onChange={(event) => onMove(Number(event.target.value))}
+        onChange={(event) => onMove(run.densities[Number(event.target.value)])}
         aria-label="Density"
         aria-valuetext={`${at}, keeps ${count(kept)} samples`}
         data-cy="drop-slider"
@@ -65,12 +72,7 @@ export function Density({ run, index, kept, onMove, onRelease, onKeep }) {
           <>
             {onKeep && <span>The run itself stays at {density(run.density)}.</span>}
             {onKeep && <Button onClick={onKeep}>Move the run to {at}…</Button>}
-            <Button
-              onClick={() => {
-                onMove(run.own);
-                onRelease(run.own);
-              }}
-            >
+            <Button onClick={() => onRelease(run.density)}>
               Back{onKeep ? "" : ` to ${density(run.density)}`}
             </Button>
           </>

@@ -22,7 +22,7 @@ const CHOICES = {
 /** What is chosen in a draft, and what becomes of it. */
 export function Draft({ draft }) {
   const { choices, offered, problem, working } = draft;
-  const { limits = [], keep_ids = [], left_out = [], recalls } = choices;
+  const { limits = [], keep_ids = [], left_out = [] } = choices;
   const words = [
     ...limits.map(([name, kind, n]) => `${[].concat(name).join(" / ")}: ${KINDS[kind]}${kind === "all" ? "" : ` ${count(n)}`}`),
     keep_ids.length && `kept always: ${samples(keep_ids.length)}`,
@@ -30,7 +30,7 @@ export function Draft({ draft }) {
   ].filter(Boolean);
   const cannot = draft.isBusy || !!working || !!problem || draft.isUnmeasured;
   return (
-    <section className="drop-message drop-info drop-draft" aria-label={draft.name} aria-busy={draft.isBusy} data-cy="drop-draft">
+    <section className="drop-message drop-info drop-draft" aria-label={draft.id} aria-busy={draft.isBusy} data-cy="drop-draft">
       <div className="drop-row">
         {offered &&
           Object.entries(CHOICES).map(([name, label]) =>
@@ -49,7 +49,7 @@ export function Draft({ draft }) {
           )}
       </div>
       {words.length > 0 && <div data-cy="drop-by-hand">{words.join(" · ")}</div>}
-      <Selection onChange={(name, ids) => draft.change({ [name]: union(choices[name], ids) })} />
+      <Selection onChange={(name, ids) => draft.change(placed(choices, name, ids))} />
       <div role="status">
         {working
           ? `${working.label}${working.done ? `, ${Math.round(100 * working.done)} %` : ""}…`
@@ -122,5 +122,13 @@ export function Limit({ run, k, kept, limits, onChange }) {
 }
 
 const samples = (n) => `${count(n)} ${n === 1 ? "sample" : "samples"}`;
-const union = (some = [], others) => [...new Set([...some, ...others])];
+
+/** Samples in one of the two lists, and no more in the other one. */
+function placed(choices, name, ids) {
+  const other = name === "keep_ids" ? "left_out" : "keep_ids";
+  const these = new Set(ids);
+  const rest = (of) => (choices[of] ?? []).filter((id) => !these.has(id));
+  return { [name]: [...rest(name), ...ids], [other]: rest(other) };
+}
+
 const withValue = (options, value) => (options.includes(value) ? options : [value, ...options]);

@@ -20,8 +20,8 @@ const WAYS = {
 
 /** The panel: the choice of a run, problems, and the run itself or the next step. */
 export function DropPanel({ data, schema }) {
-  const [failure, setFailure] = useState(null);
-  const call = useEvents(schema.view, setFailure);
+  const [failures, setFailures] = useState({});
+  const call = useEvents(schema.view, setFailures);
   const [tab, setTab] = useState("classes"); // kept when another run is chosen
   const page = useParsed(data?.page);
   const histogram = useParsed(data?.histogram);
@@ -30,15 +30,14 @@ export function DropPanel({ data, schema }) {
   const strips = useParsed(data?.strips);
   const drafts = useDrafts(useDataset(), useParsed(data?.draft), useParsed(data?.applied));
   const [isBusy, ask] = useLatest(call, drafts.current?.id ?? page?.run?.version);
-  const draft = useDraft(drafts, useParsed(data?.working), ask);
+  const draft = useDraft(drafts, data ?? {}, ask, call);
   const ownView = useOwnView();
   useColours();
   useReloads(() => call("refresh", { key: page?.key ?? null }));
   if (!page) return <div className="drop-panel drop-quiet">Loading…</div>;
   const run = draft ? draft.run : page.run;
   const open = (operator, params) => call("open_form", { operator, ...params });
-  const names = Object.fromEntries(drafts.list.map(({ id, name }) => [id, name]));
-  const message = failure ?? data.message;
+  const message = failures.click ?? failures.read ?? data.message ?? data.unread;
   return (
     <div className="drop-panel" data-cy="drop-panel" onKeyDown={press}>
       <style>{css}</style>
@@ -47,11 +46,11 @@ export function DropPanel({ data, schema }) {
           <Select
             label="Drop run"
             value={draft?.id ?? page.key ?? ""}
-            options={[...(page.key ? page.runs : ["", ...page.runs]), ...Object.keys(names)]}
-            words={(key) => names[key] ?? (key || "no run yet")}
+            options={[...(page.key ? [] : [""]), ...page.runs, ...drafts.list.map(({ id }) => id)]}
+            words={(key) => key || "no run yet"}
             onChange={(key) => {
-              drafts.show(key in names ? key : null);
-              if (!(key in names) && key) call("open_run", { key });
+              drafts.show(key); // none of that name for a run
+              if (page.runs.includes(key)) call("open_run", { key });
             }}
           />
         )}
@@ -108,11 +107,11 @@ export function DropPanel({ data, schema }) {
   );
 }
 
-/** The App takes the Enter key for itself, which presses buttons everywhere else. */
+/** The App takes the Enter key for itself, which presses buttons everywhere else, here once if held. */
 function press(event) {
   if (event.key !== "Enter" || event.target.tagName !== "BUTTON") return;
   event.preventDefault();
-  event.target.click();
+  if (!event.repeat) event.target.click();
 }
 
 /** Tables come as text, since the App copies a panel's data value by value at each event. */

@@ -3,8 +3,8 @@ import { count, sum, value } from "./model.js";
 import { Button, Segments, Select } from "./ui.jsx";
 
 /** Which samples the grid shows. No part is pressed before somebody has chosen one. */
-export function Grid({ run, kept, shown, scores, isBusy, onChange, ownView, onBack }) {
-  const { part, score, selected, range } = shown;
+export function Grid({ run, kept, shown, selected, scores, isBusy, onChange, ownView, onBack }) {
+  const { part, score, range } = shown;
   const total = (values) => (selected === null ? sum(values) : values[selected]);
   const all = total(run.sizes);
   const many = (n) => (range ? "" : ` ${count(n)}`); // the histogram has the counts of a bin
@@ -27,7 +27,7 @@ export function Grid({ run, kept, shown, scores, isBusy, onChange, ownView, onBa
           <span className="drop-chip" data-cy="drop-shown">
             of <b>{run.names[selected]}</b>
           </span>
-          <Button onClick={() => onChange({ selected: null })}>All classes</Button>
+          <Button onClick={() => onChange({ class_name: null })}>All classes</Button>
         </>
       )}
       {range && (

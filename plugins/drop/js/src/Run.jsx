@@ -5,7 +5,7 @@ import { Density } from "./Density.jsx";
 import { Limit, Selection } from "./Draft.jsx";
 import { Grid } from "./Grid.jsx";
 import { leave, leftOf } from "./left.js";
-import { count, density, measured, nearest, offsetRange, recallWords, sorted, sum } from "./model.js";
+import { count, density, indexOf, measured, nearest, offsetRange, recallWords, same, sorted, sum } from "./model.js";
 import { Report } from "./Report.jsx";
 import { Scatter } from "./Scatter.jsx";
 import { Score } from "./Score.jsx";
@@ -14,14 +14,15 @@ import { TabPanel, Tabs } from "./ui.jsx";
 
 const TABS = { classes: "Classes", samples: "Samples", recall: "Recall", score: "Score", report: "Fairness", compare: "Compare" };
 
-const NOTHING = { part: null, score: null, selected: null, range: null };
+const NOTHING = { density: null, part: null, score: null, class_name: null, range: null };
 
 // What needs fields of a run
 const OF_RUNS = ["score", "report"];
 
 /** One run, or a draft, at the density of the slider.
  *
- * Moving it needs no request: all counts are here already.
+ * Moving it needs no request: all counts are here already. What is chosen is kept as a density and as
+ * the name of a class, for other tables of the same run or draft may have others.
  */
 export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, ask, isBusy, ownView }) {
   const run = draft?.run ?? page.run;
@@ -29,44 +30,38 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, a
   const tabs = Object.fromEntries(Object.entries(TABS).filter(([name]) => !draft || !OF_RUNS.includes(name)));
   const tab = wanted in tabs ? wanted : "classes";
   const { key, version } = run;
-  const [left] = useState(() => leftOf(version));
-  const [index, setIndex] = useState(() =>
-    left.density == null ? run.own : nearest(run.densities, left.density),
-  );
-  const [settled, setSettled] = useState(index); // where the slider was let go
-  const [choice, setChoice] = useState({
-    part: left.part ?? null,
-    score: left.score ?? null,
-    selected: indexOf(run.classes, left.class_name),
-    range: left.range ?? null, // a bin of the histogram
-  });
+  const nothing = { ...NOTHING, version };
+  const [left, setLeft] = useState(() => ({ ...nothing, ...leftOf(version) })); // of a run
+  const [moved, setMoved] = useState(null); // the density of a slider that is not let go yet
+  const choice = draft ? { ...nothing, density: draft.density, class_name: draft.class_name } : left;
   // Its field may have been deleted meanwhile
   const shown = scores.includes(choice.score) ? choice : { ...choice, score: null, range: null };
+  const at = (density) => (density === null ? run.own : nearest(run.densities, density));
+  const settled = at(shown.density);
+  const index = at(moved ?? shown.density);
+  const selected = indexOf(run.classes, shown.class_name);
 
   const kept = run.counts[index];
   const base = draft && draft.choices.base === page.run?.key ? page.run : null;
-  const before = base && String(base.classes) === String(run.classes) ? base.counts[index] : kept;
+  const before =
+    (base && same(base.classes, run.classes) && base.counts[base.densities.indexOf(run.densities[index])]) || kept;
   const columns = useMemo(() => tableColumns(run, settled), [run, settled]);
 
   /** Show the choice in the grid, after a `change` of it. */
-  const show = (change, at = index) => {
-    const now = { ...shown, part: shown.part ?? "kept", range: null, ...change };
-    setChoice(now);
-    const wanted = {
-      density: run.densities[at],
-      part: now.part,
-      score: now.score,
-      class_name: now.selected === null ? null : run.classes[now.selected],
-    };
-    leave({ version, ...wanted, range: now.range });
-    if (draft) return; // the grid shows what is written
+  const show = (change) => {
+    setMoved(null);
+    if (draft) return draft.settle(change); // the grid shows what is written
+    const now = { ...shown, density: run.densities[index], part: shown.part ?? "kept", range: null, ...change };
+    note(now);
     ownView.remember();
-    ask("show", { key, version, ...wanted, ...now.range });
+    const { range, ...wanted } = now;
+    ask("show", { key, ...wanted, ...range });
   };
-  const select = (k) => show({ selected: k === shown.selected ? null : k });
+  const note = (now) => (setLeft(now), leave(now));
+  const noteNothing = () => note({ ...nothing, density: shown.density }); // the grid shows none of it
+  const select = (k) => show({ class_name: k === selected ? null : run.classes[k] });
   const showDifference = (other, which) => {
-    setChoice(NOTHING); // the grid shows none of it
-    leave(null);
+    noteNothing();
     ownView.remember();
     ask("show_difference", { key, version, other, which });
   };
@@ -78,12 +73,8 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, a
         run={run}
         index={index}
         kept={sum(kept)}
-        onMove={setIndex}
-        onRelease={(i) => {
-          setSettled(i);
-          if (draft) draft.settle(run.densities[i]);
-          show({}, i);
-        }}
+        onMove={setMoved}
+        onRelease={(density) => show({ density })}
         onKeep={
           !draft &&
           (() => open("set_density", { key, density: run.densities[index] }))
@@ -99,33 +90,33 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, a
         run={run}
         kept={kept}
         shown={shown}
+        selected={selected}
         scores={scores}
         isBusy={isBusy}
         onChange={show}
         ownView={ownView}
         onBack={() => {
-          setChoice(NOTHING);
-          leave(null);
+          noteNothing();
           ownView.back();
         }}
       />}
       {!draft && <Selection onChange={(name, ids) => drafts.open(key, { [name]: ids })} />}
-      {shown.selected !== null && run.recalls && (
-        <div className="drop-quiet" data-cy="drop-recall">Recall: {recallWords(run, shown.selected)}</div>
+      {selected !== null && run.recalls && (
+        <div className="drop-quiet" data-cy="drop-recall">Recall: {recallWords(run, selected)}</div>
       )}
-      {shown.selected !== null && run.can_limit && (
+      {selected !== null && run.can_limit && (
         <Limit
           run={run}
-          k={shown.selected}
+          k={selected}
           kept={kept}
           limits={draft?.choices.limits}
-          onChange={draft ? draft.change : (change) => drafts.open(key, change, run.classes[shown.selected])}
+          onChange={draft ? draft.change : (change) => drafts.open(key, change, shown.class_name)}
         />
       )}
       <Tabs tabs={tabs} current={tab} onChange={setTab} />
       <TabPanel of={tab}>
         {tab === "classes" && (
-          <Classes run={run} kept={kept} before={before} columns={columns} selected={shown.selected} onSelect={select} />
+          <Classes run={run} kept={kept} before={before} columns={columns} selected={selected} onSelect={select} />
         )}
         {tab === "samples" && (
           <Strips
@@ -133,15 +124,15 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, a
             draft={draft}
             kept={run.counts[settled]}
             density={run.densities[settled]}
-            k={shown.selected ?? sorted(columns, run.recalls ? "recall" : "density", false)[0]}
+            k={selected ?? sorted(columns, run.recalls ? "recall" : "density", false)[0]}
             scores={page.scores ?? []}
             answer={answers.strips}
             ask={ask}
-            onSelect={(k) => show({ selected: k })}
+            onSelect={(k) => show({ class_name: run.classes[k] })}
           />
         )}
         {tab === "recall" && (
-          <Scatter run={run} index={index} selected={shown.selected} onSelect={select} />
+          <Scatter run={run} index={index} selected={selected} onSelect={select} />
         )}
         {tab === "score" && (
           <Score
@@ -152,12 +143,12 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, a
             chosen={shown.score !== null && shown.range ? shown : null}
             open={open}
             ask={ask}
-            onRange={(score, range) => show({ score, range, selected: null }, settled)}
+            onRange={(score, range) => show({ score, range, class_name: null, density: run.densities[settled] })}
           />
         )}
         {tab === "report" && (
           <Report run={run} evaluations={page.evaluations} answer={answers.report} ask={ask}
-            onHardest={(score) => show({ part: "kept", score, selected: null }, run.own)} />
+            onHardest={(score) => show({ part: "kept", score, class_name: null, density: run.density })} />
         )}
         {tab === "compare" && (
           <Compare
@@ -173,12 +164,6 @@ export function Run({ page, answers, drafts, draft, tab: wanted, setTab, open, a
       </TabPanel>
     </>
   );
-}
-
-/** The index of a class, which with group_by is a pair; null if there is none. */
-function indexOf(classes, wanted) {
-  const index = classes.findIndex((name) => JSON.stringify(name) === JSON.stringify(wanted));
-  return wanted == null || index < 0 ? null : index;
 }
 
 /** The columns to sort classes by, at the density where the slider was let go. */
@@ -201,6 +186,7 @@ function facts(run, draft) {
     run.select === "random" ? "chosen at random" : `by ${run.select}`,
     run.recalls_from && `recalls: ${run.recalls_from}`,
     !draft && `density ${density(run.density)}`,
+    run.left_out > 0 && `${count(run.left_out)} left out by their scores`,
   ];
   return words.filter(Boolean).join(" · ");
 }

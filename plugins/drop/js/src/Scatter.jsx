@@ -1,5 +1,5 @@
 import React, { useMemo, useState } from "react";
-import { count, densityAxis, linear, matching, nearestPoint, PAGE_SIZE, recallWords, sorted, ticks, waterLine } from "./model.js";
+import { count, densityAxis, indexOf, linear, matching, nearestPoint, PAGE_SIZE, recallWords, sorted, ticks, waterLine } from "./model.js";
 import { Axes, useWidth } from "./plot.jsx";
 import { arrows, Search } from "./ui.jsx";
 
@@ -13,7 +13,7 @@ const MANY = 100; // classes, from which on dots are small and intervals faint
 /** Recall against class density: how the rule answers the failures of the query model. */
 export function Scatter({ run, index, selected, onSelect }) {
   const [width, box] = useWidth(360);
-  const [hovered, setHovered] = useState(null);
+  const [hovered, setHovered] = useState(null); // a class
   const [text, setText] = useState("");
   const found = useMemo(
     () => (text.trim() ? matching(run.names.map((_, k) => k), run.names, text) : []),
@@ -87,7 +87,8 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered, foun
     const area = event.currentTarget.getBoundingClientRect();
     return nearestPoint(points, event.clientX - area.left, event.clientY - area.top, NEAR);
   };
-  const marked = hovered ?? selected;
+  const hover = (k) => setHovered(k === null ? null : run.classes[k]);
+  const marked = indexOf(run.classes, hovered) ?? selected;
   const order = useMemo(() => sorted({ name: run.names, recall: run.recalls }, "recall", false), [run]);
   const rings = onFloor(run, index).map((k) => dot(points[k])).join("");
   const marks = [...new Set([...(marked === null ? [] : [marked]), ...found.slice(0, NAMED), ...(found.length ? [] : order.slice(0, NAMED))])];
@@ -102,12 +103,12 @@ function Plot({ run, index, selected, onSelect, width, hovered, setHovered, foun
           length: order.length,
           at: marked === null ? null : order.indexOf(marked),
           words: (i) => `${run.names[order[i]]}: ${words(order[i])}`,
-          onMove: (i) => setHovered(order[i]),
+          onMove: (i) => hover(order[i]),
           onChoose: (i) => onSelect(order[i]),
         })}
-        onBlur={() => setHovered(null)}
-        onMouseMove={(event) => setHovered(near(event))}
-        onMouseLeave={() => setHovered(null)}
+        onBlur={() => hover(null)}
+        onMouseMove={(event) => hover(near(event))}
+        onMouseLeave={() => hover(null)}
         onClick={(event) => near(event) !== null && onSelect(near(event))}
         style={{ cursor: hovered === null ? "default" : "pointer" }}
         data-cy="drop-scatter"

@@ -20,7 +20,8 @@ export function Strips({ run, draft, kept, density, k, scores, answer, ask, onSe
   const of = draft ? { id: draft.id, choices: draft.choices } : { key: run.key, version: run.version };
   const params = { ...of, asked, density, class_name: name, score: score || null, page: current };
   const fits = answer?.asked === asked;
-  const again = useAnswer(ask, "strips", params, fits);
+  const waits = draft && (draft.isBusy || draft.answer.isOld); // its tables are not those of its choices
+  const again = useAnswer(ask, "strips", params, fits || !!waits);
   const parts = { Kept: [kept[k], answer?.kept], Pruned: [pruned, answer?.pruned] };
   return (
     <section aria-busy={!fits} data-cy="drop-strips">

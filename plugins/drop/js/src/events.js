@@ -1,11 +1,15 @@
 import { useTriggerPanelEvent } from "@fiftyone/operators";
 import { useCallback, useEffect, useRef, useState } from "react";
 
+// What the panel asks for by itself. It says nothing of what somebody has clicked, and takes back none
+// of the words about that
+const READS = ["draft", "strips", "count_score", "report", "compare", "compare_drafts"];
+
 // Both set the view of the grid: a slow answer must not come after a newer answer of the other
 const LANES = { show: "grid", show_difference: "grid" };
 
 /** A function that calls a method of the Python panel, and then `done(whether it worked)`. */
-export function useEvents(uris, setFailure) {
+export function useEvents(uris, setFailures) {
   const trigger = useTriggerPanelEvent();
   const latest = useRef();
   latest.current = { trigger, uris };
@@ -13,12 +17,13 @@ export function useEvents(uris, setFailure) {
     (name, params, done) => {
       const { trigger, uris } = latest.current;
       trigger(uris[name], params, false, (result) => {
-        setFailure(result?.error ? String(result.errorMessage || result.error) : null);
+        const words = result?.error ? String(result.errorMessage || result.error) : null;
+        setFailures((all) => (READS.includes(name) ? { ...all, read: words } : { click: words }));
         done?.(!result?.error && !result?.result?.failed);
         return false; // the panel shows the error itself, so the App need not
       });
     },
-    [setFailure],
+    [setFailures],
   );
 }
 

@@ -22,7 +22,7 @@ export function kept(slot) {
   return left[slot] ?? null;
 }
 
-/** The last choices about this version of a run; none about any other version. */
+/** The last choices about this version of a run; none about any other version. Drafts keep their own. */
 export function leftOf(version) {
   const choice = kept("choice");
   return choice?.version === version ? choice : {};

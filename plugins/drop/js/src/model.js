@@ -26,6 +26,17 @@ export const value = (x) =>
 
 export const sum = (numbers) => numbers.reduce((total, n) => total + n, 0);
 
+// -- classes by their names -----------------------------------------------------------------------
+
+/** Classes are texts, and with group_by lists of texts. */
+export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+/** The index of a class, null if there is none: another answer may have other classes. */
+export function indexOf(classes, wanted) {
+  const index = wanted == null ? -1 : classes.findIndex((name) => same(name, wanted));
+  return index < 0 ? null : index;
+}
+
 // -- the slider -----------------------------------------------------------------------------------
 
 /** The index of the density nearest to one, among ascending densities. */

@@ -13,12 +13,12 @@ export const css = `
 .drop-panel { container-type: inline-size; box-sizing: border-box; height: 100%; overflow: auto; padding: 12px 16px 24px;
   color: ${text}; font: 13px/1.45 var(--fo-fontFamily-body, sans-serif); display: flex; flex-direction: column; gap: 10px; }
 .drop-panel *, .drop-panel *::before { box-sizing: border-box; }
-.drop-panel p { margin: 0; overflow-wrap: anywhere; }
+.drop-panel p { margin: 0; }
+.drop-panel p, .drop-facts, .drop-chip, .drop-message { overflow-wrap: anywhere; }
 .drop-panel section { display: flex; flex-direction: column; gap: 8px; }
 .drop-panel .drop-row { display: flex; flex-direction: row; flex-wrap: wrap; align-items: center; gap: 6px 8px; }
 .drop-gap { flex: 1; }
 .drop-quiet { color: ${quiet}; font-size: 12px; }
-.drop-facts { overflow-wrap: anywhere; }
 .drop-big { font-size: 18px; font-weight: 600; font-variant-numeric: tabular-nums; }
 
 .drop-panel button, .drop-panel select, .drop-panel input { font: inherit; color: inherit; }
@@ -41,17 +41,15 @@ export const css = `
 .drop-panel .drop-segments button { padding: 2px 10px; min-height: 24px; font-size: 12px; }
 .drop-panel .drop-segments button + button { border-left: 1px solid ${line}; }
 .drop-segments button[aria-pressed="true"] { background: ${raised}; font-weight: 600; box-shadow: inset 0 -2px ${kept}; }
-.drop-chip { overflow-wrap: anywhere; }
 .drop-tabs { display: flex; flex-wrap: wrap; gap: 2px; border-bottom: 1px solid ${line}; margin-top: 4px; }
 .drop-panel .drop-tabs button { padding: 5px 10px; color: ${quiet}; }
 .drop-panel .drop-tabs button[aria-selected="true"] { color: ${text}; box-shadow: inset 0 -2px ${kept}; }
 .drop-panel .drop-tabs button:hover { color: ${text}; }
 
-.drop-message { display: flex; gap: 8px; border: 1px solid ${line}; border-left-width: 3px; border-radius: 4px; padding: 6px 10px;
-  overflow-wrap: anywhere; }
+.drop-message { display: flex; gap: 8px; border: 1px solid ${line}; border-left-width: 3px; border-radius: 4px; padding: 6px 10px; }
 .drop-message > span:first-child { font-weight: 700; width: 1ch; flex: none; text-align: center; }
-.drop-message.drop-warning { border-left-color: ${kept}; }
-.drop-message.drop-info { border-left-color: ${quiet}; }
+.drop-warning { border-left-color: ${kept}; }
+.drop-info { border-left-color: ${quiet}; }
 .drop-panel .drop-draft { flex-direction: column; gap: 6px; }
 .drop-panel .drop-draft > * { width: auto; font-weight: inherit; text-align: left; }
 .drop-choice { display: flex; flex-direction: column; }
@@ -70,18 +68,16 @@ tr[data-cy="drop-class"] { cursor: pointer; }
 tr[data-cy="drop-class"]:hover td { background: ${field}; }
 .drop-table tr.drop-selected td { background: ${raised}; }
 .drop-table tr.drop-selected td:first-child { box-shadow: inset 3px 0 ${kept}; }
-.drop-table .drop-cut { overflow: hidden; text-overflow: ellipsis; }
 .drop-bar { height: 12px; background: ${hatch}; border: 1px solid ${quiet}; min-width: 3px; }
 .drop-bar > div { height: 100%; background: ${kept}; }
 .drop-bar + .drop-bar { margin-top: 2px; }
-.drop-other > div { background: ${text}; }
 .drop-kept-sample, .drop-pruned-sample, .drop-other-sample { display: inline-block; width: 14px; height: 10px; border: 1px solid ${quiet};
   vertical-align: -1px; background: ${hatch}; }
 .drop-kept-sample { background: ${kept}; }
-.drop-other-sample { background: ${text}; }
+.drop-other > div, .drop-other-sample { background: ${text}; }
 .drop-pruned-sample, .drop-other-sample { margin-left: 8px; }
 .drop-long { display: inline-flex; max-width: 100%; vertical-align: bottom; }
-.drop-long > span:first-child { overflow: hidden; text-overflow: ellipsis; }
+.drop-long > span:first-child, .drop-table .drop-cut { overflow: hidden; text-overflow: ellipsis; }
 
 .drop-overview { width: 100%; height: 90px; display: block; border-bottom: 1px solid ${line}; cursor: pointer; }
 .drop-overview .drop-page { fill: ${raised}; }

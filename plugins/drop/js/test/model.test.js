@@ -113,3 +113,11 @@ test("offsets reach from the largest class to the smallest, as class_offsets has
   assert.ok(Math.abs(low[1] + Math.log(2)) < 1e-12 && Math.abs(high[1] - Math.log(2)) < 1e-12);
   assert.deepEqual(model.offsetRange([1, 0]).map(([, by]) => by), [0, 0]);
 });
+
+test("a class is found by its name, or by its pair of names, and by nothing else", () => {
+  assert.equal(model.indexOf(["a,b", "c"], "c"), 1);
+  assert.equal(model.indexOf([["a", "b"], ["a", "c"]], ["a", "c"]), 1);
+  assert.equal(model.indexOf(["a", ""], ""), 1);
+  for (const gone of [null, undefined, "d", ["c"]]) assert.equal(model.indexOf(["a", "c"], gone), null);
+  assert.equal(model.same(["a,b", "c"], ["a", "b,c"]), false);
+});
