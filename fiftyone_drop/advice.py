@@ -33,7 +33,8 @@ def advice(table: ClassTable) -> Iterator[str]:
     most, least = int(table.sizes.max()), int(table.sizes.min())
     alike = _keeps_classes_alike(table)
     if most >= (UNEQUAL if alike else UNEQUAL_WITH_QUOTAS) * least:
-        why = "A run without class quotas leaves" if alike else "Quotas alone leave"
+        why = "A run without class quotas, or with proportional ones, leaves"
+        why = why if alike else "Quotas alone leave"
         yield (
             f"the largest class has {most / least:.3g} times the samples of the smallest. {why} "
             "the prior of such a dataset in the model; class offsets on logits, "
@@ -42,11 +43,12 @@ def advice(table: ClassTable) -> Iterator[str]:
 
 
 def _keeps_classes_alike(table: ClassTable) -> bool:
-    """Whether the rule keeps the same share of each class: no quotas, or proportional ones."""
+    """Whether there are no quotas, or proportional ones without limits that somebody has set."""
     if table.weights is None:
         return True
+    limits = {*table.bounds.floors_by, *table.bounds.caps_by} - {"min_per_class"}
     shares = table.weights / table.sizes
-    return bool(np.allclose(shares, shares.mean()))
+    return not limits and bool(np.allclose(shares, shares.mean(), atol=0))
 
 
 def _about_need(table: ClassTable) -> Iterator[str]:

@@ -53,6 +53,7 @@ of samples."""
 RecallsFor = Callable[[Population], Recalls | None]
 MOST_SHOWN = 10_000  # a view of ids travels to the database as it is
 NO_SOURCE = dict.fromkeys((*IN_WORDS, "query", *VECTORS, "folds", "holdout"))
+NAMING = ("min_per_class", "max_per_class", "quotas", "weights", "protect", "must_keep")
 READ_BY = {"label_field", "group_by", "order_by", "drop_below", "drop_above", "skip_unlabeled"}
 
 
@@ -316,12 +317,12 @@ def draft_of_run(
     Args:
         dataset: the dataset
         key: the run
-        samples (None): other samples, with the arguments of the run but without its recalls
+        samples (None): other samples, with the arguments of the run, but for its recalls and what
+            names single classes or samples, which these may lack
         **arguments: with other samples, what differs in the arguments of ``apply_drop``
 
     Raises:
-        DropError: if there is no such run, its samples are not as they were, or its arguments do
-            not fit other samples
+        DropError: if there is no such run, or the samples are not as they were
     """
     run = load_drop(dataset, key)
     options = options_of(dataset, run.config, Amount(1.0), None)
@@ -331,7 +332,9 @@ def draft_of_run(
         first = ids[keep_at < must_keep / run.table.size]
         options = replace(options, must_keep=dataset.select([i.decode() for i in first]))
     if samples is not None:
-        return _draft(check_collection(samples), _parse(options, NO_SOURCE | arguments), None)
+        named = {n: DEFAULTS[n] for n in NAMING if not isinstance(getattr(options, n), int)}
+        options = _parse(options, NO_SOURCE | named | arguments)
+        return _draft(check_collection(samples), options, None)
     if run.table.recalls is not None:
         options = _parse(options, NO_SOURCE | {"recalls": run.recalls})
     return _draft(samples_of_run(dataset, key), options, lambda p: recalls_of(run, p, options))

@@ -203,7 +203,7 @@ def _undo(dataset: fo.Dataset, names: Iterable[str]) -> None:
     partial = [name for name in names if states.get(name) == "writing" and name not in moving]
     for name in partial:
         evaluation = (schema[name].info or {}).get(EVALUATION)
-        # Without a run there may be a field, which FiftyOne makes first
+        # Without a run there may be a field, which is made first
         if evaluation and evaluated_by(dataset, evaluation["key"]) in (None, name):
             store.delete_evaluation(dataset, evaluation["key"])
     if partial:

@@ -1,6 +1,7 @@
 """Write ``docs/benchmarks.md`` from what the benchmarks have recorded in ``benchmarks/results``.
 
-The newest record of each measurement at each size is on the page; the files keep all of them.
+The newest record of each measurement at each size is on the page; the files have
+most earlier ones too.
 """
 
 from __future__ import annotations

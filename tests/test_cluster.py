@@ -531,7 +531,7 @@ with cluster.opened(cluster.Cluster(address)) as runner:
         found.append(piece)
         if mending is None and piece[1] == other:
             set_line("down")
-            mending = threading.Timer(10, set_line, ["up"])
+            mending = threading.Timer(15, set_line, ["up"])
             mending.start()
     assert mending is not None, found  # the other host computed
     assert sorted(part for part, _ in found) == list(range(16)), found

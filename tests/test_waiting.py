@@ -169,6 +169,20 @@ def test_what_fails_since_a_server_began_anew_is_made_again(dataset, clock, monk
     assert clock.pauses == [1]
 
 
+def test_a_wish_to_stop_is_no_effect_of_a_server_that_began_anew(dataset, clock, monkeypatch):
+    processes = ["the first"]
+    monkeypatch.setattr(documents, "server_process", lambda: processes[-1])
+
+    def write():
+        with lease.writing(dataset):
+            processes.append("the second")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        while_away(write, "")
+    assert clock.pauses == []
+
+
 def test_an_error_while_the_server_stays_the_same_is_an_error(dataset, clock):
     def write():
         with lease.writing(dataset):

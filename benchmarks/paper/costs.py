@@ -44,10 +44,12 @@ def closed_costs(results: Results) -> str:
             for code, records in _by_code(one, by_seed).items():
                 ours = {seed: sum(_stages(record).values()) for seed, record in records.items()}
                 room = {s: AT_MOST - 100 * ours[s] / full[s] for s in sorted(ours & full.keys())}
+                if not room:
+                    continue
                 difference = Difference.of(room, dict.fromkeys(room, 0.0))
                 verdict = difference.verdict() if difference else "no seed of both"
                 place = f"{named(machine)}, commit {code}"
-                share = f"{_mean(ours) / _mean(full):.1%}"
+                share = f"{sum(ours[s] / full[s] for s in room) / len(room):.1%}"
                 models = _mean_stages(one.queries.get((dataset, "short"), {})).get("train")
                 cells = (f"{_mean(ours):.1f} s", f"{_mean(full):.0f} s", share)
                 more = f"{models:.0f} s" if models else ""

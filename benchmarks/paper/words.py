@@ -1,6 +1,6 @@
 """The sentences of the pages, and what to use when, from the records of one preset.
 
-Verdicts and numbers of seeds follow from the records: no text has to be changed when more come.
+Figures, doubts and numbers of seeds follow from the records; what is recommended does not.
 """
 
 from __future__ import annotations

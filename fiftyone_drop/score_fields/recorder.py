@@ -129,8 +129,7 @@ class DynamicsRecorder:
                 They are compared with the labels of the samples, which tells whether samples,
                 labels and classes belong together. Leave them out where labels are mixed
             clean_logits (None): (B, K) float, those of an extra forward pass in evaluation mode,
-                without augmentation; only for scores switched to "clean". That pass costs about a
-                third of the training time
+                without augmentation; only for scores switched to "clean"
 
         Raises:
             DropError: if a sample is not in the view, targets are other labels, or there are not

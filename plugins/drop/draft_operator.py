@@ -77,8 +77,7 @@ class DraftWork(foo.Operator):
                     result = _done(dataset, work, chosen, density, bar)
                 shown = results.show_draft(result)
             except Exception as error:
-                if not isinstance(error, jobs.StoppedError):
-                    shown = results.show_failure(NOTHING, results.words_of(error))
+                shown = results.show_failure(NOTHING, results.words_of(error))
                 raise
             finally:
                 job.end(shown, result)

@@ -16,8 +16,8 @@ MOST_KEPT = 20
 HOURS_KEPT = 1  # after the end, for somebody who comes back to see the result
 
 
-class StoppedError(Exception):
-    """Somebody has cancelled the operator."""
+class StoppedError(BaseException):
+    """Somebody has cancelled the operator. As after Ctrl-C, no write begins again."""
 
 
 class AtWorkError(Exception):

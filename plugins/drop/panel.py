@@ -70,7 +70,7 @@ def read_in_words(method):
         self.tell(ctx, unread=None)
         return _answer(self, ctx, method, "unread")
 
-    event.is_event = True
+    event.is_event = event.is_read = True
     return event
 
 

@@ -147,7 +147,7 @@ def in_app_words(text: str, labels: Mapping[str, str] = LABELS) -> str:
         names.append(name)
         return f"{found[0][0]}\ue000{len(names) - 1}\ue001{found[0][0]}"
 
-    text = _QUOTED.sub(hide, text)
+    text = _QUOTED.sub(hide, text.replace("\ue000", ""))
     for pattern, words in SENTENCES.items():
         text = re.sub(pattern, words, text)
     text = _CALL.sub(lambda m: DOERS.get(m["name"], m[0]), text)

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import re
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -554,7 +557,7 @@ def test_a_draft_of_other_samples_has_the_groups_of_its_run(pruned, samples):
 
 def test_a_draft_of_other_samples_has_the_arguments_of_its_run(pruned, recalls):
     pruned[:10].set_field("ground_truth", None).save()
-    options = {"min_per_class": 3, "protect": ["one"], "smoothing": 0.0, "seed": 5}
+    options = {"min_per_class": 3, "smoothing": 0.0, "seed": 5}
     pruned.apply_drop(0.5, key="own", recalls=recalls, skip_unlabeled=True, **options)
     draft = drawn(PanelSession(pruned), base="own", samples="all")
     own = fod.load_drop(pruned, "own").table
@@ -562,6 +565,18 @@ def test_a_draft_of_other_samples_has_the_arguments_of_its_run(pruned, recalls):
     assert draft["run"]["sizes"] == own.sizes.tolist()
     counts = draft["run"]["counts"][draft["run"]["own"]]
     assert counts == own.quotas.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:sample tags")
+def test_a_draft_of_samples_without_a_class_of_its_run_can_be(pruned, recalls):
+    limits = {"min_per_class": {"one": 9}, "max_per_class": {"two": 9}, "protect": ["three"]}
+    pruned.apply_drop(0.5, key="own", recalls=recalls, must_keep=pruned[:3], **limits)
+    rest = pruned.match(~F("ground_truth.label").is_in(["one", "two", "three"]))
+    rest[3:].untag_samples("train")
+    rest[3:].tag_samples("val")
+    run = drawn(PanelSession(pruned), base="own", samples="tag:val")["run"]
+    assert sum(run["sizes"]) == len(rest) - 3
+    assert not {"one", "two", "three"} & set(run["names"])
 
 
 def test_samples_of_a_run_are_those_of_a_draft_that_begins_with_one(pruned):
@@ -685,7 +700,13 @@ def test_whoever_cancels_a_draft_whose_page_was_closed_sees_how_it_ends(
     stream.close()  # the tab
     (job,) = module_of_plugin("jobs").on(pruned.name)
     assert job.in_background
-    threading.Timer(0.2, go_on.set).start()
+
+    def go_on_when_cancelled():
+        while not job.is_cancelled:
+            time.sleep(0.01)
+        go_on.set()
+
+    threading.Thread(target=go_on_when_cancelled, daemon=True).start()
     cancels = run_in_app(pruned, {"job": job.key, "action": "cancel"}, operator="running")
     schema, _ = output([one for one in cancels if one[0] == "show_output"][-1:])
     assert "Nothing was written" in texts(schema)
@@ -848,7 +869,17 @@ EVENTS = {
 }
 
 
-READS = {"draft", "compare_drafts", "report", "compare"}
+READS = ("draft", "compare_drafts", "report", "compare")
+
+
+def test_the_component_reads_what_python_takes_for_reading(module_of_plugin):
+    """What is read takes back no words about a click, on both sides."""
+    panel = module_of_plugin("panel").DropPanel
+    reads = {name for name in dir(panel) if getattr(getattr(panel, name), "is_read", False)}
+    source = Path(module_of_plugin("panel").__file__).parent / "js" / "src" / "events.js"
+    (listed,) = re.findall(r"^const READS = (\[.*\]);$", source.read_text(), re.MULTILINE)
+    assert set(json.loads(listed)) == reads
+    assert reads >= set(READS)
 
 
 @pytest.mark.parametrize("event", EVENTS)

@@ -2,7 +2,7 @@ import { useTriggerPanelEvent } from "@fiftyone/operators";
 import { useCallback, useEffect, useRef, useState } from "react";
 
 // What the panel asks for by itself. It says nothing of what somebody has clicked, and takes back none
-// of the words about that
+// of the words about that. Those of Python's `read_in_words`
 const READS = ["draft", "strips", "count_score", "report", "compare", "compare_drafts"];
 
 // Both set the view of the grid: a slow answer must not come after a newer answer of the other
