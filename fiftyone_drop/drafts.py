@@ -53,7 +53,7 @@ of samples."""
 RecallsFor = Callable[[Population], Recalls | None]
 MOST_SHOWN = 10_000  # a view of ids travels to the database as it is
 NO_SOURCE = dict.fromkeys((*IN_WORDS, "query", *VECTORS, "folds", "holdout"))
-NAMING = ("min_per_class", "max_per_class", "quotas", "weights", "protect", "must_keep")
+LIMITS = ("min_per_class", "max_per_class", "quotas", "weights")
 READ_BY = {"label_field", "group_by", "order_by", "drop_below", "drop_above", "skip_unlabeled"}
 
 
@@ -332,7 +332,8 @@ def draft_of_run(
         first = ids[keep_at < must_keep / run.table.size]
         options = replace(options, must_keep=dataset.select([i.decode() for i in first]))
     if samples is not None:
-        named = {n: DEFAULTS[n] for n in NAMING if not isinstance(getattr(options, n), int)}
+        by_class = [name for name in LIMITS if isinstance(getattr(options, name), Mapping)]
+        named = {name: DEFAULTS[name] for name in (*by_class, "protect", "must_keep")}
         options = _parse(options, NO_SOURCE | named | arguments)
         return _draft(check_collection(samples), options, None)
     if run.table.recalls is not None:

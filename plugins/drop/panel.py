@@ -42,19 +42,21 @@ Click a class, a point or a bar of the histogram to see its samples."""
 CHANGED = "The drop run '{key}' was changed meanwhile. This is how it is now: choose again."
 
 
-def in_words(method):
+def in_words(method, slot="message"):
     """Show a ``DropError`` of a click in the panel, and draw it again: its run may be deleted.
 
     Does the same, without calling the method, where the run is no longer the one that the component
     has drawn. A click takes back what was said before it.
     """
+    is_read = slot == "unread"
+    silent = dict.fromkeys([slot] if is_read else ["message", "unread"])
 
     @functools.wraps(method)
     def event(self, ctx):
-        self.tell(ctx, message=None, unread=None)
-        return _answer(self, ctx, method, "message")
+        self.tell(ctx, **silent)
+        return _answer(self, ctx, method, slot)
 
-    event.is_event = True
+    event.is_event, event.is_read = True, is_read
     return event
 
 
@@ -64,14 +66,7 @@ def read_in_words(method):
     It takes back nothing that was said of a click, such as that the run was changed: the page that
     is drawn then asks at once for what its tab shows.
     """
-
-    @functools.wraps(method)
-    def event(self, ctx):
-        self.tell(ctx, unread=None)
-        return _answer(self, ctx, method, "unread")
-
-    event.is_event = event.is_read = True
-    return event
+    return in_words(method, "unread")
 
 
 def _answer(panel, ctx, method, slot):
