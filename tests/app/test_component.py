@@ -510,14 +510,19 @@ def test_a_limit_on_a_class_of_a_run_begins_a_draft_of_it(component, drafts):
     assert drafts.asked()["choices"] == {"base": "drop"}
 
 
-@pytest.mark.parametrize("end", ["Enter", "Tab", None])
-def test_a_number_that_is_typed_is_one_step_however_many_keys_it_has(component, drafts, end):
+def floor_of_dog(component, drafts):
+    """The field for the floor of a class in a draft that the click has opened."""
     page = component.page
     page.get_by_role("button", name="dog").click()
     component.answer()
     page.get_by_label("How many samples of dog").select_option("at least")
     drafts.answer()
-    number = page.get_by_label("Samples of dog", exact=True)
+    return page.get_by_label("Samples of dog", exact=True)
+
+
+@pytest.mark.parametrize("end", ["Enter", "Tab", None])
+def test_a_number_that_is_typed_is_one_step_however_many_keys_it_has(component, drafts, end):
+    page, number = component.page, floor_of_dog(component, drafts)
     number.press("Control+a")
     number.press_sequentially("003")
     asked = len(component.calls)
@@ -805,12 +810,7 @@ def test_a_density_that_the_slider_has_no_more_is_the_next_one_that_it_has(compo
 
 
 def test_a_number_that_cannot_be_stays_where_it_was_typed(component, drafts):
-    page = component.page
-    page.get_by_role("button", name="dog").click()
-    component.answer()
-    page.get_by_label("How many samples of dog").select_option("at least")
-    drafts.answer()
-    number = page.get_by_label("Samples of dog", exact=True)
+    page, number = component.page, floor_of_dog(component, drafts)
     number.fill("999")
     number.press("Enter")
     drafts.answer(run=None, problem="999 samples cannot be kept")
