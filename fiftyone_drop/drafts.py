@@ -25,14 +25,14 @@ from fiftyone_drop.decision import class_table, decide, order_of
 from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import evaluated_labels
-from fiftyone_drop.extension import IN_WORDS, options_of, recalls_of
+from fiftyone_drop.extension import BY_CLASS, IN_WORDS, options_of, recalls_of
 from fiftyone_drop.fields import (
     check_collection,
     default_label_field,
     highest_first,
     sorted_by_score,
 )
-from fiftyone_drop.options import RANDOM, VECTORS, DropOptions
+from fiftyone_drop.options import RANDOM, SUSPECTS, VECTORS, DropOptions
 from fiftyone_drop.order import positions_to_keep_at
 from fiftyone_drop.overshoot import overshoot_warning
 from fiftyone_drop.plan import DropPlan
@@ -53,7 +53,6 @@ of samples."""
 RecallsFor = Callable[[Population], Recalls | None]
 MOST_SHOWN = 10_000  # a view of ids travels to the database as it is
 NO_SOURCE = dict.fromkeys((*IN_WORDS, "query", *VECTORS, "folds", "holdout"))
-LIMITS = ("min_per_class", "max_per_class", "quotas", "weights")
 READ_BY = {"label_field", "group_by", "order_by", "drop_below", "drop_above", "skip_unlabeled"}
 
 
@@ -332,7 +331,8 @@ def draft_of_run(
         first = ids[keep_at < must_keep / run.table.size]
         options = replace(options, must_keep=dataset.select([i.decode() for i in first]))
     if samples is not None:
-        by_class = [name for name in LIMITS if isinstance(getattr(options, name), Mapping)]
+        names = set(BY_CLASS) - set(SUSPECTS)  # thresholds are by score field
+        by_class = [name for name in names if isinstance(getattr(options, name), Mapping)]
         named = {name: DEFAULTS[name] for name in (*by_class, "protect", "must_keep")}
         options = _parse(options, NO_SOURCE | named | arguments)
         return _draft(check_collection(samples), options, None)
