@@ -19,16 +19,16 @@ from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.limits import (
     Limits,
-    all_weights,
     check_per_class,
     check_protect,
     check_quotas,
     check_weights,
     class_bounds,
+    weights_of,
 )
 from fiftyone_drop.quotas import class_densities, quotas_of_size
 from fiftyone_drop.recall import column_of_mapping, recalls_of_mapping
-from fiftyone_drop.rules import RULES, class_weights, get_rule
+from fiftyone_drop.rules import DEFAULT_RULE, RULES, rule_for
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def allocate(
     class_sizes: Mapping[Hashable, int] | Sequence[int] | ArrayLike,
     recalls: Mapping[Hashable, float] | Sequence[float] | ArrayLike | None,
     density: float | None = None,
-    rule: str = "drop",
+    rule: str = DEFAULT_RULE,
     min_per_class: int | Mapping[Hashable, int] = 0,
     allow_empty_classes: bool = True,
     columns: Mapping[str, Mapping[Hashable, float] | ArrayLike] | None = None,
@@ -110,7 +110,7 @@ def allocate(
     high = check_per_class("max_per_class", max_per_class, optional=True)
     limits = Limits(low or 0, 0, high, check_protect("protect", protect), given)
     by_hand = check_weights("weights", weights)
-    weighting = get_rule(rule)
+    weighting = rule_for(rule, by_hand)
     allow_empty_classes = checks.flag("allow_empty_classes", allow_empty_classes)
     if not weighting.sets_quotas:
         raise DropError("rule", f"'{rule}' sets no quotas; choose one of {_with_quotas()}")
@@ -128,7 +128,7 @@ def allocate(
         by_class = _by_class("columns", values, classes, named)
         table[name] = column_of_mapping("columns", by_class, classes)[order]
     names = [classes[k] for k in order]
-    of_class = class_weights(weighting, table) if by_hand is None else all_weights(by_hand, names)
+    of_class = weights_of(weighting, by_hand, names, table)
     assert of_class is not None
     bounds = class_bounds(limits, names, in_order)
     n = amount.checked_size(int(sizes.sum()), bounds)

@@ -29,13 +29,13 @@ from fiftyone_drop.engine.files import check_can_be_written, whole_file
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.limits import (
     Limits,
-    all_weights,
     check_per_class,
     check_protect,
     check_quotas,
     check_weights,
     class_bounds,
     floors_under,
+    weights_of,
 )
 from fiftyone_drop.options import KEEP
 from fiftyone_drop.order import (
@@ -47,7 +47,7 @@ from fiftyone_drop.order import (
 )
 from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.recall import recalls_of_mapping
-from fiftyone_drop.rules import class_weights, get_rule
+from fiftyone_drop.rules import DEFAULT_RULE, Rule, rule_for
 
 ROWS = 2**18  # of a file that are in memory at once
 BUFFER = 2**20  # bytes of each of its columns
@@ -200,7 +200,7 @@ class _Options:
     amount: Amount
     limits: Limits
     recalls: Mapping[Any, float] | None
-    rule: str
+    rule: Rule
     hardest_first: bool
     weights: Mapping[Hashable, float] | None
     allow_empty_classes: bool
@@ -214,7 +214,7 @@ class _Options:
             *,
             size: int | None = None,
             recalls: Mapping[Any, float] | None = None,
-            rule: str = "drop",
+            rule: str = DEFAULT_RULE,
             keep: str = "hardest",
             min_per_class: Any = 1,
             max_per_class: Any = None,
@@ -225,7 +225,8 @@ class _Options:
             seed: int = 51,
         ) -> _Options:
             shares = check_quotas("quotas", quotas)
-            the_rule = get_rule(rule)
+            by_hand = check_weights("weights", weights)
+            the_rule = rule_for(rule, by_hand)
             floors = check_per_class("min_per_class", min_per_class)
             assert floors is not None  # only a cap may be
             floors, otherwise = floors_under(floors, the_rule.sets_quotas)
@@ -239,9 +240,9 @@ class _Options:
                     shares,
                 ),
                 recalls,
-                the_rule.name,
+                the_rule,
                 checks.choice("keep", keep, KEEP) == "hardest",
-                check_weights("weights", weights),
+                by_hand,
                 checks.flag("allow_empty_classes", allow_empty_classes),
                 checks.seed("seed", seed),
             )
@@ -259,13 +260,10 @@ def _plan(
     """The plan, from the order at random (N,) int and the classes (N,) int of the samples."""
     sizes = np.bincount(codes, minlength=len(classes)).astype(np.int64)
     bounds = class_bounds(options.limits, classes, sizes)
-    rule, columns, recalls = get_rule(options.rule), {"sizes": sizes.astype(float)}, None
+    columns, recalls = {"sizes": sizes.astype(float)}, None
     if options.recalls is not None:
         recalls = columns["recalls"] = recalls_of_mapping(options.recalls, classes)
-    if options.weights is None:
-        weights = class_weights(rule, columns)
-    else:
-        weights = all_weights(options.weights, classes)
+    weights = weights_of(options.rule, options.weights, classes, columns)
     n = options.amount.checked_size(len(codes), bounds)
     order = with_scores(order, scores, options.hardest_first)
     order = drop_order(codes, order, weights, bounds, out=order)

@@ -11,13 +11,12 @@ from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.density import check_no_class_emptied
-from fiftyone_drop.limits import all_weights, class_bounds
+from fiftyone_drop.limits import class_bounds, weights_of
 from fiftyone_drop.options import RANDOM, DropOptions
 from fiftyone_drop.order import drop_order, inner_order, positions_to_keep_at
 from fiftyone_drop.population import Population
 from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.recall_sources import Recalls
-from fiftyone_drop.rules import class_weights
 
 
 def decide(
@@ -83,7 +82,7 @@ def class_table(
         sizes=sizes,
         density=bounds.most / len(population),
         quotas=bounds.caps,
-        weights=_weights(options, population, known),
+        weights=weights_of(options.the_rule, options.weights, population.classes, known),
         bounds=bounds,
         recalls=None if recalls is None else recalls.values,
         correct=None if recalls is None else recalls.correct,
@@ -124,15 +123,6 @@ def bounds_of(options: DropOptions, population: Population) -> Bounds:
         population.count(must_keep),
         population.count(before),
     )
-
-
-def _weights(
-    options: DropOptions, population: Population, columns: Mapping[str, FloatArray]
-) -> FloatArray | None:
-    """The class weights, (K,) float: those of the rule, or those that were given."""
-    if options.weights is None:
-        return class_weights(options.the_rule, columns)
-    return all_weights(options.weights, population.classes)
 
 
 def order_of(

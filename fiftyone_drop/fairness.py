@@ -239,9 +239,10 @@ def report(
     results = load_drop(dataset, key)
     root, config, table = dataset._root_dataset, results.config, results.table
     key = results.key
-    baseline_keys = _baseline_keys(root, config, eval_key, baseline_eval)
     if eval_key is not None:
         eval_key = check_evaluation(root, eval_key, config.label_field)
+    baseline_keys = _baseline_keys(root, config, eval_key, baseline_eval)
+    if eval_key is not None:
         if eval_key == config.recalls_eval_key:
             raise DropError(
                 "eval_key",

@@ -26,6 +26,7 @@ from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.density import kept_size
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.rules import Columns, Rule, class_weights
 
 PerClass = int | Mapping[Hashable, int]
 Share = int | float
@@ -214,13 +215,30 @@ def class_numbers(
     return numbers
 
 
-def all_weights(weights: Mapping[Hashable, float], classes: Sequence[Hashable]) -> FloatArray:
-    """The weights that ``weights=`` gives, (K,) float.
+def weights_of(
+    rule: Rule,
+    given: Mapping[Hashable, float] | None,
+    classes: Sequence[Hashable],
+    columns: Columns,
+) -> FloatArray | None:
+    """The class weights: those that ``weights=`` gives, or else those of the rule.
+
+    Args:
+        rule: the rule
+        given: class -> weight, or None
+        classes: the K classes
+        columns: column -> (K,) float; ``"sizes"`` and what the rule needs
+
+    Returns:
+        (K,) float >= 0; None for a rule without quotas
 
     Raises:
-        DropError: if a name is no class, or a class has no weight
+        DropError: if a given name is no class, or a class has no weight; and what
+            :func:`~fiftyone_drop.rules.class_weights` raises
     """
-    numbers = class_numbers("weights", weights, classes)
+    if given is None:
+        return class_weights(rule, columns)
+    numbers = class_numbers("weights", given, classes)
     missing = np.isnan(numbers)
     if missing.any():
         raise DropError(

@@ -26,10 +26,9 @@ from fiftyone_drop.limits import (
     floors_under,
 )
 from fiftyone_drop.recall import Smoothing, check_smoothing
-from fiftyone_drop.rules import BY_HAND, Rule, check_rule, get_rule
+from fiftyone_drop.rules import Rule, check_rule, rule_for
 
 RANDOM = "random"  # as select=
-DEFAULT_RULE = "drop"
 BY_ID = "id"  # as order_by=
 NO_FIELDS = (RANDOM, BY_ID)
 SUSPECTS = ("drop_below", "drop_above")
@@ -155,7 +154,7 @@ class DropOptions:
         )
         options = options.at(amount)
         options._check_source()
-        options._check_weights()
+        rule_for(options.rule, options.weights)
         return options if options._sources() else options._with_query()
 
     def at(self, amount: Amount) -> DropOptions:
@@ -170,7 +169,7 @@ class DropOptions:
     @property
     def the_rule(self) -> Rule:
         """The rule of that name, or that of the given weights."""
-        return get_rule(self.rule) if self.weights is None else BY_HAND
+        return rule_for(self.rule, self.weights)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -279,13 +278,6 @@ class DropOptions:
         if self.query == CLOSED_FORM:
             raise DropError(divided[0], f"goes with query='{TRAINED}' only; leave one of them out")
         return replace(self, query=TRAINED, folds=self.folds or FOLDS)
-
-    def _check_weights(self) -> None:
-        if self.weights is None or self.rule == DEFAULT_RULE:
-            return
-        raise DropError(
-            "weights", f"set the class weights themselves: leave rule={self.rule!r} out"
-        )
 
 
 def group_names(group_by: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -50,7 +50,9 @@ from fiftyone_drop.reader import count_tags, read_ids
 from fiftyone_drop.rules import RULES, Rule
 from fiftyone_drop.run_keys import check_independent, check_key
 from fiftyone_drop.run_lookup import check_order, find_configs, get_config, state_words
+from fiftyone_drop.run_outputs import own_fields, owns_evaluation
 from fiftyone_drop.runs import DropResults
+from fiftyone_drop.saved_views import own_views
 
 if TYPE_CHECKING:
     from fiftyone_drop.scoring.registry import Score
@@ -389,11 +391,11 @@ def outputs(dataset: fo.Dataset, key: str) -> Outputs:
     config = find_configs(dataset).get(key)
     if config is None:
         return Outputs([], [], None)
-    eval_key = config.written_eval_key
+    written = config.outputs
     return Outputs(
-        [name for name in config.fields if dataset.has_field(name)],
-        [name for name in config.views if dataset.has_saved_view(name)],
-        eval_key if eval_key and dataset.has_evaluation(eval_key) else None,
+        own_fields(dataset, written),
+        own_views(dataset, written.views, written.token),
+        written.eval_key if owns_evaluation(dataset, written) else None,
     )
 
 

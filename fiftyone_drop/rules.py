@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -71,6 +71,7 @@ RULES: dict[str, Rule] = {
 """Every rule by name."""
 
 
+DEFAULT_RULE = "drop"
 BY_HAND = Rule("weights", (), lambda _: np.empty(0), "class weights given by hand", "weights=")
 """In the place of a rule where ``weights=`` are given."""
 
@@ -193,6 +194,22 @@ def get_rule(name: object) -> Rule:
         DropError: if there is no rule of that name
     """
     return RULES[check_rule("rule", name)]
+
+
+def rule_for(name: object, weights: Mapping[Any, float] | None) -> Rule:
+    """The rule of a name, or what stands in its place where ``weights=`` are given.
+
+    Raises:
+        DropError: if there is no rule of that name, or another than the default beside weights
+    """
+    rule = get_rule(name)
+    if weights is None:
+        return rule
+    if rule.name != DEFAULT_RULE:
+        raise DropError(
+            "weights", f"set the class weights themselves: leave rule={rule.name!r} out"
+        )
+    return BY_HAND
 
 
 def class_weights(rule: Rule, columns: Columns) -> FloatArray | None:

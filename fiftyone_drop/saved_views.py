@@ -57,6 +57,12 @@ def delete_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) -
         documents.collection("views").delete_one({"_id": document["_id"]})
 
 
+def own_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) -> list[str]:
+    """Those of the saved views that exist and belong to a run."""
+    there = {document["name"] for document in _documents(dataset, names, token)}
+    return [name for name in names if name in there]
+
+
 def missing_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) -> list[str]:
     """Those of the saved views of a run that the server does not have, or does not list."""
     ids = documents.ids_of(documents.entry(dataset, "saved_views", []))
@@ -79,7 +85,7 @@ def check_views_free(
         DropError: if a name is taken, or shares its slug with another (``-``, ``_`` and case are
             one in a slug)
     """
-    mine = {document["name"] for document in _documents(dataset, own, token)}
+    mine = own_views(dataset, own, token)
     slugs = {fou.to_slug(other): other for other in dataset.list_saved_views() if other not in mine}
     for name in names:
         taken = slugs.get(fou.to_slug(name))

@@ -199,6 +199,7 @@ def test_a_baseline_that_may_have_seen_its_samples_is_doubted(three_models):
         ("after", "after", "evaluations of other models than 'after', each once"),
         ("after", ["full", "full"], "each once, but got \\['full', 'full'\\]"),
         ("after", "none", "baseline_eval: the evaluation 'none' does not exist"),
+        (["after"], "full", "eval_key: must be"),
         ("after", 3, "baseline_eval: must be"),
         ("after", ["full", 3], "baseline_eval: must be"),
     ],

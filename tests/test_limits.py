@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 from fiftyone_drop import DropError
 from fiftyone_drop.limits import (
     Limits,
-    all_weights,
     check_per_class,
     check_protect,
     check_quotas,
     check_weights,
     class_bounds,
+    weights_of,
 )
 from fiftyone_drop.order import drop_order, inner_order, positions_to_keep_at
 from fiftyone_drop.quotas import quotas_of_size
+from fiftyone_drop.rules import rule_for
 
 NAMES = ("a", "b", "c", "d")
 CONTRADICT = ("max_per_class", "quotas", "protect", "must_keep")
@@ -258,12 +259,16 @@ def test_a_fraction_of_a_class_is_a_float_and_a_number_an_integer():
     assert bounds.caps.tolist() == [1, 20, 15]
 
 
+def given_weights(weights):
+    return weights_of(rule_for("drop", weights), weights, ("a", "b"), {"sizes": np.ones(2)})
+
+
 def test_weights_name_every_class():
-    assert all_weights({"b": 2.0, "a": 0.0}, ("a", "b")).tolist() == [0, 2]
+    assert given_weights({"b": 2.0, "a": 0.0}).tolist() == [0, 2]
     with pytest.raises(DropError, match="weights: must name every class, but 'b' has none"):
-        all_weights({"a": 1.0}, ("a", "b"))
+        given_weights({"a": 1.0})
     with pytest.raises(DropError, match="weights: 'c' is no class"):
-        all_weights({"a": 1.0, "b": 1.0, "c": 1.0}, ("a", "b"))
+        given_weights({"a": 1.0, "b": 1.0, "c": 1.0})
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,19 @@ def test_what_a_run_owns_is_gone_when_it_is_deleted(dataset, recalls):
     assert not dataset.has_field("drop_kept")
 
 
+def test_what_has_lost_the_mark_of_a_run_is_not_announced_as_deleted(dataset, recalls):
+    dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls)
+    field = dataset.get_field("drop_kept")
+    field.info = {}
+    field.save()
+    dataset.delete_saved_view("drop-kept")
+    dataset.save_view("drop-kept", dataset.limit(3))
+    assert precheck.outputs(dataset, "drop") == (["drop_keep_at"], ["drop-pruned"], None)
+    fod.delete_drop(dataset, "drop")
+    assert dataset.has_field("drop_kept")
+    assert dataset.list_saved_views() == ["drop-kept"]
+
+
 # -- runs -----------------------------------------------------------------------------------------
 
 

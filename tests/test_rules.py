@@ -139,3 +139,16 @@ def test_a_run_that_a_rule_needs_and_is_not_there_is_about_the_argument_rule(own
     with pytest.raises(DropError, match="'nowhere'") as caught:
         fod.plan_drop(dataset, 0.5, rule="own")
     assert caught.value.argument == "rule"
+
+
+@pytest.mark.parametrize("rule", ["balanced", "none"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda **given: fod.allocate({"a": 5, "b": 5}, None, 0.5, **given),
+        lambda **given: fod.plan_arrays([1, 2], ["a", "b"], 0.5, **given),
+    ],
+)
+def test_weights_and_a_rule_are_not_given_together_at_any_door(call, rule):
+    with pytest.raises(DropError, match=f"^weights: .* leave rule='{rule}' out"):
+        call(rule=rule, weights={"a": 1.0, "b": 1.0})
