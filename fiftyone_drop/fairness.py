@@ -241,14 +241,13 @@ def report(
     key = results.key
     if eval_key is not None:
         eval_key = check_evaluation(root, eval_key, config.label_field)
-    baseline_keys = _baseline_keys(root, config, eval_key, baseline_eval)
-    if eval_key is not None:
         if eval_key == config.recalls_eval_key:
             raise DropError(
                 "eval_key",
                 f"the recalls of the run '{key}' come from the evaluation '{eval_key}', so it says "
                 "nothing new; train a model on the kept samples and pass its evaluation",
             )
+    baseline_keys = _baseline_keys(root, config, eval_key, baseline_eval)
     suspects: list[str] = []
     findings = [
         *about_quotas(table),

@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from digits import NAMES
 from fresh import run
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, arrays
 
-DIGITS = "zero one two three four five six seven eight nine".split()
 RECALLS = {"a": 0.9, "b": 0.5, "c": 0.2}
 
 
@@ -45,7 +45,7 @@ def path(columns, tmp_path, monkeypatch):
         {"size": 130, "min_per_class": 10, "max_per_class": {"4": 12}, "seed": 7},
         {"density": 0.4, "rule": "none", "select": "score"},
         {"quotas": {"3": 5, "4": 0.5}, "density": 0.5, "protect": ["1"]},
-        {"weights": {name: len(name) - 3 for name in DIGITS}, "density": 0.5},
+        {"weights": {name: len(name) - 3 for name in NAMES}, "density": 0.5},
     ],
 )
 def test_the_plan_is_that_of_apply_drop(dataset, recalls, options, tmp_path, monkeypatch):
