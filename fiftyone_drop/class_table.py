@@ -84,6 +84,11 @@ class ClassTable:
         return self.quotas / self.sizes
 
     @property
+    def must_keep_density(self) -> float:
+        """The density of the samples that must be kept, which are the first of the order."""
+        return float(self.bounds.must_keep.sum() / self.size)
+
+    @property
     def intervals(self) -> FloatArray | None:
         """(K, 2) float, 95 % Wilson score intervals of ``observed``; None if recalls were given."""
         if self.correct is None or self.support is None:

@@ -24,25 +24,29 @@ from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.decision import class_table, decide, order_of
 from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError, Warner, listing
-from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.extension import BY_CLASS, IN_WORDS, options_of, recalls_of
 from fiftyone_drop.fields import (
     check_collection,
-    default_label_field,
     highest_first,
     sorted_by_score,
 )
 from fiftyone_drop.options import RANDOM, SUSPECTS, VECTORS, DropOptions
 from fiftyone_drop.order import positions_to_keep_at
-from fiftyone_drop.overshoot import overshoot_warning
 from fiftyone_drop.plan import DropPlan
 from fiftyone_drop.population import Population, warn_about_splits
-from fiftyone_drop.pruning import DEFAULTS
+from fiftyone_drop.pruning import DEFAULTS, plan_of
 from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.reader import read_order
 from fiftyone_drop.recall_sources import Recalls, check_source, find_recalls
 from fiftyone_drop.run_lookup import get_config, load_drop
-from fiftyone_drop.target import check_fields, mark_must_keep, read_target, rule_columns
+from fiftyone_drop.target import (
+    check_fields,
+    keeps_highest,
+    mark_must_keep,
+    read_target,
+    rule_columns,
+    with_label_field,
+)
 from fiftyone_drop.views import part_view
 
 KINDS = ("all", "least", "most", "exactly")
@@ -155,18 +159,15 @@ class Draft:
         """
         options = self.options.at(Amount.parse(density, None, None))
         columns = rule_columns(self.samples, options, self.population)
-        keep_at, table = decide(options, self.population, self.highest_first, self.recalls, columns)
-        too_far = "recalls" in options.the_rule.needs and overshoot_warning(table)
-        return DropPlan(
+        decided = decide(options, self.population, self.highest_first, self.recalls, columns)
+        return plan_of(
             self.samples,
-            table,
-            self.population,
-            keep_at,
             options,
-            recalls_from=None if self.recalls is None else self.recalls.source,
-            warnings=(*self.warnings, *([too_far] if too_far else [])),
-            left_out=self.left_out,
-            predictions=None if self.recalls is None else self.recalls.predictions,
+            self.population,
+            self.recalls,
+            decided,
+            Warner(self.warnings),
+            self.left_out,
         )
 
     # -- other choices --
@@ -228,6 +229,8 @@ class Draft:
             population = replace(population, must_keep=None)
             if options.must_keep is not None:
                 population = mark_must_keep(population, self.samples, options.must_keep)
+        if recalls_for is None:
+            check_source(self.samples, options)
         known = recalls_for and recalls_for(population)
         drawn = _tabulated(self.samples, options, population, known, warn, progress)
         return replace(drawn, warnings=(*self.warnings, *warn.messages), left_out=self.left_out)
@@ -301,10 +304,7 @@ def draft_of(samples: foc.SampleCollection, **arguments: Any) -> Draft:
         DropError: if an argument is invalid
     """
     options = DropOptions.parse(DEFAULTS | {"density": 1.0} | arguments)
-    label_field = options.label_field
-    if label_field is None and options.eval_key is not None:
-        label_field = evaluated_labels(samples, options.eval_key)
-    options = replace(options, label_field=label_field or default_label_field(samples, []))
+    options = with_label_field(samples, options)
     return _draft(check_collection(samples), options, None)
 
 
@@ -325,11 +325,11 @@ def draft_of_run(
     """
     run = load_drop(dataset, key)
     options = options_of(dataset, run.config, Amount(1.0), None)
-    must_keep = int(run.table.bounds.must_keep.sum())
-    if must_keep and options.must_keep is None:  # it was a view; its samples come first
+    first = run.table.must_keep_density
+    if first and options.must_keep is None:  # it was a view; its samples come first
         ids, keep_at = read_order(dataset, run.config.keep_at_field)
-        first = ids[keep_at < must_keep / run.table.size]
-        options = replace(options, must_keep=dataset.select([i.decode() for i in first]))
+        must_keep = [i.decode() for i in ids[keep_at < first]]
+        options = replace(options, must_keep=dataset.select(must_keep))
     if samples is not None:
         names = set(BY_CLASS) - set(SUSPECTS)  # thresholds are by score field
         by_class = [name for name in names if isinstance(getattr(options, name), Mapping)]
@@ -429,11 +429,10 @@ def _tabulated(
     if not options.needs_recalls:
         recalls = None
     elif recalls is None:
-        check_source(samples, options)
         recalls = find_recalls(options, samples, population, warn, progress)
     columns = rule_columns(samples, options, population)
     table = class_table(options, population, recalls, columns)
-    return Draft(samples, options, population, recalls, check_fields(samples, options), table)
+    return Draft(samples, options, population, recalls, keeps_highest(samples, options), table)
 
 
 def _for_classes(

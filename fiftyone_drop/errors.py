@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
@@ -45,12 +45,15 @@ class DropWarning(UserWarning):
 class Warner:
     """Warns and remembers each message. A run records them, since Python shows a warning once.
 
+    Args:
+        before (()): messages that were warned of before
+
     Attributes:
         messages: the messages so far
     """
 
-    def __init__(self) -> None:
-        self.messages: list[str] = []
+    def __init__(self, before: Iterable[str] = ()) -> None:
+        self.messages = list(before)
 
     def __call__(self, message: str) -> None:
         """Warn with a :class:`DropWarning`."""

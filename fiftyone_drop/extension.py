@@ -29,7 +29,7 @@ from fiftyone_drop.run_lookup import check_dataset, load_order
 from fiftyone_drop.run_outputs import own_fields
 from fiftyone_drop.run_recovery import recover
 from fiftyone_drop.runs import DropConfig, DropResults
-from fiftyone_drop.target import check_fields, read_target, rule_columns, snapshot_of
+from fiftyone_drop.target import check_fields, keeps_highest, read_target, rule_columns, snapshot_of
 from fiftyone_drop.views import part_view
 from fiftyone_drop.waiting import UNFINISHED, while_away
 
@@ -136,7 +136,8 @@ def _extend(
     if not len(fresh):
         raise DropError("new_samples", f"the run has all {len(new):,} of them already")
     warn = Warner()
-    high = check_fields(root, options)
+    check_fields(root, options)
+    high = keeps_highest(root, options)
     population, left_out = read_target(
         root,
         options,
@@ -146,7 +147,7 @@ def _extend(
         kept_before=old[keep_at <= config.density],
     )
     # They are the first of the order, so that the record need not hold their ids
-    must_keep = old[keep_at < run.table.bounds.must_keep.sum() / run.table.size]
+    must_keep = old[keep_at < run.table.must_keep_density]
     if len(must_keep):
         named = population.must_keep
         rows = np.isin(population.ids, must_keep)

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
+from fiftyone_drop._types import FloatArray
 from fiftyone_drop.checks import flag
+from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.decision import check_amount, decide
 from fiftyone_drop.errors import Warner
-from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.fields import (
     check_collection,
     current_collection,
-    default_label_field,
 )
 from fiftyone_drop.options import DropOptions
 from fiftyone_drop.overshoot import overshoot_warning
 from fiftyone_drop.plan import DropPlan
-from fiftyone_drop.population import warn_about_splits
+from fiftyone_drop.population import Population, warn_about_splits
 from fiftyone_drop.recall import SHRINKAGE, Smoothing
-from fiftyone_drop.recall_sources import check_source, find_recalls
+from fiftyone_drop.recall_sources import Recalls, check_source, find_recalls
 from fiftyone_drop.run_keys import check_key
-from fiftyone_drop.target import check_fields, read_target, rule_columns
+from fiftyone_drop.target import (
+    check_fields,
+    keeps_highest,
+    read_target,
+    rule_columns,
+    with_label_field,
+)
 
 if TYPE_CHECKING:
     from fiftyone_drop.cluster import Cluster
@@ -258,14 +263,9 @@ def _plan(
     *,
     writes: bool = False,
 ) -> DropPlan:
-    label_field = options.label_field
-    if label_field is None and options.eval_key is not None:
-        label_field = evaluated_labels(samples, options.eval_key)
-    if label_field is None:
-        besides = [options.pred_field] if options.pred_field else []
-        label_field = default_label_field(samples, besides)
-    options = replace(options, label_field=label_field)
-    high = check_fields(samples, options)
+    options = with_label_field(samples, options)
+    check_fields(samples, options)
+    high = keeps_highest(samples, options)
     check_source(samples, options)
     warn = Warner()
     warn_about_splits(samples, warn)
@@ -275,7 +275,31 @@ def _plan(
     recalls = None
     if options.needs_recalls:
         recalls = find_recalls(options, samples, population, warn, progress, place)
-    keep_at, table = decide(options, population, high, recalls, columns)
+    decided = decide(options, population, high, recalls, columns)
+    return plan_of(samples, options, population, recalls, decided, warn, left_out)
+
+
+def plan_of(
+    samples: foc.SampleCollection,
+    options: DropOptions,
+    population: Population,
+    recalls: Recalls | None,
+    decided: tuple[FloatArray, ClassTable],
+    warn: Warner,
+    left_out: int,
+) -> DropPlan:
+    """The plan of what :func:`~fiftyone_drop.decision.decide` has decided; it may warn once more.
+
+    Args:
+        samples: the target view
+        options: the options
+        population: the samples of the target view
+        recalls: the recalls of its classes, if there are any
+        decided: what ``decide`` has returned
+        warn: has warned before
+        left_out: the samples that ``drop_below`` and ``drop_above`` have left out
+    """
+    keep_at, table = decided
     if "recalls" in options.the_rule.needs and (too_far := overshoot_warning(table)):
         warn(too_far)
     return DropPlan(

@@ -50,7 +50,7 @@ def python_call(dataset: fo.Dataset, key: str) -> str:
         lines.append(f"# What had to be kept comes first in its order: {_one_line(words)}")
         del given["must_keep"]
         table = load_drop(dataset, key).table
-        first = int(table.bounds.must_keep.sum()) / table.size
+        first = table.must_keep_density
         from_the_run.append(f"    must_keep=fod.drop_view(dataset, {key!r}, density={first!r}),")
     passed = [f"    {name}={value!r}," for name, value in given.items()] + from_the_run
     return "\n".join(

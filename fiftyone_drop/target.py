@@ -12,10 +12,12 @@ import numpy as np
 
 from fiftyone_drop._types import FloatArray, Ids
 from fiftyone_drop.errors import DropError, Warner, listing
+from fiftyone_drop.evaluations import evaluated_labels
 from fiftyone_drop.field_marks import tokens
 from fiftyone_drop.fields import (
     check_order_by,
     class_paths,
+    default_label_field,
     highest_first,
     must_keep_view,
     number_field,
@@ -29,8 +31,23 @@ from fiftyone_drop.run_lookup import get_config, load_drop
 from fiftyone_drop.snapshot import Snapshot
 
 
-def check_fields(samples: foc.SampleCollection, options: DropOptions) -> bool:
-    """Check the fields and runs that options name; whether high scores are kept first.
+def with_label_field(samples: foc.SampleCollection, options: DropOptions) -> DropOptions:
+    """The same options with a label field: that of ``eval_key``, or the default one.
+
+    Raises:
+        DropError: if there is none
+    """
+    label_field = options.label_field
+    if label_field is None and options.eval_key is not None:
+        label_field = evaluated_labels(samples, options.eval_key)
+    if label_field is None:
+        besides = [options.pred_field] if options.pred_field else []
+        label_field = default_label_field(samples, besides)
+    return replace(options, label_field=label_field)
+
+
+def check_fields(samples: foc.SampleCollection, options: DropOptions) -> None:
+    """Check the fields and runs that options name, but for ``select``.
 
     Raises:
         DropError: if one is unfit
@@ -52,9 +69,15 @@ def check_fields(samples: foc.SampleCollection, options: DropOptions) -> bool:
                 f"'{options.rule}' needs what the run '{key}' keeps of each class, but that run "
                 f"has the classes of '{config.label_field}' and group_by={config.group_by!r}",
             )
-    if options.select == RANDOM:
-        return True
-    return highest_first(samples, options.select, options.keep)
+
+
+def keeps_highest(samples: foc.SampleCollection, options: DropOptions) -> bool:
+    """Whether the high values of the score field are kept first; at random there are none.
+
+    Raises:
+        DropError: if ``select`` is no score field that says which end is hard
+    """
+    return options.select == RANDOM or highest_first(samples, options.select, options.keep)
 
 
 def rule_columns(
