@@ -21,7 +21,7 @@ from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.decision import class_table, decide, order_of
+from fiftyone_drop.decision import class_table, order_of
 from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.extension import BY_CLASS, IN_WORDS, options_of, recalls_of
@@ -32,9 +32,9 @@ from fiftyone_drop.fields import (
 )
 from fiftyone_drop.options import RANDOM, SUSPECTS, VECTORS, DropOptions
 from fiftyone_drop.order import positions_to_keep_at
-from fiftyone_drop.plan import DropPlan
+from fiftyone_drop.plan import DropPlan, plan_of
 from fiftyone_drop.population import Population, warn_about_splits
-from fiftyone_drop.pruning import DEFAULTS, plan_of
+from fiftyone_drop.pruning import DEFAULTS
 from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.reader import read_order
 from fiftyone_drop.recall_sources import Recalls, check_source, find_recalls
@@ -159,13 +159,13 @@ class Draft:
         """
         options = self.options.at(Amount.parse(density, None, None))
         columns = rule_columns(self.samples, options, self.population)
-        decided = decide(options, self.population, self.highest_first, self.recalls, columns)
         return plan_of(
             self.samples,
             options,
             self.population,
+            self.highest_first,
             self.recalls,
-            decided,
+            columns,
             Warner(self.warnings),
             self.left_out,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,14 @@ import numpy as np
 from fiftyone_drop._types import ClassName, FloatArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.decision import bytes_in_order
+from fiftyone_drop.decision import bytes_in_order, decide
 from fiftyone_drop.density import check_no_class_emptied
+from fiftyone_drop.errors import Warner
 from fiftyone_drop.options import DropOptions
+from fiftyone_drop.overshoot import overshoot_warning
 from fiftyone_drop.population import Population
 from fiftyone_drop.predictions import Predictions
+from fiftyone_drop.recall_sources import Recalls
 from fiftyone_drop.run_changes import write_run
 from fiftyone_drop.target import snapshot_of, with_file_sizes
 from fiftyone_drop.views import in_part
@@ -227,3 +231,44 @@ def kept_samples(
     for stage in hidden:
         view = view.add_stage(stage)
     return view
+
+
+def plan_of(
+    samples: foc.SampleCollection,
+    options: DropOptions,
+    population: Population,
+    highest_first: bool,
+    recalls: Recalls | None,
+    columns: Mapping[str, FloatArray],
+    warn: Warner,
+    left_out: int,
+) -> DropPlan:
+    """Decide which samples of a target view are kept.
+
+    Args:
+        samples: the target view
+        options: the options
+        population: its N samples
+        highest_first: whether the high values of the score field are kept first
+        recalls: the recalls of the K classes, if there are any
+        columns: what else the rule needs: column -> (K,) float
+        warn: is told where the quotas may go too far; the plan has all of its messages
+        left_out: the samples that ``drop_below`` and ``drop_above`` have left out
+
+    Raises:
+        DropError: as :func:`~fiftyone_drop.decision.decide`
+    """
+    keep_at, table = decide(options, population, highest_first, recalls, columns)
+    if "recalls" in options.the_rule.needs and (too_far := overshoot_warning(table)):
+        warn(too_far)
+    return DropPlan(
+        samples,
+        table,
+        population,
+        keep_at,
+        options,
+        recalls_from=None if recalls is None else recalls.source,
+        warnings=tuple(warn.messages),
+        left_out=left_out,
+        predictions=None if recalls is None else recalls.predictions,
+    )

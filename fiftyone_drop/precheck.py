@@ -21,7 +21,7 @@ from fiftyone_drop import checks
 from fiftyone_drop._version import __version__
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
-from fiftyone_drop.class_table import ClassTable
+from fiftyone_drop.class_table import ClassTable, class_words
 from fiftyone_drop.comparison import check_comparable
 from fiftyone_drop.dataset_state import last_change, quick_state
 from fiftyone_drop.density import check_no_class_emptied, kept_size
@@ -72,6 +72,7 @@ __all__ = [
     "check_score_fields",
     "check_training_key",
     "class_sizes",
+    "class_words",
     "counts_of_two",
     "default_label_field",
     "draft_of",
@@ -143,7 +144,9 @@ def predictions(samples: foc.SampleCollection, besides: str | None) -> list[str]
 
     Queries the samples.
     """
-    fields = samples.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=_LABEL)
+    fields = samples.get_field_schema(
+        ftype=fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification
+    )
     return [
         name
         for name in fields
@@ -567,7 +570,6 @@ def check_training_key(dataset: fo.Dataset, key: str, overwrite: bool) -> None:
     check_predictions_free(dataset, key, overwrite)
 
 
-_LABEL = fo.Classification
 # Scores that need more than the predictions of a model
 _NEED_IMAGES = ("features", "model", "embeddings")
 _FILES_READ = 16  # to learn the size of the images

@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
-from fiftyone_drop._types import FloatArray
 from fiftyone_drop.checks import flag
-from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.decision import check_amount, decide
+from fiftyone_drop.decision import check_amount
 from fiftyone_drop.errors import Warner
 from fiftyone_drop.fields import (
     check_collection,
     current_collection,
 )
 from fiftyone_drop.options import DropOptions
-from fiftyone_drop.overshoot import overshoot_warning
-from fiftyone_drop.plan import DropPlan
-from fiftyone_drop.population import Population, warn_about_splits
+from fiftyone_drop.plan import DropPlan, plan_of
+from fiftyone_drop.population import warn_about_splits
 from fiftyone_drop.recall import SHRINKAGE, Smoothing
-from fiftyone_drop.recall_sources import Recalls, check_source, find_recalls
+from fiftyone_drop.recall_sources import check_source, find_recalls
 from fiftyone_drop.run_keys import check_key
 from fiftyone_drop.target import (
     check_fields,
@@ -275,41 +272,4 @@ def _plan(
     recalls = None
     if options.needs_recalls:
         recalls = find_recalls(options, samples, population, warn, progress, place)
-    decided = decide(options, population, high, recalls, columns)
-    return plan_of(samples, options, population, recalls, decided, warn, left_out)
-
-
-def plan_of(
-    samples: foc.SampleCollection,
-    options: DropOptions,
-    population: Population,
-    recalls: Recalls | None,
-    decided: tuple[FloatArray, ClassTable],
-    warn: Warner,
-    left_out: int,
-) -> DropPlan:
-    """The plan of what :func:`~fiftyone_drop.decision.decide` has decided; it may warn once more.
-
-    Args:
-        samples: the target view
-        options: the options
-        population: the samples of the target view
-        recalls: the recalls of its classes, if there are any
-        decided: what ``decide`` has returned
-        warn: has warned before
-        left_out: the samples that ``drop_below`` and ``drop_above`` have left out
-    """
-    keep_at, table = decided
-    if "recalls" in options.the_rule.needs and (too_far := overshoot_warning(table)):
-        warn(too_far)
-    return DropPlan(
-        samples,
-        table,
-        population,
-        keep_at,
-        options,
-        recalls_from=None if recalls is None else recalls.source,
-        warnings=tuple(warn.messages),
-        left_out=left_out,
-        predictions=None if recalls is None else recalls.predictions,
-    )
+    return plan_of(samples, options, population, high, recalls, columns, warn, left_out)

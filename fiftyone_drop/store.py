@@ -28,8 +28,6 @@ from fiftyone_drop.schema import forget_fields
 STATEMENT = 100  # samples per update statement: longer ones search longer arrays
 BATCH = 5_000  # samples per message
 THREADS = 2
-ORANGE = "#FF6D04"
-GREY = "#9E9E9E"
 
 
 @dataclass(frozen=True)

@@ -71,10 +71,6 @@ class AppServer:
         self.url = url
         self.log = log
 
-    def words_since(self, position: int) -> str:
-        """What the server has written since its log had ``position`` characters."""
-        return self.log.read_text(errors="replace")[position:]
-
 
 @contextlib.contextmanager
 def app_server(log: Path, plugins: Path) -> Iterator[AppServer]:
@@ -136,11 +132,11 @@ class AppPage:
         open_requests: the requests that have no answer yet
     """
 
-    def __init__(self, browser: Browser, server: AppServer, theme: str = "dark"):
+    def __init__(self, browser: Browser, server: AppServer):
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         # FiftyOne's advertisement would lie over the page and catch all clicks
         context.add_init_script("localStorage['fiftyone-enterprise-tooltip-seen'] = 'true'")
-        context.add_init_script(f"localStorage['mui-mode'] = '{theme}'")
+        context.add_init_script("localStorage['mui-mode'] = 'dark'")
         self.server = server
         self.page: Page = context.new_page()
         self.errors: list[str] = []

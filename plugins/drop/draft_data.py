@@ -13,8 +13,9 @@ import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
 from . import draft_words, drafting, panel_data
+from .forms.base import START_DENSITY
+from .forms.recent import splits
 
-START_DENSITY = 0.5
 OTHER_DENSITIES = (
     "The first keeps {:g} and the second {:g} of its samples: at one density their classes could "
     "be compared"
@@ -25,7 +26,7 @@ def offered(dataset: fo.Dataset, run: fod.DropResults | None) -> dict[str, dict[
     """What can be chosen: name -> value -> words."""
     samples = {"run": f"those of the run {run.key}"} if run is not None else {}
     samples |= {"all": "the whole dataset"}
-    tags = drafting.splits(dataset).items()
+    tags = splits(dataset).items()
     samples |= {f"tag:{tag}": f"the split {tag} ({n:,})" for tag, n in tags}
     scores = precheck.score_fields(dataset)
     return {
@@ -114,7 +115,7 @@ def comparison(dataset: fo.Dataset, asked: str, first: Side, second: Side) -> st
     classes, (only_first, only_second, both) = precheck.counts_of_two(*sides)
     densities = [[side.table.by_class("densities").get(name) for name in classes] for side in sides]
     at = [side.table.density for side in sides]
-    names = [name if isinstance(name, str) else " / ".join(name) for name in classes]
+    names = [precheck.class_words(name) for name in classes]
     return json.dumps(
         {
             "asked": asked,
@@ -131,7 +132,7 @@ def comparison(dataset: fo.Dataset, asked: str, first: Side, second: Side) -> st
 def _side(dataset: fo.Dataset, side: Side) -> Any:
     if side.key is not None:
         precheck.check_run(dataset, side.key)
-        as_of = panel_data.version(dataset, side.key), panel_data.samples_as_of(dataset)
+        as_of = precheck.run_version(dataset, side.key), panel_data.samples_as_of(dataset)
         return _side_of_run(dataset.name, side.key, *as_of)
     if side.chosen is None:
         raise fod.DropError("choices", "must be given")

@@ -16,8 +16,7 @@ import fiftyone as fo
 import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
-from . import panel_data
-from .forms.recent import recently
+from .forms.recent import splits
 
 CLOSED_FORM = "closed-form"  # as the source of recalls: the only one that takes long
 REMEMBERED = 12
@@ -82,11 +81,6 @@ class Choices(NamedTuple):
                 "keep": "hardest",
             }
         return cls(**{"base": base, **likely, **chosen})
-
-
-def splits(dataset: fo.Dataset) -> dict[str, int]:
-    """The tags that look like splits, and how many samples have each."""
-    return recently(["splits", dataset.name], lambda: precheck.splits(dataset))
 
 
 def sources(dataset: fo.Dataset, run: fod.DropResults | None) -> dict[str, str]:
@@ -248,7 +242,7 @@ def _known(dataset: fo.Dataset, choices: Choices, classes: Mapping[str, Any] | N
     kind, _, key = choices.recalls.partition(":")
     source = None
     if kind == "run":
-        source = panel_data.version(dataset, key)
+        source = precheck.run_version(dataset, key)
     elif kind == "eval" and dataset.has_evaluation(key):
         source = dataset.get_evaluation_info(key).timestamp
     changed = precheck.last_change(dataset)
@@ -262,7 +256,7 @@ def _slow_part(dataset: fo.Dataset, choices: Choices) -> str:
 
 
 def _members(dataset: fo.Dataset, choices: Choices) -> list[Any]:
-    run = choices.base and panel_data.version(dataset, choices.base)
+    run = choices.base and precheck.run_version(dataset, choices.base)
     return [dataset.name, precheck.quick_state(dataset), run]
 
 

@@ -39,10 +39,11 @@ def likely(dataset: str, key: str) -> str:
 
 def _both(name: str) -> tuple[Path, Path]:
     """Where the images of an export go, and its manifest."""
-    return FOLDER.path() / name, FOLDER.path() / _of_manifest(name)
+    return FOLDER.path() / name, FOLDER.path() / of_manifest(name)
 
 
-def _of_manifest(name: object) -> str:
+def of_manifest(name: object) -> str:
+    """The name of the manifest of an export."""
     return f"{name}.parquet"
 
 
@@ -71,7 +72,7 @@ def manifest(argument: str, name: object) -> Path:
     Raises:
         fiftyone_drop.DropError: as :func:`to_write`
     """
-    return to_write(argument, _of_manifest(name))
+    return to_write(argument, of_manifest(name))
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def _answer(panel, ctx, method, slot):
     try:
         key, drawn = door.optional(ctx, "key"), door.optional(ctx, "version")
         try:
-            is_drawn = drawn is None or drawn == panel_data.version(ctx.dataset, key)
+            is_drawn = drawn is None or drawn == precheck.run_version(ctx.dataset, key)
         except fod.DropError:
             slot = "message"  # the run is gone, whatever was asked of it
             raise

@@ -64,7 +64,7 @@ def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:
         precheck.check_run(dataset, key)
         run = fod.load_drop(dataset, key)
         changes, measured_by = run.changes, run.config.recalls_eval_key
-        tables = _run(dataset.name, key, version(dataset, key), changes)
+        tables = _run(dataset.name, key, precheck.run_version(dataset, key), changes)
     except fod.DropError as error:
         return {"title": "This run cannot be shown", "text": in_app_words(str(error))}
     return {
@@ -77,15 +77,6 @@ def _content(dataset: fo.Dataset, key: str | None) -> dict[str, Any]:
             if name != measured_by
         ],
     }
-
-
-def version(dataset: fo.Dataset, key: str) -> str:
-    """A text that changes whenever the run changes.
-
-    Raises:
-        fiftyone_drop.DropError: if there is no such run
-    """
-    return precheck.run_version(dataset, key)
 
 
 def samples_as_of(dataset: fo.Dataset) -> str:
@@ -158,7 +149,7 @@ def histogram(dataset: fo.Dataset, key: str, score: str, density: float) -> str:
     counts = fod.score_histogram(dataset, key, score, bins=BINS, density=density)
     return json.dumps(
         {
-            "version": version(dataset, key),
+            "version": precheck.run_version(dataset, key),
             "score": score,
             "density": density,
             "edges": counts.edges.tolist(),
@@ -179,7 +170,7 @@ def report(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
     for finding in words["findings"]:
         finding["text"] = in_app_words(finding["text"])
     words["offsets"] = offsets(dataset, key, eval_key)
-    return json.dumps({"version": version(dataset, key), "report": words})
+    return json.dumps({"version": precheck.run_version(dataset, key), "report": words})
 
 
 def offsets(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
@@ -221,7 +212,7 @@ def comparison(dataset: fo.Dataset, key: str, other: str) -> str:
     densities = np.where(np.isnan(both.densities.T), None, both.densities.T)
     return json.dumps(
         {
-            "version": version(dataset, key),
+            "version": precheck.run_version(dataset, key),
             "other": other,
             "names": shown(both.names),
             "densities": densities.tolist(),
@@ -237,7 +228,7 @@ def compared(dataset: fo.Dataset, key: str, other: str) -> fod.DropComparison:
     """:func:`fiftyone_drop.compare_drops`, counted again only when one has changed, or a sample."""
     for one in (key, other):
         precheck.check_run(dataset, one)
-    versions = version(dataset, key), version(dataset, other)
+    versions = precheck.run_version(dataset, key), precheck.run_version(dataset, other)
     return _compared(dataset.name, key, other, *versions, samples_as_of(dataset))
 
 

@@ -15,6 +15,7 @@ import fiftyone.operators.types as types
 import fiftyone_drop as fod
 from fiftyone_drop import precheck
 
+from . import exports_folder
 from .plain_text import as_it_is
 from .words import in_app_words
 
@@ -85,7 +86,7 @@ def of_export(entries: Json, kept: int, folder: Path | None, manifest: Path | No
         "key": entries["key"],
         "samples": kept,
         "folder": None if folder is None else name,
-        "manifest": None if manifest is None else f"{name}.parquet",
+        "manifest": None if manifest is None else exports_folder.of_manifest(name),
         "tag": entries.get("tag"),
     }
 

@@ -11,10 +11,8 @@ import fiftyone_drop as fod
 from fiftyone_drop import checks, precheck
 
 from .. import door
-from .base import AMOUNTS, Choices, Kinds
+from .base import AMOUNTS, START_DENSITY, Choices, Kinds
 from .target import NO_VALIDATION, TargetForm, find_validation
-
-START_DENSITY = 0.5  # where the slider starts: apply_drop has no default for it
 
 # The fields of each choice of `recalls_from`. `recalls_of` (a run key) and `validation`
 # (view:<saved view> or tag:<sample tag>) are names, which `arguments` looks up.

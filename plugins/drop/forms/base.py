@@ -27,6 +27,7 @@ Kinds = Mapping[str, door.Kind]
 
 # The arguments that say how much is kept, one of which is passed
 AMOUNTS = {"density": "A fraction", "size": "Samples", "max_bytes": "Bytes of image files"}
+START_DENSITY = 0.5  # where a slider starts: apply_drop has no default for it
 # What FiftyOne adds where a panel has opened the form; nothing reads it
 FROM_PANELS = ("panel_id", "panel_state")
 

@@ -8,6 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import fiftyone as fo
+
+from fiftyone_drop import precheck
+
 SECONDS = 20
 _recent: dict[str, tuple[float, Any]] = {}
 
@@ -29,3 +33,8 @@ def recently(what: object, read: Callable[[], Any]) -> Any:
     for old in [old for old, (end, _) in list(_recent.items()) if now > end]:
         _recent.pop(old, None)
     return value
+
+
+def splits(dataset: fo.Dataset) -> dict[str, int]:
+    """The tags of a dataset that look like splits, and how many samples have each."""
+    return recently(["splits", dataset.name], lambda: precheck.splits(dataset))

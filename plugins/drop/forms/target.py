@@ -15,7 +15,7 @@ from fiftyone_drop import checks, precheck
 
 from .. import door
 from .base import Form
-from .recent import recently
+from .recent import recently, splits
 
 NO_LABELS = (
     "this dataset has no class labels; add a Classification or string field that holds the class "
@@ -49,7 +49,7 @@ class TargetForm(Form):
             chosen = self._likely_target()
         kind, _, name = str(chosen).partition(":")
         try:
-            if kind == "tag" and name in self._splits():
+            if kind == "tag" and name in splits(self.ctx.dataset):
                 return self.ctx.dataset.match_tags(name)
             if kind == "run":
                 return precheck.samples_of_run(self.ctx.dataset, name)
@@ -65,11 +65,6 @@ class TargetForm(Form):
     def _no_target(error: Exception) -> fod.DropError:
         # FiftyOne takes the stages of a view from the request as they are
         return fod.DropError("view_target", f"cannot be used: {str(error)[:200]}")
-
-    def _splits(self) -> dict[str, int]:
-        """The tags of the dataset that look like splits, and how many samples have each."""
-        dataset = self.ctx.dataset
-        return recently(["splits", dataset.name], lambda: precheck.splits(dataset))
 
     def _runs(self) -> list[str]:
         """The runs whose samples can be the target: that of the panel, and those in the grid."""
@@ -88,8 +83,8 @@ class TargetForm(Form):
             offered[ViewTarget.CURRENT_VIEW] = "What the grid shows"
         if ctx.selected:
             offered[ViewTarget.SELECTED_SAMPLES] = f"The {len(ctx.selected):,} selected samples"
-        splits = self._splits()
-        offered |= {f"tag:{tag}": f"The split {tag} ({n:,} samples)" for tag, n in splits.items()}
+        tags = splits(self.ctx.dataset)
+        offered |= {f"tag:{tag}": f"The split {tag} ({n:,} samples)" for tag, n in tags.items()}
         return offered | {f"run:{key}": f"The samples of the run {key}" for key in self._runs()}
 
     def _likely_target(self) -> str:
@@ -111,7 +106,8 @@ class TargetForm(Form):
 
     def _split(self, kind: str) -> str | None:
         """The tag of the training, validation or test split; None where nothing looks like it."""
-        return next((t for t in self._splits() if t.lower() in precheck.SPLIT_TAGS[kind]), None)
+        tags = splits(self.ctx.dataset)
+        return next((t for t in tags if t.lower() in precheck.SPLIT_TAGS[kind]), None)
 
     def target(self, verb: str) -> bool:
         """The choice of the target view; where it cannot be used, says why and returns False."""
@@ -189,14 +185,14 @@ class TargetForm(Form):
 
     def validation(self) -> fo.DatasetView | None:
         """The choice of validation samples; returns them, None until they are chosen."""
-        dataset, splits = self.ctx.dataset, self._splits()
+        dataset, likely = self.ctx.dataset, splits(self.ctx.dataset)
         tags = self.recently("tags", lambda: precheck.tags(dataset))
-        offered = {f"tag:{tag}": f"The split {tag} ({n:,} samples)" for tag, n in splits.items()}
+        offered = {f"tag:{tag}": f"The split {tag} ({n:,} samples)" for tag, n in likely.items()}
         offered |= {f"view:{view}": f"The saved view {view}" for view in dataset.list_saved_views()}
         offered |= {
             f"tag:{tag}": f"The {n:,} samples tagged {tag}"
             for tag, n in tags.items()
-            if tag not in splits
+            if tag not in likely
         }
         split = self.validation_split()
         value = self.choose_needed(
