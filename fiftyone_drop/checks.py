@@ -154,7 +154,7 @@ def text(
         value: the value that was passed
         remedy: what else the error says
         optional (False): whether None is allowed
-        empty (False): whether a text without a letter is allowed
+        empty (False): whether the empty text is allowed
 
     Raises:
         DropError: if ``value`` is no text, empty, or cannot be stored as UTF-8
@@ -253,7 +253,7 @@ def texts(argument: str, value: object, *, empty: bool = False) -> tuple[str, ..
     Args:
         argument: the name of the argument, for the error
         value: the value that was passed
-        empty (False): whether a text without a letter is allowed
+        empty (False): whether the empty text is allowed
 
     Raises:
         DropError: if ``value`` is no sequence of texts
@@ -269,7 +269,7 @@ def class_list(argument: str, value: object, *, empty: bool = False) -> tuple[st
     Args:
         argument: the name of the argument, for the error
         value: the value that was passed
-        empty (False): whether a name without a letter is allowed
+        empty (False): whether the empty name is allowed
 
     Raises:
         DropError: if ``value`` is no sequence of texts, is empty, or has no order

@@ -160,7 +160,7 @@ def read_manifest(path: Path) -> Manifest:
             raise ValueError("it has no record of a drop run")
         record = json.loads(record)
         if record["format"] != FORMAT:
-            raise ValueError(f"it has the format {record['format']!r}, and this version reads 1")
+            raise ValueError(f"its format is {record['format']!r}, and this version reads {FORMAT}")
         manifest = _parse(record, file.read())
         manifest.check()
     except Exception as error:  # on a foreign or damaged file PyArrow may raise anything

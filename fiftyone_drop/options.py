@@ -1,7 +1,7 @@
 """The arguments of ``apply_drop``, parsed once into one object of canonical values.
 
 Plan, record and forms share the object, and nothing else of a user's arguments travels further.
-Knows no dataset: :mod:`fiftyone_drop.pruning` checks fields. Every argument is parsed and checked
+Knows no dataset: :mod:`fiftyone_drop.target` checks fields. Every argument is parsed and checked
 against the others here, so that the module is longer than others.
 """
 

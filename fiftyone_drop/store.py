@@ -1,4 +1,4 @@
-"""Arrays -> FiftyOne: fields, evaluations and saved views. The only module that writes samples.
+"""Arrays -> FiftyOne: fields and evaluations. The only module that writes samples.
 
 Every function here either works or raises; the caller cleans up (see
 :mod:`fiftyone_drop.run_changes`).
