@@ -1,4 +1,7 @@
-"""``class_offsets``: what to add to the logits of a model that was trained on what a run keeps."""
+"""``class_offsets``: what to add to the logits of a model that was trained on what a run keeps.
+
+What it returns, with how that prints, is here too, so that the module is longer than others.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import check_evaluation
 from fiftyone_drop.fields import check_validation, label_path
-from fiftyone_drop.offsets import log_prior_offsets, recalls_under, tuned_offsets
+from fiftyone_drop.offsets import log_prior_offsets, recalls_under, shares_known, tuned_offsets
 from fiftyone_drop.population import read_outcomes
 from fiftyone_drop.run_lookup import load_drop
 from fiftyone_drop.scoring.agreement import misfit
@@ -23,6 +26,7 @@ from fiftyone_drop.tables import Table
 
 METHODS = ("log-prior", "tuned")
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+LITTLE = 0.5  # of a recall counts, or less: a warning names the class
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +139,10 @@ def class_offsets(
     the large ones; offsets take that off, and cost no training. Nothing is written.
 
     -   ``"log-prior"`` takes the log of each class's share of the kept samples off its logit. It
-        needs no validation samples. For long tails
+        needs no validation samples, but logits as softmax takes them. For long tails
     -   ``"tuned"`` finds the offsets under which the worst recall on validation samples is highest.
-        It pays with the mean recall; :attr:`ClassOffsets.trade_off` says how much
+        It pays with the mean recall; :attr:`ClassOffsets.trade_off` says how much. The fewer of 50
+        validation samples a class has, the less its recall counts
 
     Example::
 
@@ -167,7 +172,7 @@ def class_offsets(
 
     Warns:
         DropWarning: if logits and labels cannot belong together, as with ``classes`` in another
-            order than the outputs
+            order than the outputs, or classes have too few validation samples for ``"tuned"``
 
     Source: Menon et al., ICLR 2021 (arXiv 2007.07314); DROPS, ICLR 2023 (arXiv 2309.08825).
     """
@@ -189,6 +194,8 @@ def class_offsets(
         return ClassOffsets(results.key, method, names, strength * log_prior_offsets(kept), kept)
     logits, labels = measured
     _warn_about_misfit(logits, labels, names)
+    if method == "tuned":
+        _warn_about_few(labels, names)
     found = log_prior_offsets(kept) if method == "log-prior" else tuned_offsets(logits, labels)
     if len(found) > len(names):  # the last is of the outputs of other classes
         found = found[:-1] - found[-1]
@@ -282,6 +289,19 @@ def _logits(
     if not np.isfinite(table).all():
         raise DropError(of_logits, f"the logits in '{pred_field}' must be finite")
     return table.T, outcomes.codes.astype(np.int64)
+
+
+def _warn_about_few(labels: IntArray, names: Sequence[str]) -> None:
+    support = np.bincount(labels, minlength=len(names))
+    few = np.flatnonzero(shares_known(support) < LITTLE)
+    if len(few):
+        by_support = few[np.argsort(support[few], kind="stable")].tolist()
+        shown = listing(by_support, show=lambda k: f"{names[k]!r} ({support[k]:,})")
+        Warner()(
+            f"{len(few):,} of {len(names):,} classes have too few validation samples to be tuned "
+            f"for, {shown}: their recalls count for little, and may stay low. Add validation "
+            "samples of these classes, or pass method='log-prior'"
+        )
 
 
 def _warn_about_misfit(logits: FloatArray, labels: IntArray, names: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fiftyone import ViewField as F
 from pages import run
 from reports import PROPORTIONAL
 from torch import nn
@@ -164,6 +165,18 @@ def test_a_wrong_order_of_classes_is_said(skewed):
     wrong = (*CLASSES[1:], CLASSES[0])
     with pytest.warns(DropWarning, match=r"Logits and labels do not .* 'cat' as 'dog'|circle"):
         fod.class_offsets(skewed, "drop", eval_key="val", classes=wrong)
+
+
+def test_classes_that_cannot_be_tuned_for_are_named_with_their_samples(skewed):
+    held_out = skewed.match_tags("val")
+    owls = held_out.match(F("ground_truth.label") == "owl").values("id")
+    few = held_out.exclude(owls[1:])
+    samples = {"validation": few, "pred_field": "guess"}
+    with pytest.warns(DropWarning, match=r"1 of 3 classes have too few .* for, 'owl' \(1\): "):
+        offsets = fod.class_offsets(skewed, "drop", "tuned", **samples)
+    others = [offsets.classes.index(name) for name in ("cat", "dog")]
+    assert offsets.after[others].min() >= offsets.before[others].min()
+    fod.class_offsets(skewed, "drop", "log-prior", **samples)  # a warning is an error
 
 
 @pytest.mark.parametrize(
