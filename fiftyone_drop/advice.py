@@ -1,8 +1,8 @@
 """What else than quotas a run needs, from what is known before training.
 
 What was measured is in docs/evidence.md; where a threshold lies between two measurements, its
-comment says so. Recalls that differ by no more than noise are no measurement: quotas by them would
-follow noise.
+comment says so. Recalls that noise alone may have made differ are no measurement: quotas by them
+would follow noise.
 
 NumPy, and SciPy's chi-square distribution.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fiftyone_drop.class_table import ClassTable
-from fiftyone_drop.recall import NOISE_LEVEL, homogeneity_p_value
+from fiftyone_drop.noise import NOISE_LEVEL, homogeneity_p_value
 
 NEARLY_ALL = 0.8  # of the dataset is kept: quotas hardly moved the worst class
 # How many times the samples of the smallest class the largest one has, where offsets are advised
@@ -61,8 +61,8 @@ def _about_need(table: ClassTable) -> Iterator[str]:
         between = f"from {low:.2f} to {high:.2f} (p = {p:.2g})"
         if p > NOISE_LEVEL:
             yield (
-                f"the recalls differ by no more than noise, {between}, so rule='proportional' may "
-                "do as well; more validation samples would tell"
+                f"the differences between the recalls may be noise, {between}, so "
+                "rule='proportional' may do as well; more validation samples would tell"
             )
         else:
             yield f"quotas matter here: the recalls differ by more than noise, {between}"

@@ -1,14 +1,13 @@
-"""Class recalls, how sure they are, and whether they differ at all.
+"""Class recalls, and how sure they are.
 
 "Class" is the class, or with ``group_by`` the cell (class x value): the functions see codes only.
 
-NumPy, and SciPy's chi-square distribution.
+NumPy only.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import Any, Literal
 
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 from fiftyone_drop import checks
 from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.noise import pearson
 
 Z = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
-NOISE_LEVEL = 0.05  # a p-value above: the recalls differ by no more than noise does
 SHRINKAGE: Literal["shrinkage"] = "shrinkage"
 Smoothing = float | Literal["shrinkage"]
 
@@ -92,7 +91,7 @@ def _shrunk(correct: IntArray, support: IntArray) -> FloatArray:
 
     Kleinman: Proportions with extraneous variance: single and independent samples, JASA 68 (1973).
     """
-    statistic, freedom = _homogeneity(correct, support)
+    statistic, freedom = pearson(correct, support)
     total = int(support.sum())
     room = total - float(support @ support) / total - freedom
     rho = min(1.0, max(0.0, (statistic - freedom) / room)) if room > 0 else 0.0
@@ -132,85 +131,6 @@ def samples_for_width(width: float) -> int:
         width: a float in (0, 1)
     """
     return math.ceil((Z / width) ** 2 - Z**2)
-
-
-def homogeneity_p_value(correct: IntArray, support: IntArray) -> float:
-    """The p-value of Pearson's chi-square test that all classes have the same recall.
-
-    Args:
-        correct: (K,) int, correct predictions
-        support: (K,) int, validation samples
-
-    Returns:
-        a float in [0, 1]; 1 if fewer than two classes have samples, or all or none are correct
-    """
-    from scipy.special import chdtrc
-
-    statistic, freedom = _homogeneity(correct, support)
-    return float(chdtrc(freedom, statistic)) if freedom else 1.0
-
-
-def chance_p_value(truth: Sequence[Hashable], predicted: Sequence[Hashable]) -> float:
-    """The p-value of a one-sided test that predictions are right no more often than by chance.
-
-    Chance names each class as often as the predictions do, whatever the truth is. So a model that
-    always names the largest class is no better.
-
-    Fleiss, Cohen, Everitt: Large sample standard errors of kappa, Psychological Bulletin 72 (1969).
-
-    Args:
-        truth: n classes of samples
-        predicted: their n predictions
-
-    Returns:
-        a float in [0, 1]; 1 if all predictions, or all samples, are of one class
-    """
-    from scipy.special import ndtr
-
-    n = len(truth)
-    of_truth, of_predicted = Counter(truth), Counter(predicted)
-    p = np.array([of_truth[name] / n for name in of_truth])
-    q = np.array([of_predicted[name] / n for name in of_truth])
-    chance = float(p @ q)
-    variance = (chance + chance**2 - float((p * q) @ (p + q))) / n
-    if variance <= 1e-12 / n:
-        return 1.0
-    right = sum(a == b for a, b in zip(truth, predicted, strict=True)) / n
-    return float(ndtr(-(right - chance) / math.sqrt(variance)))
-
-
-def samples_to_tell_apart(correct: IntArray, support: IntArray, level: float) -> int | None:
-    """Validation samples per class that would make the observed differences significant.
-
-    Of the statistic of the homogeneity test, chance contributes ``K - 1``; the part beyond that
-    grows with the number of samples.
-
-    Args:
-        correct: (K,) int, correct predictions
-        support: (K,) int, validation samples
-        level: the p-value that counts as significant, in (0, 1)
-
-    Returns:
-        an int; None if the recalls differ by no more than chance alone makes them
-    """
-    from scipy.special import chdtri
-
-    statistic, freedom = _homogeneity(correct, support)
-    if statistic <= freedom:
-        return None
-    factor = (float(chdtri(freedom, level)) - freedom) / (statistic - freedom)
-    return math.ceil(factor * float(support[support > 0].mean()))
-
-
-def _homogeneity(correct: IntArray, support: IntArray) -> tuple[float, int]:
-    """Pearson's statistic and its degrees of freedom, both 0 where there is nothing to test."""
-    seen = support > 0
-    correct, support = correct[seen], support[seen]
-    pooled = float(correct.sum()) / max(1, int(support.sum()))
-    if len(support) < 2 or not 0 < pooled < 1:
-        return 0.0, 0
-    deviations = (correct - pooled * support) ** 2 / (pooled * (1 - pooled) * support)
-    return float(deviations.sum()), len(support) - 1
 
 
 def recalls_of_mapping(

@@ -23,18 +23,16 @@ from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.evaluations import check_evaluation, read_evaluation
 from fiftyone_drop.fields import check_validation, label_path
 from fiftyone_drop.members import as_word
+from fiftyone_drop.noise import (
+    NOISE_LEVEL,
+    chance_p_value,
+    homogeneity_p_value,
+    samples_to_tell_apart,
+)
 from fiftyone_drop.options import CLOSED_FORM, TRAINED, DropOptions
 from fiftyone_drop.population import Population, check_as_stored, read_outcomes
 from fiftyone_drop.predictions import Predictions, predict_samples
-from fiftyone_drop.recall import (
-    NOISE_LEVEL,
-    chance_p_value,
-    class_counts,
-    class_recalls,
-    homogeneity_p_value,
-    recalls_of_mapping,
-    samples_to_tell_apart,
-)
+from fiftyone_drop.recall import class_counts, class_recalls, recalls_of_mapping
 
 if TYPE_CHECKING:
     from fiftyone_drop.cluster import Cluster
