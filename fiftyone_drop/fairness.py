@@ -21,10 +21,12 @@ from fiftyone_drop.accuracies import (
     Change,
     ClassAccuracies,
     Measured,
+    Outcomes,
     accuracy_rows,
     changes,
     class_accuracies,
     measured_before,
+    p_value_of_worst,
     summary,
 )
 from fiftyone_drop.advice import advice
@@ -43,7 +45,6 @@ from fiftyone_drop.findings import (
     about_recalls,
     about_samples,
 )
-from fiftyone_drop.recall import class_counts
 from fiftyone_drop.run_lookup import load_drop
 from fiftyone_drop.runs import DropConfig
 from fiftyone_drop.tables import Table, aligned, in_html
@@ -195,7 +196,7 @@ class DropReport:
 
     def _legend(self) -> list[str]:
         if any(any(row.clear.values()) for row in self.classes):
-            return ["* differs from after by more than noise: the 95 % intervals are disjoint"]
+            return ["* differs from after by more than noise (p <= 0.05 for all classes together)"]
         return []
 
 
@@ -273,7 +274,8 @@ def report(
             findings += about_samples(eval_key, before, after, shared)
         if before is not None:
             gained, lost = changes(table, before, after)
-            findings += about_changes(columns["before"], columns["after"], gained, lost)
+            p_value = p_value_of_worst(before, after)
+            findings += about_changes(columns["before"], columns["after"], p_value, gained, lost)
         others = {}
         for other in baseline_keys:
             with _about_baseline_eval():
@@ -287,6 +289,7 @@ def report(
                 (other, eval_key),
                 baselines[other],
                 columns["after"],
+                p_value_of_worst(others[other], after),
                 *changes(table, others[other], after),
             )
         if others:
@@ -365,7 +368,7 @@ def _measured(
         config.group_by,
         warn=lambda message: findings.append(("warning", message)),
     )
-    return Measured.of(*class_counts(codes, correct, len(table.classes))), ids
+    return Measured.of_samples(Outcomes(ids, codes, correct), len(table.classes)), ids
 
 
 def _shared(dataset: fo.Dataset, config: DropConfig, table: ClassTable, after: Ids) -> int | None:

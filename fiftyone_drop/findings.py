@@ -20,12 +20,12 @@ from fiftyone_drop.accuracies import (
     Accuracy,
     Change,
     Measured,
-    are_apart,
     measured_before,
     summary,
 )
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.errors import listing
+from fiftyone_drop.noise import NOISE_LEVEL
 from fiftyone_drop.reader import count_groups
 from fiftyone_drop.recall import samples_for_width
 from fiftyone_drop.runs import DropConfig
@@ -262,14 +262,26 @@ def about_samples(
 
 
 def about_changes(
-    before: Accuracy, after: Accuracy, gained: Sequence[Change], lost: Sequence[Change]
+    before: Accuracy,
+    after: Accuracy,
+    p_value: float | None,
+    gained: Sequence[Change],
+    lost: Sequence[Change],
 ) -> Iterator[Finding]:
-    """How the worst class and others changed from before the training to after it."""
+    """How the worst class and others changed from before the training to after it.
+
+    Args:
+        before: the numbers before the training
+        after: those after it
+        p_value: of a test that the two worst classes do as well; None if it is not known
+        gained: the classes that gained most
+        lost: those that lost most
+    """
     text = (
         f"the worst class was {before.worst_class!r} with {before.worst:.3f} before and is "
         f"{after.worst_class!r} with {after.worst:.3f} after"
     )
-    yield _judged(text, before, after)
+    yield _judged(text, before, after, p_value)
     yield from _most_changed("classes that", gained, lost)
 
 
@@ -277,6 +289,7 @@ def about_baseline(
     names: tuple[str, str],
     before: Accuracy,
     after: Accuracy,
+    p_value: float | None,
     gained: Sequence[Change],
     lost: Sequence[Change],
 ) -> Iterator[Finding]:
@@ -286,6 +299,7 @@ def about_baseline(
         names: the evaluations of the baseline and of the trained model
         before: the numbers of the baseline
         after: those of the trained model
+        p_value: of a test that the two worst classes do as well; None if it is not known
         gained: the classes that gained most beside the baseline
         lost: those that lost most
     """
@@ -296,20 +310,20 @@ def about_baseline(
         f"{after.worst_class!r} with {after.worst:.3f}",
         before,
         after,
+        p_value,
     )
     yield from _most_changed(f"beside '{baseline}', classes that", gained, lost)
 
 
-def _judged(text: str, before: Accuracy, after: Accuracy) -> Finding:
+def _judged(text: str, before: Accuracy, after: Accuracy, p_value: float | None) -> Finding:
     """The text, and whether the worst class differs by more than noise."""
-    clear = are_apart(before.worst_interval, after.worst_interval)
-    if clear is None:
+    if p_value is None:
         return "info", f"{text}; whether that is more than noise is not known"
-    if not clear:
-        return "info", f"{text}: the difference is within noise, the 95 % intervals overlap"
+    if p_value > NOISE_LEVEL:
+        return "info", f"{text}: the difference may be noise (p = {p_value:.2g})"
     if after.worst > before.worst:
-        return "info", f"{text}: better by more than noise"
-    return "warning", f"{text}: worse by more than noise"
+        return "info", f"{text}: better by more than noise (p = {p_value:.2g})"
+    return "warning", f"{text}: worse by more than noise (p = {p_value:.2g})"
 
 
 def _most_changed(
@@ -322,5 +336,5 @@ def _most_changed(
 
 
 def _change_words(change: Change) -> str:
-    noise = ", within noise" if change.clear is False else ""
+    noise = ", may be noise" if change.clear is False else ""
     return f"{change.class_name!r} ({change.before:.3f} to {change.after:.3f}{noise})"

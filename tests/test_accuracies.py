@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2_contingency
 
 from fiftyone_drop import ClassTable
 from fiftyone_drop.accuracies import (
     Measured,
+    Outcomes,
     accuracy_rows,
-    are_apart,
+    are_clear,
     changes,
     class_accuracies,
     measured_before,
+    p_value,
+    p_value_of_worst,
     summary,
 )
 
@@ -98,13 +101,67 @@ def test_of_many_changes_the_five_largest_are_listed():
     assert lost == []
 
 
-@given(st.tuples(*[st.integers(0, 9)] * 4))
-def test_intervals_are_apart_where_they_have_no_point_in_common(ends):
-    first, second = sorted(ends[:2]), sorted(ends[2:])
-    common = set(range(first[0], first[1] + 1)) & set(range(second[0], second[1] + 1))
-    assert are_apart(tuple(first), tuple(second)) == (not common)
-    assert are_apart(None, tuple(second)) is None
-    assert are_apart(tuple(first), None) is None
+def test_accuracies_may_differ_by_more_than_noise_where_their_intervals_overlap():
+    first, second = counts((500, 1000)), counts((550, 1000))
+    assert first.interval(0)[1] > second.interval(0)[0]
+    expected = chi2_contingency([[500, 500], [550, 450]], correction=False).pvalue
+    assert p_value(first, 0, second, 0) == pytest.approx(expected, rel=1e-2)
+    assert expected == pytest.approx(0.025, abs=1e-3)
+    assert are_clear(first, second) == [True]
+
+
+def outcomes(right, classes=None, start=0):
+    """Of samples in a row, the first of which has the number ``start``."""
+    ids = np.array([f"{start + i:024x}" for i in range(len(right))], "S24")
+    codes = np.zeros(len(right), np.int32) if classes is None else np.array(classes, np.int32)
+    return Outcomes(ids, codes, np.array(right, bool))
+
+
+def test_models_are_compared_sample_by_sample_where_their_samples_are_the_same():
+    """Of 100 samples, 60 are right with the first model; ten more, and no fewer, with the other."""
+    first = outcomes([i < 60 for i in range(100)])
+    second = outcomes([i < 70 for i in range(100)])
+    backwards = Outcomes(second.ids[::-1], second.codes[::-1], second.correct[::-1])
+    for other in (second, backwards):
+        found = p_value(Measured.of_samples(first, 1), 0, Measured.of_samples(other, 1), 0)
+        assert found == pytest.approx(binomtest(0, 10).pvalue)
+    elsewhere = outcomes(second.correct, start=100)
+    alone = p_value(Measured.of_samples(first, 1), 0, Measured.of_samples(elsewhere, 1), 0)
+    assert alone == p_value(counts((60, 100)), 0, counts((70, 100)), 0)
+    assert alone > 0.1
+
+
+def test_each_class_is_compared_on_its_own_samples():
+    classes = [0] * 20 + [1] * 20
+    first = outcomes([i % 20 < 10 for i in range(40)], classes)
+    second = outcomes([i % 20 < 10 + 8 * (i >= 20) for i in range(40)], classes)
+    before, after = Measured.of_samples(first, 2), Measured.of_samples(second, 2)
+    assert p_value(before, 0, after, 0) == 1
+    assert p_value(before, 1, after, 1) == pytest.approx(binomtest(0, 8).pvalue)
+
+
+def test_of_many_classes_noise_has_hardly_any_called_clear():
+    rng = np.random.default_rng(0)
+    support = np.full(100, 50)
+    found = [
+        are_clear(*(Measured.of(rng.binomial(support, 0.8), support) for _ in range(2)))
+        for _ in range(60)
+    ]
+    assert np.mean([any(clear) for clear in found]) <= 0.1
+    same = [(40, 50)] * 99
+    assert are_clear(counts((40, 50)), counts((48, 50))) == [True]
+    assert are_clear(counts((40, 50), *same), counts((48, 50), *same)) == [False] * 100
+
+
+def test_what_was_not_measured_is_not_compared():
+    given_ones, measured = Measured(np.array([0.2, 0.5])), counts((1, 10), (0, 0))
+    assert are_clear(given_ones, measured) == are_clear(measured, given_ones) == [None, None]
+    assert are_clear(measured, counts((9, 10), (9, 10))) == [True, None]
+
+
+def test_the_worst_classes_of_two_models_may_be_different_ones():
+    before, after = counts((10, 100), (90, 100)), counts((80, 100), (40, 100), (0, 0))
+    assert p_value_of_worst(before, after) == p_value(before, 0, after, 1) < 0.001
 
 
 def test_the_rows_of_a_report_have_one_cell_per_model():
