@@ -24,6 +24,7 @@ ROUNDS = 400
 FIRST_STEP, LAST_STEP = 2.0, 0.02  # of an offset, for a recall that is 1 below the mean
 MARGIN = 2.0  # between the two largest logits of a sample, for which the steps are meant
 SCALE = 16.0  # logits of margins up to four times as large, or as small, count as of this margin
+MOST_POWERS = 200  # of the scale: sums of more, and of their opposite, need not be floats
 ENOUGH = 50  # samples of a class whose recall is taken as it was measured
 
 
@@ -112,7 +113,8 @@ def _unit(logits: FloatArray) -> float:
     margins = margins[(margins > 0) & (margins < np.inf)]
     if not len(margins):
         return 1.0
-    return float(SCALE ** round(math.log(np.median(margins) / MARGIN, SCALE)))
+    power = round((float(np.median(np.log(margins))) - math.log(MARGIN)) / math.log(SCALE))
+    return float(SCALE ** np.clip(power, -MOST_POWERS, MOST_POWERS))
 
 
 def recalls_under(offsets: FloatArray, logits: FloatArray, labels: IntArray) -> FloatArray:

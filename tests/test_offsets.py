@@ -100,9 +100,10 @@ def test_tuned_offsets_follow_the_scale_of_the_logits(factor):
         np.zeros((4, 1)),
         np.array([[0, -np.inf]] * 4),
         np.array([[1e308, -1e308]] * 4),
+        np.array([[1e308, 0]] * 4),
         np.array([[5e-324, 0]] * 4),
     ],
-    ids=["ties", "one class", "infinite", "huge", "tiny"],
+    ids=["ties", "one class", "infinite", "no float", "huge", "tiny"],
 )
 def test_logits_without_a_scale_have_offsets_too(logits):
     labels = np.arange(4) % logits.shape[1]
