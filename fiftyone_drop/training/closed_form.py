@@ -236,7 +236,8 @@ class LeaveOneOut:
         """For the samples in rows (B,), (B, K), higher for likelier classes; they add up to one."""
         part, n = self._rotated[rows], len(self._rotated)
         shrunk = (1 / (self._values + self.ridge * n)).to(part.dtype)
-        leverage = (part.square() @ shrunk + 1 / n).clamp(max=1 - 1e-9).unsqueeze(1)
+        most = 1 - max(1e-9, torch.finfo(part.dtype).eps)  # below one in float32 too
+        leverage = (part.square() @ shrunk + 1 / n).clamp(max=most).unsqueeze(1)
         fitted = part @ (shrunk.unsqueeze(1) * self._sums) + self._centre
         outputs: Tensor = (fitted - leverage * self._targets(rows)) / (1 - leverage)
         return outputs

@@ -107,6 +107,16 @@ def test_the_float32_of_many_samples_says_what_float64_says():
     np.testing.assert_allclose(found.numpy(), exact.numpy(), atol=1e-5)
 
 
+def test_a_sample_that_alone_decides_a_dimension_has_finite_outputs():
+    """Its leverage is one, but for a rounding."""
+    features, labels = unequal_classes(MANY)
+    alone = np.zeros(MANY, np.float32)
+    alone[7] = 1
+    table = torch.from_numpy(np.column_stack([features, alone]).astype(np.float32))
+    model = LeaveOneOut(table, torch.from_numpy(labels), 2, [1e-12])
+    assert torch.isfinite(model.outputs(np.arange(MANY))).all()
+
+
 def test_the_penalty_is_the_one_of_the_smallest_error():
     rng = np.random.default_rng(3)
     features, labels = rng.normal(size=(60, 50)), rng.integers(0, 2, 60)
