@@ -5,6 +5,7 @@ Each kind of model has a function, so the module is longer than others.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ from fiftyone_drop.inference.source import Source
 from fiftyone_drop.inference.stored_logits import stored_logits
 from fiftyone_drop.population import Population
 from fiftyone_drop.training import QueryModel
+from fiftyone_drop.training.query_model import normalised
 
 KINDS = (
     "a QueryModel, a torch.nn.Module with transform= and classes= (or attributes of these names), "
@@ -197,7 +199,8 @@ def query_model(model: QueryModel, extras: Extras = NOTHING) -> ImageModel:
         f"a query model ({model.architecture})",
         model.module,
         Square(model.image_size),
-        prepare=model.normalise,
+        # Which moves nothing: what becomes of an image on the CPU is a part of the fingerprint
+        prepare=functools.partial(normalised, mean=model.mean, std=model.std),
         device=extras.device,
     )
 

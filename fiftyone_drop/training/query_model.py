@@ -126,10 +126,7 @@ class QueryModel:
         Returns:
             (B, 3, S, S) float32
         """
-        values = pixels.to(self.device, non_blocking=True).float() / 255
-        mean = values.new_tensor(self.mean)[:, None, None]
-        std = values.new_tensor(self.std)[:, None, None]
-        return (values - mean) / std
+        return normalised(pixels.to(self.device, non_blocking=True), self.mean, self.std)
 
     def _split(self, indices: Indices, batch_size: int | None) -> list[Indices]:
         """Cut (M,) indices into batches; the last may be smaller."""
@@ -217,6 +214,13 @@ class QueryModel:
         mean = _rgb("mean", content.get("mean"), "[0, 1]")
         std = _rgb("std", content.get("std"), "(0, inf)")
         return cls(module.eval(), classes, architecture, size, mean, std)
+
+
+def normalised(pixels: torch.Tensor, mean: RGB, std: RGB) -> torch.Tensor:
+    """Images (B, 3, S, S) uint8 as inputs of a network, float32, on the device where they are."""
+    values = pixels.float() / 255
+    shift, scale = (values.new_tensor(one)[:, None, None] for one in (mean, std))
+    return (values - shift) / scale
 
 
 def _has_head(weights: Mapping[Any, Any], classes: int) -> bool:

@@ -1,5 +1,6 @@
 """Query models train on the device that a user gets, and are as reproducible as promised there."""
 
+import functools
 import gc
 import json
 import os
@@ -13,6 +14,7 @@ import torch
 from interrupting import Interruption, folds_outcome, outcome, same, stop_after
 
 from fiftyone_drop.engine import checkpoint
+from fiftyone_drop.engine.images import Square
 from fiftyone_drop.engine.randomness import (
     CUBLAS,
     own_randomness,
@@ -20,6 +22,7 @@ from fiftyone_drop.engine.randomness import (
     set_random_state,
 )
 from fiftyone_drop.errors import DropError
+from fiftyone_drop.inference.image_model import ImageModel
 from fiftyone_drop.training import (
     QueryModel,
     TrainingOptions,
@@ -28,6 +31,7 @@ from fiftyone_drop.training import (
     training_cost,
 )
 from fiftyone_drop.training.closed_form import LeftOut
+from fiftyone_drop.training.query_model import normalised
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXED = TrainingOptions(epochs=2, batch_size=32, deterministic=True)  # 120 images: 8 steps of 30
@@ -119,6 +123,23 @@ def test_a_model_learns_and_predicts_the_same_on_the_cpu(few, device, tmp_path):
         np.concatenate([logits for _, logits in m.predict(few[0])]) for m in (model, copy)
     )
     np.testing.assert_allclose(here, there, rtol=2e-2, atol=2e-2)
+
+
+def test_a_query_model_has_one_fingerprint_wherever_it_is(few, tmp_path):
+    """A GPU divides otherwise; with the fields that it filled it must be the same on the CPU."""
+    model = train(*few, TrainingOptions(epochs=1))
+    model.save(tmp_path / "model.pt")
+    there, here = (
+        ImageModel(
+            m.classes,
+            "",
+            m.module,
+            Square(m.image_size),
+            functools.partial(normalised, mean=m.mean, std=m.std),
+        ).fingerprint
+        for m in (model, QueryModel.load(tmp_path / "model.pt", "cpu"))
+    )
+    assert there == here
 
 
 def test_own_randomness_is_of_the_device_and_restores_it(device):

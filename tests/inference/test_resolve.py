@@ -13,7 +13,7 @@ from torch import nn
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
-from fiftyone_drop.inference.resolve import Extras, resolve
+from fiftyone_drop.inference.resolve import Extras, query_model, resolve
 from fiftyone_drop.scoring import (
     SCORES,
 )
@@ -53,6 +53,16 @@ def test_an_architecture_that_normalises_some_weights_input_again_is_refused(nam
     extras = Extras.of(None, CLASSES, tmp_path / "weights.pt", None)
     with pytest.raises(DropError, match=rf"^model: '{name}' normalises .*transform_input=True"):
         resolve(name, small, extras)
+
+
+def test_what_a_query_model_reads_is_the_same_wherever_it_is(small):
+    """A GPU divides otherwise, and another fingerprint would be another model."""
+    paths = small[:3].values("filepath")
+    here, elsewhere = (
+        query_model(fod.QueryModel(module, CLASSES, "small-cnn", 8, (0.4,) * 3, (0.3,) * 3))
+        for module in (network(), network().to("meta"))
+    )
+    assert elsewhere.reading(paths) == here.reading(paths) != b""
 
 
 def test_a_wrapped_module_is_the_one_inside(small, score):
