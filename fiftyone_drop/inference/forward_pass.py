@@ -17,6 +17,7 @@ from torch.nn.functional import linear
 
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.engine.batches import evaluating, too_large
+from fiftyone_drop.engine.head import Head
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.source import Floats, Switches, outcomes_of, wanted
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 Bools = NDArray[np.bool_]
 LOOKED_AT = 8  # one image of so many has its class predicted for its own sake
 HALF = (torch.float16, torch.bfloat16)
+WIDE = (nn.Linear, Head)  # last layers that can compute in float32 under mixed precision
 PROBED = 2  # images that a model is tried on: batch norm and broadcasting show with two
 
 
@@ -45,14 +47,15 @@ def batch_scores(switches: Switches) -> list[str]:
 class Scorer:
     """Computes scores with one model; use it inside ``with scorer.ready():``.
 
-    On CUDA the forward pass runs in mixed precision, the last layer and everything after it in
-    float32; a batch that overflows is computed again in float32. Gradients are float32. A module
-    of another precision gets inputs of its own.
+    On CUDA the forward pass of a model that ends in a linear layer runs in mixed precision, that
+    layer in float32; a batch that overflows is computed again in float32. Of other models, whose
+    last step is not known, all is float32, and so are gradients. A module of another precision gets
+    inputs of its own.
 
     Args:
         model: the model
         switches: score -> its switches
-        mixed: whether to use mixed precision; None for on CUDA
+        mixed: whether to use mixed precision where the model allows it; None for on CUDA
     """
 
     def __init__(self, model: ImageModel, switches: Switches, mixed: bool | None = None) -> None:
@@ -96,6 +99,8 @@ class Scorer:
             logits, self._head, features = self._find_head(self._to_device(images))
         except torch.OutOfMemoryError as error:
             raise too_large(error) from error
+        # The logits of another last layer would be half precision, in which some tie that differ
+        self._mixed = self._mixed and type(self._head) in WIDE
         k = len(self._model.classes)
         if logits.ndim != 2 or logits.shape[1] != k:
             raise DropError(

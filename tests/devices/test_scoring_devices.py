@@ -127,6 +127,19 @@ def test_mixed_precision_of_a_resnet_orders_samples_as_double_precision_does(dev
     assert next(module.parameters()).device.type == "cpu"  # where it was
 
 
+def test_the_logits_of_a_convolution_do_not_tie(few, device):
+    torch.manual_seed(0)
+    body = [torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 10, 1)]
+    module = torch.nn.Sequential(*body, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    model = ImageModel(CLASSES, "", module, READ, device=device)
+    scorer = Scorer(model, {"el2n": {}})
+    images = torch.stack([READ(path) for path in few[0]])
+    with scorer.ready():
+        scorer.probe(images[0])
+        logits = scorer.logits(images)
+    assert not torch.equal(logits, logits.half().float())
+
+
 def test_an_overflow_in_half_precision_is_computed_again(few, device):
     module = network()
     with torch.no_grad():

@@ -56,6 +56,39 @@ def test_mixed_precision_ends_before_the_last_layer(digits):
     np.testing.assert_allclose(*tables, atol=2e-2)
 
 
+class Divided(nn.Linear):
+    """A last layer of somebody's own."""
+
+    def forward(self, features):
+        return super().forward(features) / 3
+
+
+def ends_in(kind):
+    torch.manual_seed(0)
+    body = [nn.Conv2d(3, 8, 3), nn.ReLU()]
+    pooled = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    ends = {
+        "convolution": [nn.Conv2d(8, 10, 1), *pooled],
+        "softmax": [*pooled, nn.Linear(8, 10), nn.Softmax(1)],
+        "own layer": [*pooled, Divided(8, 10)],
+    }
+    return nn.Sequential(*body, *ends[kind])
+
+
+@pytest.mark.parametrize("kind", ["convolution", "softmax", "own layer"])
+def test_a_model_that_ends_otherwise_than_in_a_linear_layer_runs_in_float32(digits, kind):
+    read = Transformed(TRANSFORM)
+    images = torch.stack([read(str(path)) for path in digits[0][:64]])
+    found = []
+    for mixed in (False, True):
+        scorer = Scorer(ImageModel(CLASSES, "", ends_in(kind), read), {"el2n": {}}, mixed=mixed)
+        with scorer.ready():
+            scorer.probe(images[0])
+            found.append(scorer.logits(images))
+    assert torch.equal(*found)
+    assert not torch.equal(found[1], found[1].half().float())
+
+
 def test_a_batch_that_overflows_in_half_precision_is_computed_again(digits):
     read = Transformed(TRANSFORM)
     images = torch.stack([read(str(path)) for path in digits[0][:4]])
