@@ -379,9 +379,13 @@ def same_definition(argument: str, name: str, known: object, new: object) -> Non
     Raises:
         DropError: if the two differ in module or name
     """
-    origins = [[getattr(f, n, None) for n in ("__module__", "__qualname__")] for f in (known, new)]
-    if origins[0] != origins[1]:
+    if place_of(known) != place_of(new):
         raise DropError(argument, f"'{name}' is registered already; choose another name")
+
+
+def place_of(definition: object) -> list[str | None]:
+    """The module and the qualified name of a function or a class; None for what it does not say."""
+    return [getattr(definition, name, None) for name in ("__module__", "__qualname__")]
 
 
 def shown(value: object, most: int = 200) -> str:

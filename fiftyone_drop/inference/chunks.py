@@ -249,7 +249,7 @@ class ChunkScorer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for score in state.pop("scores"):
-            SCORES.setdefault(score.name, score)  # a user's own is registered where the user is
+            SCORES[score.name] = score  # a user's own, as it is registered where the user is
         self.__dict__ |= state
         self._where = socket.gethostname()
         for model in self.models:

@@ -28,10 +28,11 @@ from fiftyone_drop.inference.failures import (
     describe_failures,
     none_readable,
 )
-from fiftyone_drop.inference.forward_pass import Scorer, device_of
+from fiftyone_drop.inference.forward_pass import Scorer, batch_scores, device_of
 from fiftyone_drop.inference.image_pass import ImagePass
 from fiftyone_drop.inference.source import Floats, Request, Scored, Source
 from fiftyone_drop.inference.transforms import BatchTransform, Chain, Transform, split
+from fiftyone_drop.scoring import get_score
 
 READ_TWICE = 8  # images by which a checkpoint knows a transform
 KNOWN_IMAGE = (320, 288, 3)  # by which a fingerprint knows one
@@ -156,6 +157,8 @@ def _facts(models: Sequence[ImageModel], request: Request) -> dict[str, object]:
         "batch_size": request.options.batch_size,
         "deterministic": request.options.deterministic,
         "switches": [[name, dict(values)] for name, values in request.switches.items()],
+        # Scores of embeddings are computed after the pass, whatever their functions are then
+        "code": [get_score(name).code for name in batch_scores(request.switches)],
         "models": [
             [model.module, model.classes, model.reading(request.paths[:READ_TWICE])]
             for model in models

@@ -201,14 +201,15 @@ def _origins(
 
     Scores of query models, and those that embeddings of all samples decide, have no such origin.
     """
-    models = [source.fingerprint for source in sources]
     origins: dict[str, object] = {}
     for name in options.switches:
         score = get_score(name)
         if score.needs == "nothing":
-            origins[name] = ["ids"]
-        elif models and score.needs != "embeddings":
-            origins[name] = ["models", models, label_field if score.uses_labels else None]
+            origins[name] = ["ids", *score.code]
+        elif sources and score.needs != "embeddings":
+            models = [source.fingerprint for source in sources]
+            field = label_field if score.uses_labels else None
+            origins[name] = ["models", models, field, *score.code]
     return origins
 
 

@@ -81,6 +81,7 @@ class DynamicsRecorder:
         n: number of samples
         labels: (n,) int64, class indices
         switches: score -> its switches, all of them
+        code: for each score what it computes by, for fingerprints; see :attr:`Score.code`
         epoch: number of epochs that have ended
         presentations: (n,) int64, how often each sample was presented in these
         skipped: number of presentations that were left out
@@ -103,6 +104,7 @@ class DynamicsRecorder:
         self.n = checks.whole("n", n, least=1)
         self.labels = _check_labels(self.n, labels)
         self.switches = deal_switches(_check_scores(scores), switches)
+        self.code = [get_score(name).code for name in self.switches]
         self.epoch = 0
         self.presentations = np.zeros(self.n, np.int64)
         self.skipped = 0

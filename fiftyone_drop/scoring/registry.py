@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
 from fiftyone_drop import checks
+from fiftyone_drop.engine.functions import code_of
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.scoring.switches import (
     Allowed,
@@ -24,6 +25,8 @@ from fiftyone_drop.scoring.switches import (
 End = Literal["high", "low"]
 Needs = Literal["logits", "features", "model", "dynamics", "embeddings", "nothing"]
 Result = TypeVar("Result")
+
+PACKAGE = f"{__name__.partition('.')[0]}."
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,15 @@ class Score:
             switch: parse_switch(switch, value, self.conventions[switch])
             for switch, value in values.items()
         }
+
+    @property
+    def code(self) -> list[object]:
+        """What a user's own score computes by, for fingerprints; nothing for one of this package.
+
+        Whoever corrects it has another score of the same name.
+        """
+        module, _ = checks.place_of(self.function)
+        return [] if f"{module}.".startswith(PACKAGE) else [code_of(self.function)]
 
     def checked(self, result: Result, n: int) -> Result:
         """The result of ``function``, if it holds one number for each of n samples.

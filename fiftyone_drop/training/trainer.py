@@ -233,6 +233,7 @@ def _checkpoint(
             **task.inputs(),
             "fold_of": None if fold_of is None else np.asarray(fold_of, np.int64),
             "recorder": None if recorder is None else recorder.state_dict(),
+            "code": None if recorder is None else recorder.code,
         }
     )
     with nullcontext(checkpoint) if checkpoint is place else checkpoint:

@@ -176,6 +176,78 @@ def test_a_cell_that_runs_twice_computes_by_its_newest_function(small):
         assert small.values("scaled") == (factor * logits[:, 3]).tolist()
 
 
+def register_scaled(factor, needs="logits"):
+    """Run the cell that defines ``scaled``, with a function of its own that it calls."""
+
+    def times(values):
+        return factor * values
+
+    @register("scaled", needs, uses_labels=False)
+    def scaled(first, *labels):
+        return times(first[:, 3] if needs == "logits" else np.arange(len(first)))
+
+
+class Broken(nn.Module):
+    """A network that is interrupted at a call, the first of which tries it out."""
+
+    def __init__(self, at=None):
+        super().__init__()
+        self.inner, self.calls = network(), [0, at]
+
+    def forward(self, images):
+        self.calls[0] += 1
+        if self.calls[0] == self.calls[1]:
+            raise KeyboardInterrupt
+        return self.inner(images)
+
+
+def test_an_interrupted_call_goes_on_with_the_same_function_and_begins_anew_with_a_corrected_one(
+    small,
+):
+    arguments = {"transform": TRANSFORM, "classes": CLASSES, "batch_size": 10}
+    register_scaled(1)
+    fod.compute_scores(small, scores=["scaled"], model=network(), prefix="whole_", **arguments)
+    expected = np.array(small.values("whole_scaled"))
+    for factor, calls in [(1, 1 + 2), (2, 1 + 4)]:
+        register_scaled(1)
+        with pytest.raises(KeyboardInterrupt):
+            fod.compute_scores(small, scores=["scaled"], model=Broken(at=4), **arguments)
+        register_scaled(factor)
+        module = Broken()
+        fod.compute_scores(small, scores=["scaled"], model=module, **arguments)
+        assert module.calls[0] == calls
+        np.testing.assert_allclose(small.values("scaled"), factor * expected, rtol=1e-6)
+
+
+def test_a_corrected_function_of_embeddings_finds_those_of_the_call_that_it_failed_in(small):
+    arguments = {"transform": TRANSFORM, "classes": CLASSES, "batch_size": 10}
+    register("lengths", "embeddings")(lambda embeddings, labels: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fod.compute_scores(small, scores=["lengths"], model=Broken(), **arguments)
+    register("lengths", "embeddings")(lambda table, labels: np.linalg.norm(table, axis=1))
+    module = Broken()
+    fod.compute_scores(small, scores=["lengths"], model=module, **arguments)
+    assert module.calls[0] == 1
+    assert small.exists("lengths").count() == 40
+
+
+@pytest.mark.parametrize("needs", ["logits", "nothing"])
+def test_the_same_function_adds_to_its_field_and_a_corrected_one_replaces_all_of_it(small, needs):
+    arguments = {"model": network(), "transform": TRANSFORM, "classes": CLASSES}
+    register_scaled(1, needs)
+    fod.compute_scores(small[:10], scores=["scaled"], **arguments)
+    register_scaled(1, needs)
+    fod.compute_scores(small[10:20], scores=["scaled"], **arguments)
+    before = small.values("scaled")
+    assert small.exists("scaled").count() == 20
+    register_scaled(2, needs)
+    with pytest.raises(DropError, match=r"overwrite: 20 samples .*'scaled'"):
+        fod.compute_scores(small[20:], scores=["scaled"], **arguments)
+    assert small.values("scaled") == before
+    fod.compute_scores(small, scores=["scaled"], **arguments)
+    assert small.exists("scaled").count() == 40
+
+
 def test_a_training_records_it_and_its_file_is_imported(small, make_dataset, tmp_path):
     register("mean_entropy", "dynamics", conventions={"first": Whole(0, 0)})(MeanEntropy)
     logits = torch.randn(3, 40, 10, generator=torch.Generator().manual_seed(0))

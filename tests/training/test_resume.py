@@ -22,6 +22,7 @@ from killed import leave_checkpoint
 
 from fiftyone_drop import DropError, DropWarning
 from fiftyone_drop.engine import checkpoint
+from fiftyone_drop.scoring import Accumulator, DynamicsRecorder, register_score, registry
 from fiftyone_drop.training import TrainingOptions, train
 
 
@@ -241,6 +242,38 @@ class TestOtherInputs:
 
     def test_other_scores_train_again(self, few, interrupted):
         assert steps_of(few, interrupted, recorder=recorder_of(few, ("aum", "dual", "tdds"))) == 12
+
+    def test_a_corrected_score_of_ones_own_trains_again(self, few, always, tmp_path, monkeypatch):
+        monkeypatch.setattr(
+            registry, "SCORES", dict(registry.SCORES)
+        )  # so that it goes with the test
+
+        def recorder(factor):
+            @register_score("total", hard="low", needs="dynamics", description="-", source="-")
+            class Total(Accumulator):
+                column = "p_true"
+
+                def __init__(self, n):
+                    self.state = {"sum": np.zeros(n)}
+
+                def see(self, samples, values):
+                    np.add.at(self.state["sum"], samples, factor * values)
+
+                def result(self):
+                    return self.state["sum"]
+
+            return DynamicsRecorder(len(few[1]), few[1], scores=["total"])
+
+        with pytest.raises(Interruption):
+            train(
+                *few,
+                OPTIONS,
+                recorder=recorder(1),
+                checkpoint_dir=tmp_path,
+                progress=stop_after(180),
+            )
+        assert steps_of(few, tmp_path, recorder=recorder(2)) == 12
+        assert steps_of(few, tmp_path, recorder=recorder(1)) == 7
 
     def test_a_file_that_has_changed_trains_again(self, few, interrupted):
         path = few[0][5]
