@@ -30,9 +30,9 @@ from fiftyone_drop.inference.failures import (
 )
 from fiftyone_drop.inference.forward_pass import Scorer, batch_scores, device_of
 from fiftyone_drop.inference.image_pass import ImagePass
-from fiftyone_drop.inference.source import Floats, Request, Scored, Source
+from fiftyone_drop.inference.source import Floats, Request, Scored, Source, wanted
 from fiftyone_drop.inference.transforms import BatchTransform, Chain, Transform, split
-from fiftyone_drop.scoring import get_score
+from fiftyone_drop.scoring import Score, get_score
 
 READ_TWICE = 8  # images by which a checkpoint knows a transform
 KNOWN_IMAGE = (320, 288, 3)  # by which a fingerprint knows one
@@ -88,6 +88,15 @@ class ImageModel(Source):
             with suppress(Exception):  # of a transform, which the pass will name
                 reading = self.reading([str(path)])
         return fingerprint([self.module, self.classes, reading])
+
+    def origin(self, score: Score) -> list[object]:
+        """Which parameters are frozen decides gradients, and no logits."""
+        return [self.fingerprint, self.trainable] if score.needs == "model" else [self.fingerprint]
+
+    @property
+    def trainable(self) -> list[str]:
+        """The names of the parameters that are not frozen."""
+        return [name for name, p in self.module.named_parameters() if p.requires_grad]
 
     @property
     def home(self) -> torch.device:
@@ -159,6 +168,9 @@ def _facts(models: Sequence[ImageModel], request: Request) -> dict[str, object]:
         "switches": [[name, dict(values)] for name, values in request.switches.items()],
         # Scores of embeddings are computed after the pass, whatever their functions are then
         "code": [get_score(name).code for name in batch_scores(request.switches)],
+        "trainable": [
+            model.trainable if wanted(request.switches, "model") else [] for model in models
+        ],
         "models": [
             [model.module, model.classes, model.reading(request.paths[:READ_TWICE])]
             for model in models

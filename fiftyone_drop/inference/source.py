@@ -19,7 +19,7 @@ from fiftyone_drop.engine.devices import check_workers
 from fiftyone_drop.engine.files import Folder, writable_folder
 from fiftyone_drop.engine.runner import Here, Runner
 from fiftyone_drop.inference.class_names import ClassNames
-from fiftyone_drop.scoring import get_score
+from fiftyone_drop.scoring import Score, get_score
 from fiftyone_drop.scoring.agreement import confidences
 
 if TYPE_CHECKING:
@@ -124,6 +124,10 @@ class Source(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A hash of what the logits of any sample follow from: equal ones give equal scores."""
+
+    def origin(self, score: Score) -> list[object]:
+        """What a score of any sample follows from, as ``fingerprint`` takes it."""
+        return [self.fingerprint]
 
     @abstractmethod
     def logits(self, ids: Ids, paths: Sequence[str]) -> Iterator[tuple[IntArray, Floats]]:

@@ -207,7 +207,7 @@ def _origins(
         if score.needs == "nothing":
             origins[name] = ["ids", *score.code]
         elif sources and score.needs != "embeddings":
-            models = [source.fingerprint for source in sources]
+            models = [part for source in sources for part in source.origin(score)]
             field = label_field if score.uses_labels else None
             origins[name] = ["models", models, field, *score.code]
     return origins
