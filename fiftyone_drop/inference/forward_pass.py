@@ -70,7 +70,7 @@ class Scorer:
         self._head: nn.Linear | None = None
         self._gradients: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
         self.device = model.home
-        self._mixed = self.device.type == "cuda" if mixed is None else mixed
+        self._mixed = model.mixed if mixed is None else mixed
 
     @contextmanager
     def ready(self) -> Iterator[None]:

@@ -103,6 +103,11 @@ class ImageModel(Source):
         """Where it runs."""
         return self.device or device_of(self.module)
 
+    @property
+    def mixed(self) -> bool:
+        """Whether forward passes run in mixed precision there, where the module allows it."""
+        return self.home.type == "cuda"
+
     def on(self, device: torch.device | None) -> ImageModel:
         """The same model, to be run on another device; None for the same one."""
         return self if device is None else replace(self, device=device)
@@ -157,7 +162,12 @@ class ImageModel(Source):
 
 
 def _facts(models: Sequence[ImageModel], request: Request) -> dict[str, object]:
-    """Everything that the scores of a pass follow from."""
+    """Everything that the scores of a pass follow from.
+
+    The precision too: an interrupted call ends with the scores of one that was not. It is no part
+    of an origin: scores of a GPU and a CPU are those of one model, as near as two GPUs' may be, and
+    who has scored a field on a GPU may add some samples without one.
+    """
     return {
         "kind": "scores and outcomes",
         "ids": request.ids,
@@ -171,6 +181,7 @@ def _facts(models: Sequence[ImageModel], request: Request) -> dict[str, object]:
         "trainable": [
             model.trainable if wanted(request.switches, "model") else [] for model in models
         ],
+        "mixed": [model.on(request.runner.device).mixed for model in models],
         "models": [
             [model.module, model.classes, model.reading(request.paths[:READ_TWICE])]
             for model in models

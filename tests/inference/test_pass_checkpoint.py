@@ -13,6 +13,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from fiftyone_drop import DropWarning, store
+from fiftyone_drop.inference.image_model import ImageModel
 
 
 def test_an_interrupted_call_goes_on_with_the_same_scores(broken, score, cache):
@@ -43,6 +44,37 @@ def test_other_weights_do_not_find_the_checkpoint(small, score, cache):
     score(small, ["el2n"], module, batch_size=20)
     assert sum(module.sizes) == 62
     assert len(list(cache.glob("*"))) == 1
+
+
+def test_other_trainable_parameters_do_not_find_the_checkpoint_of_gradients(small, score, cache):
+    whole = Restless()
+    expected = score(small, ["grand"], whole, "whole_", batch_size=20)["whole_grand"]
+    module = Restless(calls=len(whole.sizes) - 1)
+    module.inner[0].requires_grad_(False)
+    with pytest.raises(KeyboardInterrupt):
+        score(small, ["grand"], module, batch_size=20)
+    assert list(cache.glob("checkpoint-*/*.pt"))
+    score(small, ["grand"], Restless(), batch_size=20)
+    np.testing.assert_allclose(small.values("grand"), expected, rtol=1e-5)
+
+
+def test_logits_go_on_whichever_parameters_are_trainable(small, score):
+    interrupt(small, score)
+    module = Restless()
+    module.requires_grad_(False)
+    score(small, ["el2n"], module, batch_size=20)
+    assert sum(module.sizes[1:]) == 40
+
+
+def test_another_precision_does_not_find_the_checkpoint(small, score, monkeypatch):
+    expected = score(small, ["el2n"], Restless(), "whole_")["whole_el2n"]
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageModel, "mixed", True)  # as on CUDA
+        interrupt(small, score)
+        half = score(small, ["el2n"], Restless(), "half_")["half_el2n"]
+    assert not np.array_equal(half, expected)
+    assert scored_again(small, score) == 60
+    np.testing.assert_array_equal(small.values("el2n"), expected)
 
 
 @pytest.mark.parametrize(

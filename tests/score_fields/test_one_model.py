@@ -16,6 +16,7 @@ from writes import Writes
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, documents, field_marks, lease, target
 from fiftyone_drop.engine.checkpoint import Checkpoint
+from fiftyone_drop.inference.image_model import ImageModel
 from fiftyone_drop.score_fields import sources
 
 
@@ -70,6 +71,29 @@ def test_a_part_of_another_convention_is_refused(small, score):
     fod.compute_scores(small[25:], "noisy", ["entropy"], **how)  # which uses no labels
     with pytest.raises(DropError, match="25 samples"):
         fod.compute_scores(small[25:], "noisy", ["el2n"], **how)
+
+
+def test_gradients_in_other_parameters_are_another_score_and_logits_are_not(small, score):
+    frozen = network()
+    frozen[0].requires_grad_(False)
+    score(small[:25], ["el2n", "grand"], network())
+    with pytest.raises(DropError, match=r"25 samples .*'grand'"):
+        score(small[25:], ["grand"], frozen)
+    score(small[25:], ["el2n"], frozen)
+    assert small.exists("el2n").count() == 60
+    score(small, ["grand"], frozen, overwrite=True)
+    assert small.exists("grand").count() == 60
+
+
+def test_a_field_takes_samples_from_a_gpu_and_from_a_cpu(small, score, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageModel, "mixed", True)  # as on CUDA
+        score(small[:25], ["el2n"], network())
+    score(small[25:], ["el2n"], network())
+    whole = score(small, ["el2n"], network(), "whole_")["whole_el2n"]
+    found = values_of(small, "el2n")
+    assert not np.array_equal(found[:25], whole[:25])
+    np.testing.assert_allclose(found, whole, atol=2e-2)
 
 
 @pytest.mark.usefixtures("few_steps")
