@@ -97,7 +97,8 @@ class _Ring:
 
     def full(self, samples: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Those of some samples that have a whole window."""
-        return samples[self.state["filled"][samples] >= self.state["ring"].shape[1]]
+        whole: npt.NDArray[np.bool_] = self.state["filled"][samples] >= self.state["ring"].shape[1]
+        return samples[whole]
 
 
 class _WindowMean(_PerEpoch):
