@@ -61,9 +61,9 @@ def predict_left_out(
 def _predict_by_embeddings(
     population: Population, rows: IntArray, embeddings: Embeddings, collector: Collector
 ) -> None:
-    from fiftyone_drop.training.closed_form import leave_out
+    from fiftyone_drop.training.closed_form import MOST_AXES, leave_out
 
-    features = embeddings.read(population.ids[rows])
+    features = embeddings.read(population.ids[rows], MOST_AXES)
     logger.info("Fitting a query model in closed form, %s x %s embeddings", *features.shape)
     leave_out(
         features,

@@ -61,7 +61,7 @@ def check_no_class_emptied(classes: Sequence[Hashable], quotas: IntArray) -> Non
 
 
 def suggested_epochs(epochs: float, density: float) -> int:
-    """How long to train on the pruned dataset: ``E (0.5 + 0.5 d) / d`` epochs, rounded.
+    """How long to train on the pruned dataset: ``E (0.5 + 0.5 d) / d`` epochs, a whole number.
 
     At equal epochs a small subset is undertrained; this is the paper's length for a model on a
     dataset pruned to ``density``. Scale the epochs of learning rate drops alike.
@@ -81,4 +81,4 @@ def suggested_epochs(epochs: float, density: float) -> int:
     suggested = epochs_of_all * (0.5 + 0.5 * density) / density
     if math.isinf(suggested):
         raise DropError("epochs", f"{epochs_of_all:g} at a density of {density:g} have no end")
-    return round(suggested)
+    return max(round(suggested), math.ceil(epochs_of_all))

@@ -57,17 +57,19 @@ class Embeddings:
             return cls(samples, brain_key, "brain_key")
         return None
 
-    def read(self, ids: Ids) -> Vectors:
+    def read(self, ids: Ids, most: int) -> Vectors:
         """The embeddings of samples.
 
         Args:
             ids: (n,) S24, sample ids, each once
+            most: the longest embeddings that more than ``most`` samples may have
 
         Returns:
             (n, D) float32, in the order of the ids, all of them finite
 
         Raises:
-            DropError: if a sample has none, they differ in length, or are no finite numbers
+            DropError: if a sample has none, they differ in length, are too long for so many
+                samples, or are no finite numbers
         """
         row_of = {name: row for row, name in enumerate(ids.tolist())}
         table: Vectors | None = None
@@ -78,6 +80,7 @@ class Embeddings:
                 continue
             vector = self._vector(name, value)
             if table is None:
+                self._check_size(len(ids), len(vector), most)
                 table = np.empty((len(ids), len(vector)), np.float32)
             if len(vector) != table.shape[1]:
                 raise self._unfit(
@@ -91,6 +94,16 @@ class Embeddings:
                 f"none for {(~there).sum():,} of {len(ids):,} samples, such as {listing(missing)}"
             )
         return table
+
+    def _check_size(self, n: int, size: int, most: int) -> None:
+        if min(n, size) > most:
+            raise DropError(
+                self.argument,
+                f"{self} has {size:,} numbers in each of {n:,} samples, but a query model in "
+                f"closed form takes at most {most:,}, or at most so many samples; make shorter "
+                "ones, such as means over the places of a feature map, or first principal "
+                "components",
+            )
 
     def _stored(self) -> Iterator[tuple[bytes, Any]]:
         for ids, (column,) in stream(self.samples, [self.name]):

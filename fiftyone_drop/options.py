@@ -44,10 +44,15 @@ def _recalls(argument: str, value: object) -> Mapping[Hashable, float] | None:
         return None
     if not isinstance(value, Mapping):
         raise DropError(argument, f"must be a mapping from class to recall, but got {value!r}")
-    return {
-        name: checks.number(argument, recall, "[0, 1]", f"for {name!r}")
-        for name, recall in value.items()
-    }
+    return {name: _recall(argument, name, recall) for name, recall in value.items()}
+
+
+def _recall(argument: str, name: Hashable, value: object) -> float:
+    try:
+        return checks.number(argument, value, "[0, 1]", f"for {name!r}")
+    except DropError as error:
+        remedy = "leave out classes whose recall is not known, and pass missing_recall=<float>"
+        raise DropError(argument, f"{error.message}; {remedy}") from None
 
 
 def _group_by(argument: str, value: object) -> str | tuple[str, ...] | None:

@@ -6,6 +6,7 @@ one call.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -136,8 +137,8 @@ def train_query_model(
     correct, support = class_counts(codes, predictions.correct, len(population.classes))
     values = _scores(model, population.select(rows), rows, scores, recorder, progress)
     _write(dataset, predictions, key, label_field, evaluates, overwrite)
-    recalls = class_recalls(correct, support)
-    model.recalls = dict(zip(population.label_names, recalls.tolist(), strict=True))
+    recalls = zip(population.label_names, class_recalls(correct, support).tolist(), strict=True)
+    model.recalls = {name: recall for name, recall in recalls if not math.isnan(recall)}
     model.eval_key = eval_key if evaluates else None
     model.sample_ids = [i.decode() for i in population.ids[rows].tolist()]
     model.scores = values

@@ -28,6 +28,14 @@ def test_suggested_epochs_follow_the_paper(density, epochs):
     assert suggested_epochs(160, density) == epochs
 
 
+@given(epochs=st.floats(1e-3, 1e4), density=densities)
+def test_suggested_epochs_are_a_whole_number_and_never_fewer(epochs, density):
+    found = suggested_epochs(epochs, density)
+    assert isinstance(found, int)
+    assert found >= epochs
+    assert abs(found - epochs * (0.5 + 0.5 * density) / density) < 1
+
+
 def test_suggested_epochs_refuse_no_epochs():
     with pytest.raises(DropError, match=r"epochs: must be a number in \(0, inf\)"):
         suggested_epochs(0, 0.5)

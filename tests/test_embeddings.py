@@ -106,7 +106,7 @@ def test_vectors_of_any_field_are_read_in_the_order_of_the_ids(embedded, kind):
     embedded.set_values("more", vectors.tolist() if kind is fo.ListField else list(vectors))
     ids = read_ids(embedded)
     some = np.random.default_rng(0).permutation(300)[:50]
-    found = Embeddings.of(embedded, "more", None).read(ids[some])
+    found = Embeddings.of(embedded, "more", None).read(ids[some], 100)
     np.testing.assert_array_equal(found, vectors[some].astype(np.float32))
 
 
@@ -135,6 +135,15 @@ def test_embeddings_of_some_samples_that_are_unfit_are_refused(embedded, value, 
     assert refused.value.argument == "embeddings"
     assert "leave such samples out of the target view" in refused.value.message
     assert set(embedded.get_field_schema()) == before
+
+
+def test_long_embeddings_of_many_samples_are_refused_and_of_few_taken(embedded, monkeypatch):
+    monkeypatch.setattr("fiftyone_drop.training.closed_form.MOST_AXES", 200)
+    words = "256 numbers in each of 300 samples, but .* at most 200, or .*; make shorter ones"
+    with pytest.raises(DropError, match=words) as refused:
+        fod.plan_drop(embedded, 0.5, embeddings="vectors")
+    assert refused.value.argument == "embeddings"
+    assert fod.plan_drop(embedded[:200], 0.5, embeddings="vectors").table.support.sum() == 200
 
 
 @pytest.mark.parametrize("answer", [None, (None, None, None), ([[1.0]], ["a", "b"], None)])

@@ -30,6 +30,17 @@ def test_a_query_model_brings_recalls_an_evaluation_and_scores(dataset):
         fod.train_query_model(dataset[:200], validation=dataset[200:])
 
 
+@pytest.mark.usefixtures("few_steps")
+def test_a_class_without_validation_samples_has_no_recall_and_missing_recall_gives_it_one(dataset):
+    without_nines = dataset[200:].match(fo.ViewField("ground_truth.label") != "nine")
+    model = fod.train_query_model(dataset[:200], validation=without_nines, epochs=1)
+    assert sorted(model.recalls) == sorted(without_nines.distinct("ground_truth.label"))
+    with pytest.raises(DropError, match=r"recalls: no recall for 'nine'; .* missing_recall="):
+        fod.plan_drop(dataset[:200], 0.5, recalls=model.recalls)
+    plan = fod.plan_drop(dataset[:200], 0.5, recalls=model.recalls, missing_recall=0.3)
+    assert plan.recalls == model.recalls | {"nine": 0.3}
+
+
 def test_a_query_model_holds_out_its_own_validation_samples(dataset):
     model = fod.train_query_model(dataset, holdout=0.25, epochs=5, key="short")
     held_out = dataset.exists("short_pred").values("id")

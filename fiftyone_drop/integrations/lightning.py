@@ -67,25 +67,21 @@ class LightningCallback(Callback):  # type: ignore[misc]
         self._logits = check_where("logits", logits)
         self._write = checks.flag("write", write)
         check_recorder(recorder)
+        self._open = False  # whether an epoch has begun and not ended here
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Record the batch."""
-        if not outputs and not hasattr(outputs, "shape"):  # the step was skipped
-            return
-        remedy = "say where a batch has it"
-        returned = "return {'loss': loss, 'logits': logits.detach()} from training_step"
-        logits = pick("logits", self._logits, outputs, returned)
-        samples = pick("samples", self._samples, batch, remedy)
-        targets = None
-        if self._targets is not None:
-            targets = pick("targets", self._targets, batch, remedy)
-        self.recorder.update(samples, logits, targets=targets)
+        """Record the batch, and end the epoch with its last one, which a checkpoint may follow."""
+        self._open = True
+        if outputs or hasattr(outputs, "shape"):  # otherwise the step was skipped
+            self._record(outputs, batch)
+        if trainer.is_last_batch:
+            self._end_epoch()
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """End the epoch."""
-        self.recorder.end_epoch()
+        """End an epoch that was stopped within."""
+        self._end_epoch()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Write the scores."""
@@ -98,4 +94,20 @@ class LightningCallback(Callback):  # type: ignore[misc]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
+        self._open = False
         self.recorder.load_state_dict(state_dict)
+
+    def _record(self, outputs: Any, batch: Any) -> None:
+        remedy = "say where a batch has it"
+        returned = "return {'loss': loss, 'logits': logits.detach()} from training_step"
+        logits = pick("logits", self._logits, outputs, returned)
+        samples = pick("samples", self._samples, batch, remedy)
+        targets = None
+        if self._targets is not None:
+            targets = pick("targets", self._targets, batch, remedy)
+        self.recorder.update(samples, logits, targets=targets)
+
+    def _end_epoch(self) -> None:
+        if self._open:
+            self._open = False
+            self.recorder.end_epoch()

@@ -88,6 +88,7 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
         check_recorder(recorder)
         self._samples: Any = None
         self._hooks: list[RemovableHandle] = []
+        self._open = False  # whether an epoch has begun and not ended here
 
     def on_train_begin(
         self, args: Any, state: Any, control: Any, model: nn.Module | None = None, **kwargs: Any
@@ -101,17 +102,26 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
             )
         self._stop()
         _forget(model, state)
+        self._open = False
         if state.global_step:
             self._load(_newest(args, state))
+            if args.ignore_data_skip:
+                self.recorder.restart_epoch()
         self._hooks = [
             model.register_forward_pre_hook(self._before, with_kwargs=True),
             model.register_forward_hook(self._after, with_kwargs=True),
         ]
         _watched.setdefault(model, (state, []))[1].extend(self._hooks)
 
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """End the epoch with its last step, after which the Trainer may save a checkpoint."""
+        if float(state.epoch).is_integer():
+            self._end_epoch()
+
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """End the epoch."""
-        self.recorder.end_epoch()
+        """End an epoch of unknown length. One that was stopped may go on from a checkpoint."""
+        if not control.should_training_stop:
+            self._end_epoch()
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Put the recording into the checkpoint."""
@@ -120,10 +130,16 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
         write_atomically(_file(args, state), buffer.getbuffer())
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Leave the model alone, and write the scores."""
+        """Leave the model alone, end an epoch that was stopped within, and write the scores."""
         self._stop()
+        self._end_epoch()
         if self._write:
             self.recorder.finish()
+
+    def _end_epoch(self) -> None:
+        if self._open:
+            self._open = False
+            self.recorder.end_epoch()
 
     def _stop(self) -> None:
         for hook in self._hooks:
@@ -163,6 +179,7 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
         """Record what comes out in training."""
         if not model.training:
             return
+        self._open = True
         try:
             logits = getattr(output, "logits", None)
             if logits is None:

@@ -54,8 +54,8 @@ class DynamicsRecorder:
         samples: a :class:`fiftyone.core.dataset.Dataset` or view of the training samples
         label_field (None): a Classification, string, integer or boolean field; by default the only
             Classification field that is not a known prediction
-        scores: names of scores of training dynamics; by default all but TDDS, which keeps one
-            number per sample and class
+        scores: names of scores of training dynamics; by default all but TDDS, which keeps 4
+            bytes per sample and class, 8 in an epoch and 12 while it ends
         classes (None): the class names in the order of the logits; by default
             ``dataset.classes[label_field]`` or ``dataset.default_classes``, and where there is
             neither the labels of ``samples``: whole numbers by their value, other names sorted, as
@@ -163,6 +163,14 @@ class DynamicsRecorder:
                 in another order than the outputs, or positions that are not those in the view
         """
         self._recorder.end_epoch()
+
+    def restart_epoch(self) -> None:
+        """Forget what was recorded since the last epoch ended: the epoch begins again.
+
+        For a training that goes on from a checkpoint within an epoch, with a loader that presents
+        all of the epoch once more.
+        """
+        self._recorder.restart_epoch()
 
     def finish(self, progress: Any = None) -> list[str]:
         """Write the scores of the epochs that have ended. Recording may go on afterwards.

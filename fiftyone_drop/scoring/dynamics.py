@@ -200,7 +200,11 @@ class DynamicsRecorder:
             accumulator.end_epoch()
         self.epoch += 1
         if self._looks_for_misfit and self.writes:
-            self._look_for_misfit(joined(parts))
+            self._look_for_misfit([Presentations(p.samples, p.columns[:3]) for p in parts])
+
+    def restart_epoch(self) -> None:
+        """Forget the presentations since the last epoch ended: the epoch begins again."""
+        self._open.put([])
 
     def finish(self) -> dict[str, npt.NDArray[np.float64]]:
         """The scores of the epochs that have ended. Recording may go on afterwards.
@@ -349,10 +353,11 @@ class DynamicsRecorder:
             for a in self._accumulators.values():
                 a.see(part.samples[finite], columns[a.forward, a.column][finite])
 
-    def _look_for_misfit(self, epoch: Presentations) -> None:
-        if not len(epoch):
+    def _look_for_misfit(self, parts: Sequence[Presentations]) -> None:
+        if not parts:
             return
-        finite, predicted, confidence = epoch.columns[:3]
+        epoch = joined(parts)
+        finite, predicted, confidence = epoch.columns
         rows = np.flatnonzero(finite > 0)
         words = misfit(
             self.labels[epoch.samples[rows]],

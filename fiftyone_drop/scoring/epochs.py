@@ -14,6 +14,8 @@ from fiftyone_drop.scoring.accumulators import FORWARD, Accumulator, Array, Scor
 from fiftyone_drop.scoring.registry import register_score
 from fiftyone_drop.scoring.switches import Whole
 
+AT_ONCE = 2**20  # numbers of samples that are looked at together when an epoch ends
+
 
 class _PerEpoch(Accumulator):
     """Reduces the presentations of an epoch to their mean before anything else."""
@@ -33,14 +35,17 @@ class _PerEpoch(Accumulator):
     def end_epoch(self) -> None:
         state = self.state
         seen = np.flatnonzero(state["count"])
-        count = state["count"][seen].reshape(-1, *[1] * (state["sum"].ndim - 1))
-        self.take(seen, state["sum"][seen] / count)
+        some = max(1, AT_ONCE // max(1, state["sum"][0].size))
+        for start in range(0, len(seen), some):
+            rows = seen[start : start + some]
+            count = state["count"][rows].reshape(-1, *[1] * (state["sum"].ndim - 1))
+            self.take(rows, state["sum"][rows] / count)
         state["sum"][:] = 0
         state["count"][:] = 0
         state["epoch"] += 1
 
     def take(self, samples: npt.NDArray[np.int64], values: Array) -> None:
-        """The samples seen in this epoch, each once, with their mean."""
+        """Some of the samples seen in this epoch, each of which comes once, with their mean."""
         raise NotImplementedError
 
 
@@ -90,10 +95,10 @@ class _Ring:
         ring[samples, filled[samples] % ring.shape[1]] = values
         filled[samples] += 1
 
-    def full(self) -> npt.NDArray[np.int64]:
-        """The samples that have a whole window."""
-        ring, filled = self.state["ring"], self.state["filled"]
-        return np.flatnonzero(filled >= ring.shape[1])
+    def full(self, samples: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Those of some samples that have a whole window."""
+        whole: npt.NDArray[np.bool_] = self.state["filled"][samples] >= self.state["ring"].shape[1]
+        return samples[whole]
 
 
 class _WindowMean(_PerEpoch):
@@ -112,10 +117,13 @@ class _WindowMean(_PerEpoch):
             "last": np.full(n, np.nan),
         }
 
-    def take(self, samples: npt.NDArray[np.int64], values: Array) -> None:
+    def end_epoch(self) -> None:
         self._count_last()
+        super().end_epoch()
+
+    def take(self, samples: npt.NDArray[np.int64], values: Array) -> None:
         self.ring.push(samples, values)
-        full = np.intersect1d(samples, self.ring.full(), assume_unique=True)
+        full = self.ring.full(samples)
         self.state["last"][full] = self.of_window(self.state["ring"][full].astype(np.float64))
 
     def _count_last(self) -> None:
@@ -220,7 +228,8 @@ class TDDS(_PerEpoch):
     J - 1 moves and counts the norm of their deviations from their mean; windows are averaged with
     exponential weights 0.9 x 0.1^age. The authors choose epochs and window per pruning rate:
     CIFAR-100 90/10, 70/10, 60/20, 20/10 and 10/5 at 30, 50, 70, 80 and 90 % pruned. Keeps the
-    last prediction of every sample, N x K floats.
+    last prediction of every sample, 4 bytes per sample and class; those of the epoch that is open
+    take 4 more, and their sums another 4 while it ends.
     """
 
     column = "probabilities"
@@ -232,24 +241,30 @@ class TDDS(_PerEpoch):
         self.state |= {"before": np.zeros((n, 0), np.float32), "average": np.full(n, np.nan)}
 
     def see(self, samples: npt.NDArray[np.int64], values: Array) -> None:
-        """Add the predictions up."""
-        n, classes = self.state["sum"].shape
-        if not classes:  # the first logits tell the number of classes
-            self.state["sum"] = np.zeros((n, values.shape[1]))
-            self.state["before"] = np.full((n, values.shape[1]), np.nan, np.float32)
+        """Add the predictions up, in the first epochs."""
+        if self.state["epoch"] >= self.epochs:
+            return
+        shape = len(self.state["before"]), values.shape[1]
+        if self.state["before"].shape != shape:  # the first logits tell the number of classes
+            self.state["before"] = np.full(shape, np.nan, np.float32)
+        if self.state["sum"].shape != shape:
+            self.state["sum"] = np.zeros(shape, np.float32)
         super().see(samples, values)
+
+    def end_epoch(self) -> None:
+        """Give the memory of the sums back until another epoch ends."""
+        super().end_epoch()
+        self.state["sum"] = self.state["sum"][:, :0].copy()
 
     def take(self, samples: npt.NDArray[np.int64], values: Array) -> None:
         """Measure the move since the sample's last epoch, and average its newest window in."""
-        if self.state["epoch"] >= self.epochs or not len(samples):
-            return
         before = self.state["before"][samples]
         self.state["before"][samples] = values
         known = ~np.isnan(before[:, 0])
         samples, values, before = samples[known], values[known], before[known]
         ratio = np.log(values + 1e-8) - np.log(before + 1e-8)
         self.ring.push(samples, np.abs(values * ratio).sum(1))
-        full = np.intersect1d(samples, self.ring.full(), assume_unique=True)
+        full = self.ring.full(samples)
         moves = self.state["ring"][full].astype(np.float64)
         spread = np.linalg.norm(moves - moves.mean(1, keepdims=True), axis=1)
         average = np.nan_to_num(self.state["average"][full])

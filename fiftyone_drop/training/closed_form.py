@@ -37,6 +37,7 @@ CONTRAST, WHITENING = 10 / 255**2, 0.1  # what keeps variances from zero
 THRESHOLD = 0.25
 RIDGES = (0.01, 0.1, 1.0)  # of the number of samples
 CHOSEN_ON = 10_000  # samples
+MOST_AXES = 8192  # of features, or samples if there are fewer: minutes on a few cores
 FEW = 4096  # samples whose leverages may be so near to one that float32 cannot tell
 AT_ONCE = 512
 CONSTANT = 1e-6  # of a feature's mean: a smaller deviation is what float32 makes of a constant
@@ -127,7 +128,8 @@ def leave_out(
     """Predict every sample by its features, with a model that was fitted on all the others.
 
     Args:
-        features: (N, D) float32, N >= 2, all finite
+        features: (N, D) float32, N >= 2, all finite. Time goes with the cube of the smaller of
+            N and D, which ``MOST_AXES`` bounds
         labels: (N,) integers in [0, K)
         classes: K
         on_logits: see :meth:`LeftOut.predict`
@@ -213,14 +215,11 @@ class LeaveOneOut:
     ) -> None:
         n = len(features)
         _standardise(features)
-        values, vectors = torch.linalg.eigh((features.T @ features).double())
-        self._values, vectors = values.clamp(min=0), vectors.to(features.dtype)
-        sums = torch.zeros((features.shape[1], classes), dtype=features.dtype, device=labels.device)
-        self._labels, self._classes, self._rotated = labels, classes, features
+        self._values, self._rotated = _on_axes(features)
+        self._labels, self._classes = labels, classes
+        self._sums = self._rotated.new_zeros((self._rotated.shape[1], classes))
         for rows in positions(0, n, AT_ONCE):
-            features[rows] = features[rows] @ vectors
-            sums += features[rows].T @ self._targets(rows)
-        self._sums = sums
+            self._sums += self._rotated[rows].T @ self._targets(rows)
         self._centre = torch.bincount(labels, minlength=classes).to(features.dtype) / n
         some = np.sort(np.random.default_rng(0).permutation(n)[:CHOSEN_ON])
         self._some = [some[rows] for rows in positions(0, len(some), AT_ONCE)]
@@ -283,6 +282,29 @@ def _standardise(features: Tensor) -> None:
     scale = torch.where(deviation > CONSTANT * mean.abs(), 1 / deviation, 0)
     for part in parts:
         part.copy_((part.double() - mean).mul_(scale))
+
+
+def _on_axes(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Features on their principal axes, on which ridge regression says what it says without them.
+
+    Of more features than samples the samples span N axes, which their N x N products give.
+
+    Args:
+        features: (N, D) float of mean 0; changed in place
+
+    Returns:
+        what there is of each of M = min(N, D) axes, (M,) float64 >= 0, and (N, M) float
+    """
+    n, size = features.shape
+    if size > n:
+        values, vectors = torch.linalg.eigh((features @ features.T).double())
+        values.clamp_(min=0)
+        return values, (vectors * values.sqrt()).to(features.dtype)
+    values, vectors = torch.linalg.eigh((features.T @ features).double())
+    vectors = vectors.to(features.dtype)
+    for rows in positions(0, n, AT_ONCE):
+        features[rows] = features[rows] @ vectors
+    return values.clamp(min=0), features
 
 
 def _draw(images: Tensor, random: np.random.Generator) -> Tensor:

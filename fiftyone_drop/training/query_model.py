@@ -44,8 +44,9 @@ class QueryModel:
         image_size: S; images are scaled to S x S
         mean: of the red, green and blue values of the training images, in [0, 1]
         std: their standard deviations, above 0
-        recalls: class -> recall in [0, 1] on samples the model was not trained on; None where that
-            has not been measured. Not saved
+        recalls: class -> recall in [0, 1] on samples the model was not trained on, smoothed as
+            ``apply_drop`` does by default. Classes without such a sample are not in it; None where
+            nothing has been measured. Not saved
         eval_key: the FiftyOne evaluation run of these samples; None where there is none. Not saved
         sample_ids: ids of the M samples the model was trained on, where they are known. Not saved
         scores: score name -> (M,) float, in-sample, in the order of ``sample_ids``. Not saved

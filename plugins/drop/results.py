@@ -31,7 +31,7 @@ def of_model(model: Any, key: str, scores: list[str], saved_to: str | None) -> J
     return {
         "architecture": model.architecture,
         "trained_on": len(model.sample_ids),
-        "recalls": {name: _number(recall) for name, recall in model.recalls.items()},
+        "recalls": dict(model.recalls),
         "pred_field": pred_field,
         "eval_key": model.eval_key,
         "scores": scores,
@@ -107,7 +107,7 @@ def show_run(result: Json, title: str) -> Shown:
 
 def show_model(result: Json) -> Shown:
     """:func:`of_model` for the App."""
-    recalls = {name: r for name, r in result["recalls"].items() if r is not None}
+    recalls = result["recalls"]
     words = f"Trained on {result['trained_on']:,} samples"
     if recalls:
         lowest = min(recalls, key=recalls.__getitem__)

@@ -4,7 +4,6 @@ import logging
 import warnings
 
 import lightning.pytorch as lightning
-import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -18,7 +17,7 @@ from fiftyone_drop.integrations import LightningCallback
 
 pytestmark = pytest.mark.filterwarnings("ignore:::lightning")
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-SCORES = ("aum", "forgetting")
+SCORES = ("aum", "forgetting", "first_learned", "el2n_mean")
 
 
 class Classifier(lightning.LightningModule):
@@ -99,24 +98,47 @@ def test_a_fit_leaves_the_scores_of_its_logits(small, loader):
     assert small.get_field("aum").info["presentations"] == [3, 3]
 
 
-def test_a_fit_goes_on_from_a_checkpoint_with_the_same_scores(small, loader, tmp_path):
-    whole = Classifier()
-    fit(whole, loader(), LightningCallback(fod.DynamicsRecorder(small, scores=SCORES), samples=0))
-    expected = {name: small.values(name) for name in SCORES}
+@pytest.mark.parametrize(
+    ("saves", "until", "steps"),
+    [
+        ({"save_on_train_epoch_end": True}, {"epochs": 2}, 12),
+        ({"every_n_train_steps": 4}, {"epochs": 2}, 12),
+        ({"every_n_train_steps": 2}, {"max_steps": 6}, 12),
+        # Lightning counts that epoch, and goes on with the next
+        ({"save_on_train_epoch_end": True}, {"max_steps": 6}, 10),
+    ],
+    ids=["after an epoch", "with its last batch", "within one", "after one that was stopped"],
+)
+@pytest.mark.parametrize("validates", [False, True])
+@pytest.mark.filterwarnings("ignore:Samples were presented unevenly")
+def test_a_fit_goes_on_from_a_checkpoint_with_the_same_scores(
+    small, loader, tmp_path, saves, until, steps, validates
+):
+    class Validating(Classifier):
+        def validation_step(self, batch, batch_index):
+            pass
 
-    first = fod.DynamicsRecorder(small, scores=SCORES, prefix="first_")
-    saver = ModelCheckpoint(tmp_path, filename="last", save_on_train_epoch_end=True)
+        def val_dataloader(self):
+            return data
+
+    def go(recorder, *more, path=None, **options):
+        module = Validating() if validates else Classifier()
+        callback = LightningCallback(recorder, samples=0)
+        fit(module, data, callback, *more, path=path, **options)
+        return module
+
     data = loader()
-    fit(
-        *(Classifier(), data, LightningCallback(first, samples=0), saver),
-        epochs=2,
-        enable_checkpointing=True,
-    )
-    second = fod.DynamicsRecorder(small, scores=SCORES, prefix="second_")
-    callback = LightningCallback(second, samples=0)
-    fit(Classifier(), data, callback, path=tmp_path / "last.ckpt")
+    first = fod.DynamicsRecorder(small, scores=SCORES, prefix="first_")
+    saver = ModelCheckpoint(tmp_path, filename="last", **saves)
+    began = go(first, saver, enable_checkpointing=True, **until)
+    second = fod.DynamicsRecorder(small, scores=SCORES)
+    both = go(second, path=tmp_path / "last.ckpt")
+    both.seen = began.seen + both.seen
+    assert len(both.seen) == steps
+    by_hand(small, both)
     for name in SCORES:
-        np.testing.assert_allclose(small.values(f"second_{name}"), expected[name], rtol=1e-6)
+        assert small.values(name) == small.values(f"hand_{name}")
+    assert small.get_field("aum").info["epochs"] == 3
 
 
 def test_batches_may_be_mappings_and_fields_may_be_written_later(small, loader):

@@ -15,7 +15,7 @@ import fiftyone_drop as fod
 from fiftyone_drop import DropError, DropWarning
 from fiftyone_drop.integrations import TransformersCallback
 
-SCORES = ("aum", "forgetting")
+SCORES = ("aum", "forgetting", "first_learned", "el2n_mean")
 
 
 @pytest.fixture
@@ -142,10 +142,16 @@ class StopAt(TrainerCallback):
         control.should_training_stop = state.global_step == self.step
 
 
-@pytest.mark.parametrize("stop", [8, 6])
-def test_a_training_goes_on_from_a_checkpoint_with_the_same_scores(small, items, tmp_path, stop):
-    """After an epoch and within one, which the Trainer ends when it is told to stop."""
-    saves = {"save_strategy": "steps", "save_steps": 2}
+@pytest.mark.parametrize(
+    "saves",
+    [{"save_strategy": "steps", "save_steps": 2}, {"save_strategy": "epoch"}],
+    ids=["in steps", "in epochs"],
+)
+@pytest.mark.parametrize("stop", [12, 8, 6])
+def test_a_training_goes_on_from_a_checkpoint_with_the_same_scores(
+    small, items, tmp_path, stop, saves
+):
+    """After all epochs, after one, and within one, which the Trainer ends when it is stopped."""
     whole = fod.DynamicsRecorder(small, scores=SCORES)
     trainer(tmp_path / "whole", items, TransformersCallback(whole), **saves).train()
     first = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES), write=False)
@@ -156,6 +162,27 @@ def test_a_training_goes_on_from_a_checkpoint_with_the_same_scores(small, items,
     for name in SCORES:
         expected = small.values(name)
         np.testing.assert_allclose(small.values(f"second_{name}"), expected, rtol=1e-5)
+    assert small.get_field("second_aum").info["epochs"] == 3
+
+
+@pytest.mark.filterwarnings("ignore:Samples were presented unevenly")
+def test_an_epoch_that_begins_again_is_recorded_once(small, items, tmp_path):
+    """The Trainer takes 12 steps all the same: the last epoch is a half one."""
+    options = {"save_strategy": "steps", "save_steps": 6, "ignore_data_skip": True}
+    first = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES), write=False)
+    trainer(tmp_path, items, first, more=[StopAt(6)], **options).train()
+    second = TransformersCallback(fod.DynamicsRecorder(small, scores=SCORES))
+    trainer(tmp_path, items, second, **options).train(resume_from_checkpoint=True)
+    assert small.get_field("aum").info["epochs"] == 3
+    assert small.get_field("aum").info["presentations"] == [2, 3]
+
+
+@pytest.mark.filterwarnings("ignore:Samples were presented unevenly")
+def test_a_training_that_stops_within_an_epoch_has_its_scores_too(small, items, tmp_path):
+    recorder = fod.DynamicsRecorder(small, scores=SCORES)
+    trainer(tmp_path, items, TransformersCallback(recorder), max_steps=7).train()
+    assert small.get_field("aum").info["epochs"] == 2
+    assert small.get_field("aum").info["presentations"] == [1, 2]
 
 
 def test_a_checkpoint_without_a_recording_is_said(small, items, tmp_path):

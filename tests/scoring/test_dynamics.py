@@ -9,7 +9,7 @@ from histories import EPOCHS, K, N, feed, irregular, labels, record, regular
 from score_references import REFERENCES
 
 from fiftyone_drop.errors import DropError, DropWarning
-from fiftyone_drop.scoring import DYNAMICS, SCORES, DynamicsRecorder, presentations
+from fiftyone_drop.scoring import DYNAMICS, SCORES, DynamicsRecorder, epochs, presentations
 
 # Made-up trainings present samples unevenly; a test of its own looks for the warning
 pytestmark = pytest.mark.filterwarnings("ignore:Samples were presented unevenly")
@@ -105,6 +105,25 @@ def test_the_batch_size_and_the_buffer_do_not_matter(monkeypatch):
         recorder.end_epoch()
     for name, values in recorder.finish().items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-6)
+
+
+def test_it_does_not_matter_how_many_samples_are_looked_at_together(monkeypatch):
+    expected = record(irregular(), scores=NAMES, window=3).finish()
+    monkeypatch.setattr(epochs, "AT_ONCE", 2 * K)
+    for name, values in record(irregular(), scores=NAMES, window=3).finish().items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-12)
+
+
+def test_an_epoch_that_begins_again_counts_once():
+    recorder = DynamicsRecorder(N, labels())
+    for epoch in regular():
+        feed(recorder, epoch[: N // 2])
+        recorder.restart_epoch()
+        feed(recorder, epoch)
+        recorder.end_epoch()
+    expected = record(regular()).finish()
+    for name, values in recorder.finish().items():
+        np.testing.assert_array_equal(values, expected[name])
 
 
 def test_half_precision_and_attached_logits_are_fine():

@@ -1,11 +1,16 @@
 """Scores over epochs and windows, against the formulas of their papers."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+import torch
 from histories import record, regular, trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from score_references import REFERENCES
+
+from fiftyone_drop.scoring import DynamicsRecorder, epochs, presentations
 
 # Made-up trainings present samples unevenly; a test of its own looks for the warning
 pytestmark = pytest.mark.filterwarnings("ignore:Samples were presented unevenly")
@@ -41,6 +46,26 @@ def test_any_training_scores_as_the_papers_formula_says(name, data):
     scores = record(history, targets, scores=[name], **switches).finish()[name]
     expected = REFERENCES[name](history, targets, **switches)
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_tdds_takes_the_memory_that_it_says(monkeypatch):
+    """What an open epoch takes is PyTorch's, and not traced."""
+    monkeypatch.setattr(epochs, "AT_ONCE", 2**12)
+    monkeypatch.setattr(presentations, "WAITING", 2**12)
+    n, classes = 1000, 500
+    recorder = DynamicsRecorder(n, np.zeros(n, np.int64), scores=["tdds"], tdds_window=3)
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            for rows in np.split(np.arange(n), 100):
+                recorder.update(rows, torch.randn(10, classes))
+            recorder.end_epoch()
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert np.isfinite(recorder.finish()["tdds"]).all()
+    assert 4 <= held / (n * classes) < 5
+    assert 8 <= most / (n * classes) < 10
 
 
 @pytest.mark.parametrize("name", ["dynamic_uncertainty", "dual", "tdds"])

@@ -117,6 +117,26 @@ def test_a_sample_that_alone_decides_a_dimension_has_finite_outputs():
     assert torch.isfinite(model.outputs(np.arange(MANY))).all()
 
 
+def test_of_more_dimensions_than_samples_the_float32_says_what_float64_says():
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 3, 60)
+    features = torch.from_numpy(rng.normal(size=(60, 200)) + 0.3 * labels[:, None])
+    codes = torch.from_numpy(labels)
+    exact = LeaveOneOut(features.clone(), codes, 3)
+    found = LeaveOneOut(features.float(), codes, 3)
+    assert found.ridge == exact.ridge
+    outputs = [model.outputs(np.arange(60)).numpy() for model in (exact, found)]
+    np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-4)
+
+
+def test_long_embeddings_of_few_samples_take_the_work_of_few_samples():
+    """The system of 25,088 dimensions, those of VGG's last feature map, would take hours."""
+    rng = np.random.default_rng(6)
+    labels = rng.integers(0, 2, 100)
+    found = left_out(rng.normal(size=(100, 25_088)) + 0.1 * labels[:, None], labels)
+    assert (found.argmax(1) == labels).mean() > 0.9
+
+
 def test_the_penalty_is_the_one_of_the_smallest_error():
     rng = np.random.default_rng(3)
     features, labels = rng.normal(size=(60, 50)), rng.integers(0, 2, 60)
