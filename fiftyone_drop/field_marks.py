@@ -1,8 +1,9 @@
 """The marks of fields: what their values are from, and whether all of them are there.
 
 A mark stands in the ``info`` of a field. It has the token of the last write, the fingerprint of
-what the values are from and, until the field is whole, a state. :mod:`fiftyone_drop.field_writes`
-writes marks; everything that reads values looks at them first.
+what the values are from and, until the field is whole, a state: "writing", "replacing", or "mixed"
+where nobody can end the replacement any more. :mod:`fiftyone_drop.field_writes` writes marks;
+everything that reads values looks at them first.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ def unfinished(field: fo.Field | None) -> bool:
     return "state" in mark_of(field)
 
 
+def recoverable(field: fo.Field | None) -> bool:
+    """Whether the next call that writes ends or removes what was cut off."""
+    return mark_of(field).get("state") in ("writing", "replacing")
+
+
 def check_whole(field: fo.Field | None, name: str, argument: str) -> None:
     """Check that the values of a field are whole, as far as its mark tells.
 
@@ -58,6 +64,13 @@ def check_whole(field: fo.Field | None, name: str, argument: str) -> None:
         DropError: if it is being written or replaced, or that was cut off
     """
     state = mark_of(field).get("state")
+    if state == "mixed":
+        raise DropError(
+            argument,
+            f"the values of '{name}' are old ones and new ones: replacing them was cut off, and "
+            "then the field with the new ones was deleted; make the call that wrote them again, "
+            f"with overwrite=True, or dataset.delete_sample_field('{name}')",
+        )
     if state == "replacing":
         raise DropError(
             argument,

@@ -4,12 +4,15 @@ Every such field has a mark in its ``info``: the token of its last write, the fi
 its values are from, and a state while it is not whole. Three ways lead to a whole field:
 
 -   There is none of that name yet. It is made with the state "writing", is filled, and loses it.
--   Its values have the same fingerprint. New ones go between them, since all are of one kind.
--   It holds something else. The new values go into a staged field. When these are whole, the field
-    gets the state "replacing" and the intent, each sample's value moves, and the staged field goes.
+-   It has the same fingerprint, and no value changes. New ones go between the old ones, since all
+    are of one kind.
+-   Anything else. The new values go into a staged field. When these are whole, the field gets the
+    state "replacing" and the intent, each sample's value moves, and the staged field goes. Other
+    samples keep values of the same fingerprint, and lose those of another.
 
 A write that fails removes what it has made. After a crash the next call of anybody that writes does
-that, or ends the move; until then readers refuse the field (:mod:`fiftyone_drop.field_marks`).
+that, or ends the move; until then readers refuse the field (:mod:`fiftyone_drop.field_marks`). They
+go on refusing it where somebody has deleted the staged field meanwhile: its state is "mixed" then.
 Callers hold the lease of the dataset.
 """
 
@@ -38,6 +41,7 @@ from fiftyone_drop.lease import Lease
 from fiftyone_drop.schema import forget_fields, save_fields
 
 EVALUATION = "evaluation"  # in the ``info`` of predictions: evaluation key; label field or None
+EVALUATED = "evaluated"  # in the mark of an evaluation's field: the field of the predictions
 
 Fields = Mapping[str, store.FieldValues]
 Groups = Sequence[tuple[Ids, Fields]]
@@ -79,7 +83,12 @@ def write(
         name: {"info": dict(values.info or {}), "description": values.description}
         for name, values in whole.items()
     }
-    kept = [name for name in given if same_kind(dataset, name, fingerprints.get(name))]
+    same = {name for name in given if same_kind(dataset, name, fingerprints.get(name))}
+    changed: set[str] = set()
+    for ids, some in groups:
+        known = {name: values for name, values in some.items() if name in same}
+        changed |= store.changed_fields(dataset, ids, known)
+    kept = same - changed
     old = {name: dataset.get_field(name) for name in given if name not in kept}
     replaced = {name: staged_name(name) for name, field in old.items() if field is not None}
     _check_staged_free(dataset, replaced)
@@ -93,7 +102,7 @@ def write(
         for ids, some in groups:
             to = {replaced.get(name, name): values for name, values in some.items()}
             store.write_fields(dataset, ids, to | {n: made[n] for n in to if n in made}, progress)
-        _clear_rest(dataset, replaced, clears)
+        _clear_rest(dataset, {n: s for n, s in replaced.items() if n not in same}, clears)
         for name in old:
             if name not in replaced:
                 _evaluate(dataset, name, whole[name].info or {})
@@ -129,7 +138,7 @@ def recover(dataset: fo.Dataset) -> None:
     moving = [name for name, mark in marks.items() if mark.get("state") == "replacing"]
     if moving:
         logger.info("Ending the replacement of %s, which was cut off", ", ".join(moving))
-        _finish(dataset, {name: _staged_now(dataset, name) for name in moving})
+        _finish(dataset, moving)
     partial = [name for name, mark in marks.items() if mark.get("state") == "writing"]
     if partial:
         _undo(dataset, partial)
@@ -145,21 +154,35 @@ def _check_staged_free(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
             )
 
 
-def _staged_now(dataset: fo.Dataset, name: str) -> str:
-    """Where the values lie that are about to replace those of a field."""
-    names = staged_names(name)
-    return next((staged for staged in names if mark_of(dataset.get_field(staged))), names[0])
+def _staged_now(dataset: fo.Dataset, name: str) -> str | None:
+    """Where the values lie that are about to replace those of a field; None if they are gone."""
+    for staged in staged_names(name):
+        field = dataset.get_field(staged)
+        # Another session's save may sweep a field away; a deletion takes the values too, and first
+        if mark_of(field) or (field is None and store.has_values(dataset, staged)):
+            return staged
+    return None
 
 
-def _finish(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
-    """Move the values of staged fields to where they belong, as often as it takes."""
-    if not staged:
-        return
-    final = {name: mark_of(dataset.get_field(name))["intent"] for name in staged}
-    store.move_values(dataset, staged)
-    for name in staged:
+def _finish(dataset: fo.Dataset, names: Iterable[str]) -> None:
+    """Move the staged values of fields to where they belong, as often as it takes.
+
+    Some may have moved before somebody deleted the others with the staged field: nobody can tell
+    which, and the field says so.
+    """
+    final, moves = {}, {}
+    for name in names:
+        field, staged = dataset.get_field(name), _staged_now(dataset, name)
+        if staged is None:
+            final[name] = {"info": {**field.info, MARK: {"state": "mixed"}}}
+        else:
+            final[name], moves[name] = mark_of(field)["intent"], staged
+    if moves:
+        store.move_values(dataset, moves)
+    for name in moves:
         _evaluate(dataset, name, final[name]["info"])
-    forget_fields(dataset, staged.values(), final)
+    if final:
+        forget_fields(dataset, moves.values(), final)
 
 
 def _clear_rest(dataset: fo.Dataset, staged: Mapping[str, str], clears: bool) -> None:
@@ -171,20 +194,33 @@ def _clear_rest(dataset: fo.Dataset, staged: Mapping[str, str], clears: bool) ->
         store.stage_nothing(dataset, name, source)
 
 
-def evaluated_by(dataset: fo.Dataset, key: str) -> str | None:
-    """The predictions that an evaluation run is about; None if there is no such run."""
-    if not dataset.has_evaluation(key):
-        return None
-    return getattr(dataset.get_evaluation_info(key).config, "pred_field", None)
+def may_evaluate(dataset: fo.Dataset, name: str, key: str) -> bool:
+    """Whether an evaluation key is free for predictions, or has an evaluation of them already.
+
+    Args:
+        dataset: the dataset
+        name: the field of the predictions
+        key: the evaluation key, which names a field too
+    """
+    if dataset.has_evaluation(key):
+        return getattr(dataset.get_evaluation_info(key).config, "pred_field", None) == name
+    field = dataset.get_field(key)  # which is made before the run
+    return field is None or mark_of(field).get(EVALUATED) == name
 
 
 def _evaluate(dataset: fo.Dataset, name: str, info: Mapping[str, Any]) -> None:
-    """Evaluate predictions that say so, in place of the evaluation run of that key."""
-    if EVALUATION in info:
-        key, label_field = info[EVALUATION]["key"], info[EVALUATION]["label_field"]
-        store.delete_evaluation(dataset, key)
-        if label_field is not None and dataset.has_field(label_field):
-            store.evaluate(dataset, name, label_field, key)
+    """Evaluate predictions that say so, in place of their evaluation of before."""
+    if EVALUATION not in info:
+        return
+    key, label_field = info[EVALUATION]["key"], info[EVALUATION]["label_field"]
+    if not may_evaluate(dataset, name, key):
+        logger.warning(
+            "'%s' is not evaluated: '%s' is a field or an evaluation of somebody else", name, key
+        )
+        return
+    store.delete_evaluation(dataset, key)
+    if label_field is not None and dataset.has_field(label_field):
+        store.evaluate(dataset, name, label_field, key, {MARK: {EVALUATED: name}})
 
 
 def _undo(dataset: fo.Dataset, names: Iterable[str]) -> None:
@@ -203,8 +239,7 @@ def _undo(dataset: fo.Dataset, names: Iterable[str]) -> None:
     partial = [name for name in names if states.get(name) == "writing" and name not in moving]
     for name in partial:
         evaluation = (schema[name].info or {}).get(EVALUATION)
-        # Without a run there may be a field, which is made first
-        if evaluation and evaluated_by(dataset, evaluation["key"]) in (None, name):
+        if evaluation and may_evaluate(dataset, name, evaluation["key"]):
             store.delete_evaluation(dataset, evaluation["key"])
     if partial:
         store.unset(dataset, partial)

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from fiftyone_drop import checks, field_writes, lease
 from fiftyone_drop.cross_validation import cross_predict, train_and_predict
 from fiftyone_drop.errors import DropError, listing
-from fiftyone_drop.field_marks import unfinished
-from fiftyone_drop.field_writes import evaluated_by
+from fiftyone_drop.field_marks import recoverable
 from fiftyone_drop.fields import (
     check_validation,
     current_collection,
@@ -156,7 +155,7 @@ def check_predictions_free(dataset: fo.Dataset, key: object, overwrite: bool) ->
     key = checks.stem("key", key)
     pred_field, eval_key = f"{key}_pred", f"{key}_eval"
     field = dataset.get_field(pred_field)
-    if unfinished(field):
+    if recoverable(field):
         return pred_field, eval_key  # that is ended or removed before anything is written
     taken = field is not None or dataset.has_evaluation(eval_key)
     if taken and not overwrite:
@@ -171,8 +170,7 @@ def check_predictions_free(dataset: fo.Dataset, key: object, overwrite: bool) ->
             f"the field '{pred_field}' holds no predictions that train_query_model has written and "
             "may change; pass another key, or rename or delete the field",
         )
-    evaluated = evaluated_by(dataset, eval_key)
-    if evaluated not in (None, pred_field) or (evaluated is None and dataset.has_field(eval_key)):
+    if not field_writes.may_evaluate(dataset, pred_field, eval_key):
         raise DropError(
             "key",
             f"'{eval_key}' is no evaluation of '{pred_field}', but of other predictions, or a "

@@ -1,7 +1,7 @@
 """Arrays -> FiftyOne: fields and evaluations. The only module that writes samples.
 
 Every function here either works or raises; the caller cleans up (see
-:mod:`fiftyone_drop.run_changes`).
+:mod:`fiftyone_drop.run_changes`). The module is longer than others, since it is the only one.
 """
 
 from __future__ import annotations
@@ -191,6 +191,32 @@ def move_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density:
     dataset._reload_docs(hard=True)
 
 
+def changed_fields(dataset: fo.Dataset, ids: Ids, fields: Mapping[str, FieldValues]) -> set[str]:
+    """The fields that have another value of a sample than :func:`write_fields` would write.
+
+    It reads these samples alone, and stops once each field has been found.
+
+    Args:
+        dataset: the dataset
+        ids: (N,) S24, sample ids
+        fields: field name -> values, in the order of ``ids``
+    """
+    found: set[str] = set()
+    for start in range(0, len(ids), BATCH):
+        left = [name for name in fields if name not in found]
+        if not left:
+            break
+        oids = [ObjectId(digits.decode()) for digits in ids[start : start + BATCH].tolist()]
+        new = {name: fields[name].documents(start, start + len(oids)) for name in left}
+        row_of = {oid: row for row, oid in enumerate(oids)}
+        some = [{name: {"$ne": None}} for name in left]
+        chosen = {"_id": {"$in": oids}, "$or": some}
+        for document in dataset._sample_collection.find(chosen, dict.fromkeys(left, 1)):
+            row = row_of[document.pop("_id")]
+            found |= {n for n, old in document.items() if old is not None and old != new[n][row]}
+    return found
+
+
 def copy_fields(dataset: fo.Dataset, copies: Mapping[str, str]) -> None:
     """Copy the values of fields into other fields that exist, server-side, in one pass.
 
@@ -226,6 +252,12 @@ def move_values(dataset: fo.Dataset, moves: Mapping[str, str]) -> None:
         {"$or": [{source: {"$exists": True}} for source in sources]},
         [{"$set": moved}, {"$unset": sources}],
     )
+
+
+def has_values(dataset: fo.Dataset, name: str) -> bool:
+    """Whether a sample has a value under a name, be it that of a field or not."""
+    chosen = {name: {"$exists": True}}
+    return dataset._sample_collection.find_one(chosen, {"_id": 1}) is not None
 
 
 def count_rest(dataset: fo.Dataset, name: str, staged: str) -> int:

@@ -30,12 +30,17 @@ def test_a_field_without_a_mark_is_whole_and_like_no_other(make_dataset):
     assert not field_marks.unfinished(None)
 
 
-@pytest.mark.parametrize(("state", "words"), [("writing", "not whole"), ("replacing", "replaced")])
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("writing", "not whole"), ("replacing", "replaced"), ("mixed", "old ones and new ones")],
+)
 def test_a_field_with_a_state_is_refused(marked, state, words):
     dataset = marked(token="t", fingerprint="a", state=state)
     with pytest.raises(DropError, match=rf"^select: the values of 'x' are .*{words}.*again"):
         field_marks.check_whole(dataset.get_field("x"), "x", "select")
     assert not field_marks.same_kind(dataset, "x", "a")
+    assert field_marks.unfinished(dataset.get_field("x"))
+    assert field_marks.recoverable(dataset.get_field("x")) == (state != "mixed")
 
 
 def test_fields_of_one_fingerprint_are_of_one_kind(marked):

@@ -176,6 +176,28 @@ def test_stray_values_under_a_new_name_are_unset(dataset, part):
     assert dataset.values("one") == expected
 
 
+def test_fields_change_where_a_sample_has_another_value(dataset, part):
+    ids, numbers = reader.read_ids(part), np.arange(200.0)
+    values = {name: FieldValues(fo.FloatField, numbers, name) for name in ("one", "two", "new")}
+    store.write_fields(dataset, ids, values | {"one": FieldValues(fo.FloatField, -numbers, "")})
+    dataset.set_values("two", {part.values("id")[150]: None}, key_field="id")
+    dataset.exclude(part.values("id")).set_values("two", [7.0] * 100)  # of no sample of the call
+    assert store.changed_fields(dataset, ids, values) == {"one"}
+    listed = numbers.tolist()
+    listed[199] = None  # where there is a value
+    nothing = {"new": FieldValues(fo.FloatField, listed, "new")}
+    assert store.changed_fields(dataset, ids, nothing) == {"new"}
+    assert store.changed_fields(dataset, ids, {}) == set()
+
+
+def test_values_under_a_name_are_found_without_a_field(dataset):
+    assert not store.has_values(dataset, "one")
+    dataset._sample_collection.update_one({}, {"$set": {"one": None}})
+    assert store.has_values(dataset, "one")
+    store.unset_strays(dataset, ["one"])
+    assert not store.has_values(dataset, "one")
+
+
 def test_values_of_fields_are_copied_by_the_server(dataset):
     dataset.set_values("one", [float(i) if i % 2 else None for i in range(300)])
     dataset.add_sample_field("two", fo.FloatField)

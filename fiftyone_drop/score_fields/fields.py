@@ -17,7 +17,7 @@ from fiftyone_drop import checks, field_writes, lease, store
 from fiftyone_drop._types import FloatArray, Ids
 from fiftyone_drop.engine.fingerprints import fingerprint
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.field_marks import outside, part_error, same_kind, unfinished
+from fiftyone_drop.field_marks import outside, part_error, recoverable, same_kind
 from fiftyone_drop.field_writes import recover
 from fiftyone_drop.fields import default_label_field
 from fiftyone_drop.options import RANDOM
@@ -159,7 +159,7 @@ def check_parts(
     for name, new in fingerprints.items():
         field = dataset.get_field(name)
         # What was cut off is removed or ended before anything is written
-        if overwrite or field is None or unfinished(field) or same_kind(dataset, name, new):
+        if overwrite or field is None or recoverable(field) or same_kind(dataset, name, new):
             continue
         n = outside(dataset, name, ids)
         if n:

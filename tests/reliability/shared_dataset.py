@@ -39,9 +39,9 @@ def fill(dataset):
         fod.apply_drop(dataset, 0.6, holdout=0.5, key="predicted", **silent)
         how = model_of(0) | silent
         fod.compute_scores(dataset, scores=("el2n", "entropy"), prefix="old_", **how)
-        fod.import_scores(
-            dataset, scores_of(dataset, 0), hard="high", prefix="kept_", progress=False
-        )
+        how = {"hard": "high", "progress": False}
+        fod.import_scores(dataset, scores_of(dataset, 0), prefix="kept_", **how)
+        fod.import_scores(dataset, scores_of(dataset, 0), prefix="corrected_", model="run 7", **how)
         fod.train_query_model(dataset, holdout=0.5, epochs=1, key="asked", **silent)
 
 

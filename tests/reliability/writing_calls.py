@@ -210,6 +210,17 @@ def _(dataset, progress):
     fod.import_scores(dataset, scores_of(dataset, 1), **how)
 
 
+@writes(
+    "import_scores, other values of one model",
+    "import_scores",
+    "corrected",
+    use=select("corrected_mine"),
+)
+def _(dataset, progress):
+    how = {"hard": "high", "prefix": "corrected_", "model": "run 7", "progress": progress}
+    fod.import_scores(dataset, scores_of(dataset, 1), **how)
+
+
 @writes("DynamicsRecorder.finish", "DynamicsRecorder", "recorded", use=select("recorded_aum"))
 def _(dataset, progress):
     recorder = fod.DynamicsRecorder(dataset, scores=["aum"], prefix="recorded_", **LABELS)

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 from writes import Writes
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, documents, field_marks, lease, target
+from fiftyone_drop import DropError, documents, field_marks, field_writes, lease, target
 from fiftyone_drop.engine.checkpoint import Checkpoint
 from fiftyone_drop.inference.image_model import ImageModel
 from fiftyone_drop.score_fields import sources
@@ -96,6 +96,24 @@ def test_a_field_takes_samples_from_a_gpu_and_from_a_cpu(small, score, monkeypat
     np.testing.assert_allclose(found, whole, atol=2e-2)
 
 
+def test_scores_of_other_labels_replace_those_of_before_all_or_none(small, score, monkeypatch):
+    score(small, ["el2n"], network())
+    before = small.values("el2n")
+    small.set_values("ground_truth.label", small.values("ground_truth.label")[::-1])
+
+    def fail(*arguments):
+        raise RuntimeError("no connection")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(field_writes, "_clear_rest", fail)  # when all values have been written
+        with pytest.raises(RuntimeError, match="no connection"):
+            score(small, ["el2n"], network())
+    small.reload()
+    assert small.values("el2n") == before
+    score(small, ["el2n"], network())
+    assert small.values("el2n") != before
+
+
 @pytest.mark.usefixtures("few_steps")
 def test_query_models_of_two_calls_are_two_models(small):
     fod.compute_scores(small[:30], scores=["el2n"], folds=2)
@@ -170,10 +188,10 @@ def recompute(samples, seed=1, **how):
     fod.compute_scores(samples, "ground_truth", ["el2n", "entropy"], model=network(seed), **how)
 
 
-def reimport(samples, number=2.0):
+def reimport(samples, number=2.0, model=None):
     ids = samples.values("id")
     columns = {"el2n": dict.fromkeys(ids, number), "entropy": dict.fromkeys(ids[:20], number)}
-    fod.import_scores(samples, columns, overwrite=True)
+    fod.import_scores(samples, columns, model=model, overwrite=True)
 
 
 CALLS = {
@@ -186,6 +204,10 @@ CALLS = {
     "the same model, more samples": (lambda samples: recompute(samples[10:]), recompute),
     "the first import": (None, reimport),
     "another import": (lambda samples: reimport(samples, 1.0), reimport),
+    "the same model, other values": (
+        lambda samples: reimport(samples, 1.0, "run 7"),
+        lambda samples: reimport(samples, 2.0, "run 7"),
+    ),
 }
 
 
