@@ -37,7 +37,7 @@ from fiftyone_drop.waiting import GoneError, HeldError, StartedAnewError, TakenO
 COLLECTION = "fiftyone_drop.leases"
 SECONDS = 20.0  # a lease that is not renewed expires after this time
 PATIENCE = 30.0  # seconds that a writer waits for another
-LONG_PATIENCE = 3600.0  # of one that would lose what it has computed
+LONG_PATIENCE = 3600.0  # of one whose failure costs more than another call
 POLL = 0.1
 
 

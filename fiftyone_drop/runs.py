@@ -213,8 +213,10 @@ class Drop(focr.Run):  # type: ignore[misc]
     def cleanup(self, samples: Any, key: str) -> None:
         """Remove what the run wrote (``dataset.delete_run`` calls this)."""
         dataset = samples._root_dataset
-        # Registering a run in place of another calls this too
-        with contextlib.nullcontext() if lease.held(dataset) else lease.writing(dataset):
+        # FiftyOne deletes the record even if this fails, and then nobody owns what is left
+        waits = lease.writing(dataset, patience=lease.LONG_PATIENCE)
+        # Registering a run in place of another calls this too, under our own lease
+        with contextlib.nullcontext() if lease.held(dataset) else waits:
             delete_outputs(dataset, self.config.outputs)
             delete_snapshot(self.config.token)
 

@@ -158,7 +158,7 @@ def test_scores_that_are_written_while_the_database_is_away_are_named(small, mon
         raise AutoReconnect("away")
 
     monkeypatch.setattr(store, "write_fields", away)
-    with pytest.raises(ConnectionError, match=r"the scores .* import_scores\(samples, '.*\.npz'\)"):
+    with pytest.raises(ConnectionError, match=r"the scores .*import_scores\(samples, '.*\.npz'\)"):
         recorder.finish()
 
 
