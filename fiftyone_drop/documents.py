@@ -12,7 +12,9 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
+from bson import json_util
 from fiftyone.core.odm.runs import RunDocument
+from gridfs import GridFS
 from pymongo import WriteConcern
 
 ON_DISK = WriteConcern(w=1, j=True)
@@ -67,6 +69,28 @@ def change_records(dataset: fo.Dataset, kind: str, update: Mapping[str, Any]) ->
     change_entries(dataset, update)
     getattr(dataset, _RESULTS[kind]).clear()
     dataset.reload()
+
+
+def records(dataset: fo.Dataset, kind: str) -> dict[str, Mapping[str, Any]]:
+    """The records of a dataset's ``runs`` or ``evaluations`` by key, sorted, as plain values.
+
+    FiftyOne builds objects of them, which fails for those of other versions and other plugins.
+    """
+    listed = sorted(getattr(dataset._doc, kind).items())
+    return {key: one.config for key, one in listed if isinstance(one, RunDocument)}
+
+
+def results(dataset: fo.Dataset, key: str) -> Any:
+    """The results of a run, as plain values.
+
+    FiftyOne's own reading takes a connection that is lost for a file that is not there, and goes
+    through a position in the file that all threads of a server share.
+
+    Raises:
+        GridFSError: they are not there: another session has replaced or deleted the run
+    """
+    stored = GridFS(foo.get_db_conn()).get(dataset._doc.runs[key].results.grid_id)
+    return json_util.loads(stored.read().decode())
 
 
 def delete_record(dataset: fo.Dataset, kind: str, key: str) -> None:

@@ -7,6 +7,9 @@ the clocks of notebooks and servers differ.
 A server that is killed forgets what it has acknowledged and not brought to disk, and a client may
 not even notice: its next statement goes to the next process of the server. So a holder remembers
 the process, and checks before each step that rests on earlier ones.
+
+FiftyOne finds a dataset by its name, which may come to be another's. A lease is of the dataset that
+the caller has read, and with that one gone there is nothing to write to.
 """
 
 from __future__ import annotations
@@ -29,11 +32,12 @@ from pymongo.errors import PyMongoError
 
 from fiftyone_drop import documents
 from fiftyone_drop._log import logger
-from fiftyone_drop.waiting import HeldError, StartedAnewError, TakenOverError
+from fiftyone_drop.waiting import GoneError, HeldError, StartedAnewError, TakenOverError
 
 COLLECTION = "fiftyone_drop.leases"
 SECONDS = 20.0  # a lease that is not renewed expires after this time
 PATIENCE = 30.0  # seconds that a writer waits for another
+LONG_PATIENCE = 3600.0  # of one whose failure costs more than another call
 POLL = 0.1
 
 
@@ -42,6 +46,7 @@ class Lease:
 
     def __init__(self, dataset: fo.Dataset) -> None:
         self._leases = documents.collection(COLLECTION)
+        self._dataset = dataset
         self._id = dataset._doc.id
         self._name = dataset.name
         self._token = uuid.uuid4().hex
@@ -49,26 +54,28 @@ class Lease:
         self._process: Any = None  # of the server
         self._heard = _clocks()  # when the server last said that the lease is the holder's
 
-    def acquire(self) -> None:
+    def acquire(self, patience: float) -> None:
         """Wait for the lease and take it.
 
+        Args:
+            patience: the seconds to wait for others
+
         Raises:
-            HeldError: if another writer holds it for longer than ``PATIENCE``
+            HeldError: if others hold it for longer
         """
-        until = time.monotonic() + PATIENCE
-        told = False
+        until = time.monotonic() + patience
+        told = ""
         while not self._try():
-            holder = self._leases.find_one({"_id": self._id}) or {}
-            words = _words(holder)
+            words = _words(self._leases.find_one({"_id": self._id}) or {})
             if time.monotonic() >= until:
                 raise HeldError(
                     "dataset",
                     f"runs or scores of '{self._name}' are being written by {words}; try again "
                     "when that is done",
                 )
-            if not told:
+            if words != told:
                 logger.info("Waiting for %s, who writes runs or scores of '%s'", words, self._name)
-                told = True
+                told = words
             time.sleep(POLL)
         self._process, self._heard = documents.server_process(), _clocks()
         thread = threading.Thread(target=self._keep, name="fiftyone-drop-lease", daemon=True)
@@ -85,11 +92,11 @@ class Lease:
 
         Raises:
             StartedAnewError: the server is not the process that it was, and may have lost a part
+            GoneError: the dataset was deleted, or has another name
             TakenOverError: another writer has taken the lease
         """
         mine = self.renew()
-        if self.has_outlived_the_server():
-            raise StartedAnewError
+        self.check_there()
         if not mine:
             raise TakenOverError(
                 "dataset",
@@ -97,9 +104,27 @@ class Lease:
                 f"this one was not heard of for {SECONDS:g} s; make the call again",
             )
 
-    def has_outlived_the_server(self) -> bool:
-        """Whether the server is another process than when the lease was taken."""
-        return bool(documents.server_process() != self._process)
+    def check_there(self) -> None:
+        """Check that server and dataset are those of which the lease was taken.
+
+        Raises:
+            StartedAnewError, GoneError: as :meth:`check` does
+        """
+        if documents.server_process() != self._process:
+            raise StartedAnewError
+        found = documents.collection("datasets").find_one({"_id": self._id}, {"name": 1})
+        if found is None:
+            raise GoneError(
+                "dataset",
+                f"'{self._name}' was deleted since it was loaded, and maybe made again under its "
+                "name; load it again, and make the call with that",
+            )
+        if found["name"] != self._name:
+            raise GoneError(
+                "dataset",
+                f"'{self._name}' was renamed to '{found['name']}' since it was loaded; load that, "
+                "and make the call with it",
+            )
 
     def keep(self) -> None:
         """:meth:`check`, if the server has not said for long that the lease is the holder's.
@@ -108,7 +133,7 @@ class Lease:
         suspended, or the database was away.
 
         Raises:
-            StartedAnewError, TakenOverError: as ``check`` does
+            StartedAnewError, GoneError, TakenOverError: as ``check`` does
         """
         if any(
             now - heard > SECONDS / 2 for now, heard in zip(_clocks(), self._heard, strict=True)
@@ -132,8 +157,8 @@ class Lease:
         return bool(renewed.matched_count)
 
     def is_of(self, dataset: fo.Dataset) -> bool:
-        """Whether it is the lease of a dataset."""
-        return bool(self._id == dataset._doc.id)
+        """Whether it is the lease of a dataset, whose name may be that of another by now."""
+        return dataset is self._dataset or bool(self._id == dataset._doc.id)
 
     @property
     def _mine(self) -> dict[str, Any]:
@@ -163,33 +188,49 @@ _held: ContextVar[tuple[Lease, ...]] = ContextVar("_held", default=())
 
 
 @contextlib.contextmanager
-def writing(dataset: fo.Dataset) -> Iterator[Lease]:
+def writing(dataset: fo.Dataset, *, patience: float | None = None) -> Iterator[Lease]:
     """Hold the lease of a dataset, and see the dataset as the server has it.
 
+    Args:
+        dataset: the dataset
+        patience (None): the seconds to wait for other writers; by default ``PATIENCE``
+
     Raises:
-        HeldError: if another writer holds the lease for longer than ``PATIENCE``
+        HeldError: if other writers hold the lease for longer
         TakenOverError: see :meth:`Lease.check`
-        StartedAnewError: see there; also instead of any error that may be the effect of that
+        StartedAnewError, GoneError: see there; also instead of any error that may be the effect of
+            that
     """
     lease = Lease(dataset)
-    lease.acquire()
-    before = _held.set((*_held.get(), lease))
+    before = _held.get()
     try:
-        dataset.reload()
-        yield lease
-        lease.check()  # all of it is on disk before the caller hears that it is done
-    except StartedAnewError:
+        lease.acquire(PATIENCE if patience is None else patience)
+        _held.set((*before, lease))
+        with _said_first(lease):
+            lease.check_there()  # before its name is looked up, which may be another's
+            dataset.reload()
+            yield lease
+            lease.check()  # all of it is on disk before the caller hears that it is done
+    finally:
+        _held.set(before)
+        lease.release()
+
+
+@contextlib.contextmanager
+def _said_first(lease: Lease) -> Iterator[None]:
+    """Say that server or dataset are gone, instead of an error that may be the effect of that."""
+    try:
+        yield
+    except (StartedAnewError, GoneError):
         raise
     except Exception as error:
-        anew = False
-        with contextlib.suppress(PyMongoError):  # away: then the error says so, or is another one
-            anew = lease.has_outlived_the_server()
-        if anew:
-            raise StartedAnewError from error
+        try:
+            lease.check_there()
+        except (StartedAnewError, GoneError) as upset:
+            raise upset from error
+        except PyMongoError:
+            pass  # the database is away: then the error says so, or is another one
         raise
-    finally:
-        _held.reset(before)
-        lease.release()
 
 
 def check(dataset: fo.Dataset) -> None:

@@ -262,7 +262,7 @@ def _write(
     tokens: set[str] = set()  # of the attempts
 
     def write() -> None:
-        with lease.writing(dataset) as held:
+        with lease.writing(dataset, patience=lease.LONG_PATIENCE) as held:
             field_writes.recover(dataset)
             if field_writes.written(dataset, [f"{key}_pred"], tokens):
                 return  # the last attempt got there, and did not hear of it

@@ -103,7 +103,7 @@ def write_run(
     tokens: set[str] = set()  # of the attempts to write the run
 
     def write() -> DropConfig:
-        with lease.writing(dataset) as held:
+        with lease.writing(dataset, patience=lease.LONG_PATIENCE) as held:
             recover(dataset)
             configs = find_configs(dataset)
             for config in configs.values():

@@ -6,18 +6,15 @@ An incomplete run (the client was killed while writing) is invisible to :func:`l
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
+from gridfs.errors import GridFSError
 
-from fiftyone_drop import checks
+from fiftyone_drop import checks, documents
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.runs import DropConfig, DropResults
-
-# FiftyOne reads results through a file position that all threads of a server share
-_READING = threading.Lock()
+from fiftyone_drop.runs import RECORD, DropConfig, DropResults
 
 
 def check_dataset(samples: object, argument: str = "dataset") -> foc.SampleCollection:
@@ -35,16 +32,15 @@ def check_dataset(samples: object, argument: str = "dataset") -> foc.SampleColle
 
 def find_configs(dataset: fo.Dataset) -> dict[str, DropConfig]:
     """The records of all drop runs of a dataset by key, incomplete ones too."""
-    configs = {key: dataset.get_run_info(key).config for key in dataset.list_runs()}
-    return {key: config for key, config in configs.items() if isinstance(config, DropConfig)}
+    stored = documents.records(dataset, "runs")
+    ours = [key for key, record in stored.items() if record.get("cls") == RECORD]
+    return {key: dataset.get_run_info(key).config for key in ours}
 
 
 def known_predictions(dataset: fo.Dataset) -> list[str]:
     """The fields that hold predictions of evaluations and of drop runs."""
-    evaluated = [
-        getattr(dataset.get_evaluation_info(key).config, "pred_field", None)
-        for key in dataset.list_evaluations()
-    ]
+    stored = documents.records(dataset, "evaluations").values()
+    evaluated = [record.get("pred_field") for record in stored]
     drops = [config.pred_field for config in find_configs(dataset).values()]
     return [name for name in evaluated + drops if name]
 
@@ -114,15 +110,33 @@ def load_drop(dataset: foc.SampleCollection, key: str) -> DropResults:
     Raises:
         DropError: if there is no such run
     """
-    return _load(dataset, key, get_config(dataset, key))
+    return _load(dataset, key, "key", get_config)
 
 
-def _load(dataset: foc.SampleCollection, key: object, config: DropConfig) -> DropResults:
-    key = checks.text("key", key)
-    with _READING:
-        results = dataset._root_dataset.load_run_results(key, cache=False, load_view=False)
-    results._config = config
-    return results  # type: ignore[no-any-return]
+def _load(
+    dataset: foc.SampleCollection, key: str, argument: str, find: Callable[..., DropConfig]
+) -> DropResults:
+    """Load the run whose record ``find`` finds, again if another session has just replaced it."""
+    root = check_dataset(dataset)._root_dataset
+    key = checks.text(argument, key)
+    try:
+        return _read(root, key, find(root, key, argument))
+    except GridFSError:
+        root.reload()
+    config = find(root, key, argument)
+    try:
+        return _read(root, key, config)
+    except GridFSError as error:
+        raise DropError(
+            argument,
+            f"the class table of the drop run '{key}' is not in the database, unless another "
+            "session has just replaced the run; load it again, or else make the run again",
+        ) from error
+
+
+def _read(dataset: fo.Dataset, key: str, config: DropConfig) -> DropResults:
+    stored = documents.results(dataset, key)
+    return DropResults.from_dict(stored, dataset, config, key)  # type: ignore[no-any-return]
 
 
 def check_order(dataset: foc.SampleCollection, key: str, argument: str = "key") -> DropConfig:
@@ -144,7 +158,7 @@ def check_order(dataset: foc.SampleCollection, key: str, argument: str = "key") 
 
 def load_order(dataset: foc.SampleCollection, key: str, argument: str = "key") -> DropResults:
     """:func:`load_drop` for readers of the run's order: see :func:`check_order`."""
-    return _load(dataset, key, check_order(dataset, key, argument))
+    return _load(dataset, key, argument, check_order)
 
 
 def load_present_order(dataset: foc.SampleCollection, key: str) -> DropResults:

@@ -26,12 +26,11 @@ from fiftyone_drop.run_outputs import (
     mark_evaluation,
     own_fields,
 )
-from fiftyone_drop.runs import DropConfig
+from fiftyone_drop.runs import RECORD, DropConfig
 from fiftyone_drop.snapshot import delete_snapshot
 from fiftyone_drop.views import in_part, part_view
 
 ATTEMPTS = 3  # to put back what another session's save has swept away
-RECORD = f"{DropConfig.__module__}.{DropConfig.__name__}"  # as FiftyOne stores the class
 COLOURS = {"kept": "#FF6D04", "pruned": "#9E9E9E"}
 
 

@@ -9,12 +9,14 @@ both stay here with all that they show, and the module is longer than others.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.runs as focr
 import numpy as np
 
+from fiftyone_drop import lease
 from fiftyone_drop._types import ClassName
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.dataset_state import changes_since
@@ -192,6 +194,10 @@ def _sections(
     return asked | rest | {"density": density}, found, written
 
 
+RECORD = f"{DropConfig.__module__}.{DropConfig.__name__}"
+"""A record's ``cls``, as FiftyOne stores it."""
+
+
 class Drop(focr.Run):  # type: ignore[misc]
     """The hooks that FiftyOne calls for a drop run.
 
@@ -206,8 +212,13 @@ class Drop(focr.Run):  # type: ignore[misc]
 
     def cleanup(self, samples: Any, key: str) -> None:
         """Remove what the run wrote (``dataset.delete_run`` calls this)."""
-        delete_outputs(samples._root_dataset, self.config.outputs)
-        delete_snapshot(self.config.token)
+        dataset = samples._root_dataset
+        # FiftyOne deletes the record even if this fails, and then nobody owns what is left
+        waits = lease.writing(dataset, patience=lease.LONG_PATIENCE)
+        # Registering a run in place of another calls this too, under our own lease
+        with contextlib.nullcontext() if lease.held(dataset) else waits:
+            delete_outputs(dataset, self.config.outputs)
+            delete_snapshot(self.config.token)
 
 
 class DropResults(focr.RunResults):  # type: ignore[misc]

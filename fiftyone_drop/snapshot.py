@@ -3,14 +3,17 @@
 Snapshots lie in a collection of their own under the token of their run, which a clone of the
 dataset shares. (FiftyOne's execution store would go with the dataset, but its server sends every
 document of it to the App.) Those whose run is nowhere any more, as after ``dataset.delete()``, go
-when the next one is saved. Loading a run does not read its snapshot.
+when the next one is saved, unless they are young: the writer of another dataset may be at work.
+Loading a run does not read its snapshot.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from fiftyone_drop._types import Codes, FloatArray, Ids
 
 COLLECTION = "fiftyone_drop.snapshots"
 PART = 8_000_000  # bytes: a document holds 16 MB
+YOUNG = timedelta(hours=1)  # by clocks that may differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +76,9 @@ class Snapshot:
 def save_snapshot(token: str, snapshot: Snapshot) -> None:
     """Store the snapshot of a run whose record is there already."""
     stored = _snapshots()
-    known = documents.collection("runs").distinct("config.token")
-    stored.delete_many({"token": {"$nin": known}})
+    stored.create_index("token")  # else each look for a token reads all snapshots
+    for abandoned in _abandoned():
+        stored.delete_many({"token": abandoned})
     packed = snapshot.pack()
     parts = [packed[start : start + PART] for start in range(0, len(packed), PART)]
     for i, part in enumerate(parts):
@@ -97,6 +102,17 @@ def delete_snapshot(token: str | None) -> None:
     runs = documents.collection("runs")
     if token and runs.count_documents({"config.token": token}, limit=2) < 2:
         _snapshots().delete_many({"token": token})
+
+
+def _abandoned() -> Iterator[str]:
+    """The tokens of snapshots that are no longer young, and whose run no dataset has."""
+    stored, runs = _snapshots(), documents.collection("runs")
+    for token in set(stored.distinct("token")) - set(runs.distinct("config.token")):
+        part = stored.find_one({"token": token}, {"_id": 1})
+        old = part and part["_id"].generation_time < datetime.now(timezone.utc) - YOUNG
+        # Again: a clone may have come since
+        if old and runs.find_one({"config.token": token}, {"_id": 1}) is None:
+            yield token
 
 
 def _bytes_of(column: NDArray[Any]) -> NDArray[np.uint8]:

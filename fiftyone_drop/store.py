@@ -23,6 +23,7 @@ from pymongo import UpdateMany
 from fiftyone_drop import documents, lease
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
+from fiftyone_drop.errors import DropError
 from fiftyone_drop.schema import forget_fields
 
 STATEMENT = 100  # samples per update statement: longer ones search longer arrays
@@ -79,6 +80,9 @@ def write_fields(
         ids: (N,) S24, sample ids
         fields: field name -> values, in the order of ``ids``
         progress (None): as everywhere in FiftyOne: whether to render a progress bar, or a callback
+
+    Raises:
+        DropError: the dataset has none of these samples
     """
     unset_strays(dataset, fields)
     for name, field in fields.items():
@@ -92,6 +96,7 @@ def write_fields(
 
     leases = lease.held(dataset)  # threads of a pool do not see what this one holds
     failed = threading.Event()  # other threads know of an error before the caller does
+    found: list[int] = []  # of each batch, how many of its samples the dataset has
 
     def write(start: int) -> int:
         stop = min(start + BATCH, len(ids))
@@ -104,7 +109,7 @@ def write_fields(
                 _update(fields, ids, i, min(i + STATEMENT, stop), now)
                 for i in range(start, stop, STATEMENT)
             ]
-            samples.bulk_write(updates, ordered=False)
+            found.append(samples.bulk_write(updates, ordered=False).matched_count)
         except BaseException:
             failed.set()
             raise
@@ -120,6 +125,12 @@ def write_fields(
         except BaseException:
             pool.shutdown(cancel_futures=True)  # nothing may be written after the error
             raise
+    if len(ids) and not any(found):
+        raise DropError(
+            "samples",
+            f"'{dataset.name}' has none of the {len(ids):,} samples any more; if it was built "
+            "again, read and compute them again",
+        )
     dataset._reload_docs(hard=True)
 
 

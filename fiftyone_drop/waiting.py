@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from pymongo.errors import (
@@ -50,6 +50,10 @@ class StartedAnewError(AutoReconnect):
         )
 
 
+class GoneError(DropError):
+    """The dataset was deleted, or its name is another's."""
+
+
 class HeldError(DropError):
     """Another writer is at work, and does not end."""
 
@@ -74,11 +78,16 @@ def while_away(write: Callable[[], Result], saved: str) -> Result:
         try:
             return write()
         except Exception as error:
+            chain = list(itertools.takewhile(lambda one: one is not before, _chain(error)))
+            wish = next((one for one in chain if not isinstance(one, Exception)), None)
+            if wish is not None:  # such as Ctrl-C: cleaning up after it found the database away
+                raise wish from None
+            held = isinstance(error, HeldError)
             # Who came while the database was away is waited for too
-            if not _is_away(error, before) and not (outages and isinstance(error, HeldError)):
+            if not _is_away(chain) and not (outages and held):
                 raise
             now = time.monotonic()
-            if not outages or now - begun > LONG:
+            if not outages or (now - begun > LONG and not held):
                 pause, since, outages = FIRST, now, outages + 1
             if now + pause > since + PATIENCE or outages > OUTAGES:
                 if isinstance(error, TakenOverError | HeldError):
@@ -101,18 +110,14 @@ def _for_how_long(outages: int) -> str:
     return f"has been away for {PATIENCE / 60:g} minutes"
 
 
-def _is_away(error: BaseException, before: BaseException | None = None) -> bool:
+def _is_away(chain: Sequence[BaseException]) -> bool:
     """Whether the database was away, and nothing else went wrong before that.
 
-    Cleaning up after an error, such as Ctrl-C, may find the database away too.
+    Cleaning up after an error may find the database away too.
 
     Args:
-        error: the error
-        before (None): an error that was being handled already, with which its chain ends
+        chain: an error, and those that it was raised from or after
     """
-    chain = list(itertools.takewhile(lambda one: one is not before, _chain(error)))
-    if not all(isinstance(one, Exception) for one in chain):
-        return False
     if any(isinstance(one, StartedAnewError) for one in chain):
         return True  # what went wrong before that may be its effect
     away = [at for at, one in enumerate(chain) if _says_away(one)]

@@ -8,8 +8,11 @@ import fiftyone as fo
 import fiftyone.core.odm as foo
 import numpy as np
 import pytest
+from bson import ObjectId
+from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
+import fiftyone_drop as fod
 from fiftyone_drop import DropError, field_writes, lease, store
 from fiftyone_drop.field_marks import MARK
 from fiftyone_drop.reader import read_ids
@@ -68,13 +71,13 @@ def test_a_lease_is_renewed_for_as_long_as_it_is_held(dataset, hasty):
         time.sleep(1.2)
         held.check()
         with pytest.raises(DropError):
-            lease.Lease(dataset).acquire()
+            lease.Lease(dataset).acquire(lease.PATIENCE)
 
 
 def test_the_lease_of_a_dead_writer_expires(dataset, hasty, monkeypatch):
     monkeypatch.setattr(lease, "PATIENCE", 5)
     dead = lease.Lease(dataset)
-    dead.acquire()
+    dead.acquire(lease.PATIENCE)
     dead._done.set()  # it is not renewed any more
     with lease.writing(dataset):
         pass
@@ -96,7 +99,7 @@ def test_an_expired_lease_that_nobody_took_is_renewed(dataset, hasty, monkeypatc
         monkeypatch.setattr(lease, "SECONDS", 20)
         held.check()
         with pytest.raises(DropError, match="are being written by"):
-            lease.Lease(dataset).acquire()
+            lease.Lease(dataset).acquire(lease.PATIENCE)
 
 
 def test_a_server_that_was_started_anew_is_noticed(dataset, monkeypatch):
@@ -107,6 +110,98 @@ def test_a_server_that_was_started_anew_is_noticed(dataset, monkeypatch):
         with pytest.raises(AutoReconnect, match="started anew during a write"):
             lease.check(dataset)
     lease.check(dataset)  # of nobody
+
+
+@pytest.fixture
+def elsewhere():
+    """What another session does to a dataset, which this one does not see."""
+    datasets = foo.get_db_conn().datasets
+
+    def build_again(dataset):
+        document = datasets.find_one_and_delete({"_id": dataset._doc.id})
+        datasets.insert_one(document | {"_id": ObjectId()})
+
+    return {
+        "delete": lambda dataset: datasets.delete_one({"_id": dataset._doc.id}),
+        "build again": build_again,
+        "rename": lambda dataset: datasets.update_one(
+            {"_id": dataset._doc.id}, {"$set": {"name": f"{dataset.name}-old"}}
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("delete", "was deleted since it was loaded"),
+        ("build again", "was deleted since it was loaded, and maybe made again"),
+        ("rename", "was renamed to '.*-old' since it was loaded; load that"),
+    ],
+)
+@pytest.mark.parametrize("when", ["before", "within", "at the end"])
+def test_a_dataset_that_its_name_no_longer_means_is_refused(
+    dataset, elsewhere, change, words, when
+):
+    entered = []
+    refused = pytest.raises(DropError, match=rf"^dataset: '{dataset.name}' {words}")
+    if when == "before":
+        elsewhere[change](dataset)
+    own = dataset._doc.id
+    with refused, lease.writing(dataset):
+        entered.append(1)
+        elsewhere[change](dataset)
+        if when == "within":
+            dataset.reload()  # finds none of that name, or another one
+            lease.check(dataset)
+            entered.append(2)
+    assert entered == ([] if when == "before" else [1])
+    assert foo.get_db_conn()[lease.COLLECTION].find_one({"_id": own}) is None
+    if when == "before":  # nor does the next call write to another one
+        assert dataset._doc.id == own
+
+
+def test_scores_go_into_the_dataset_that_was_scored_or_nowhere(dataset, elsewhere):
+    values = {"mine": dict.fromkeys(dataset.values("id"), 1.0)}
+    elsewhere["build again"](dataset)
+    with pytest.raises(DropError, match="was deleted since it was loaded"):
+        fod.import_scores(dataset, values, hard="high")
+    dataset.reload()
+    assert not dataset.has_field("mine")
+
+
+@pytest.mark.parametrize("at", ["find_one_and_update", "server_process", "start"])
+def test_ctrl_c_while_a_lease_is_taken_gives_it_back(dataset, monkeypatch, at):
+    """After the server has given it, and after its thread has begun."""
+
+    def interrupted(original):
+        def interrupt(*arguments, **options):
+            original(*arguments, **options)
+            raise KeyboardInterrupt
+
+        return interrupt
+
+    before = threading.active_count()
+    with monkeypatch.context() as patch:
+        owner = {
+            "find_one_and_update": Collection,
+            "server_process": lease.documents,
+            "start": threading.Thread,
+        }[at]
+        patch.setattr(owner, at, interrupted(getattr(owner, at)))
+        with pytest.raises(KeyboardInterrupt), lease.writing(dataset):
+            raise AssertionError
+    assert documents(dataset) == []
+    assert lease.held(dataset) == []
+    time.sleep(0.2)
+    assert threading.active_count() == before
+
+
+def test_who_is_waited_for_is_said_once_each(dataset, hasty, monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("fiftyone.drop"), "propagate", True)
+    caplog.set_level(logging.INFO, "fiftyone.drop")
+    with lease.writing(dataset), pytest.raises(DropError), lease.writing(dataset, patience=0.5):
+        pass
+    assert [record.message[:11] for record in caplog.records] == ["Waiting for"]
 
 
 def test_a_writer_that_has_lost_its_lease_does_not_undo_what_others_write(dataset, monkeypatch):

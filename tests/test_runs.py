@@ -1,13 +1,15 @@
 """The record of a run: what was asked, what was found, and what was written."""
 
 import json
+import logging
+import threading
 
 import fiftyone as fo
 import numpy as np
 import pytest
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, lease
 from fiftyone_drop.run_outputs import Outputs, delete_outputs
 from fiftyone_drop.runs import Drop, DropConfig, DropResults
 
@@ -114,3 +116,26 @@ def test_deleting_outputs_takes_what_exists(dataset, recalls):
         delete_outputs(dataset, config.outputs)
         assert dataset.list_saved_views() == []
         assert not dataset.has_field("drop_keep_at")
+
+
+def test_fiftyones_own_deletion_waits_for_whoever_writes(dataset, monkeypatch, caplog):
+    monkeypatch.setattr(lease, "PATIENCE", 0.0)
+    monkeypatch.setattr(logging.getLogger("fiftyone"), "propagate", True)
+    dataset.apply_drop(density=0.5, rule="proportional")
+    other = lease.Lease(dataset)
+    other.acquire(0.0)
+    threading.Timer(0.1, other.release).start()
+    dataset.delete_run("drop")
+    assert "Waiting for" in caplog.text
+    assert "Failed" not in caplog.text
+    assert not dataset.has_field("drop_kept")
+    assert dataset.list_runs() == []
+    dataset.reload()
+    assert dataset.list_saved_views() == []
+
+
+def test_a_writer_of_ours_may_have_fiftyone_delete_a_run(dataset):
+    dataset.apply_drop(density=0.5, rule="proportional")
+    with lease.writing(dataset):
+        dataset.delete_run("drop")
+    assert not dataset.has_field("drop_kept")

@@ -1,10 +1,13 @@
 """The samples of a run as they were decided on, stored in a few bytes each."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
+from pymongo.collection import Collection
 
 import fiftyone_drop as fod
 from fiftyone_drop import snapshot
@@ -96,13 +99,35 @@ def test_a_clone_shares_it_until_neither_has_the_run(dataset, made_datasets):
     assert stored(token) == 0
 
 
-def test_those_of_deleted_datasets_go_when_the_next_one_is_saved(make_dataset):
+def test_those_of_deleted_datasets_go_when_the_next_one_is_saved(make_dataset, monkeypatch):
+    monkeypatch.setattr(snapshot, "YOUNG", timedelta(hours=-1))
     gone, dataset = make_dataset(60), make_dataset(60)
     gone.apply_drop(0.5, rule="proportional")
     token = token_of(gone)
     gone.delete()
     dataset.apply_drop(0.5, rule="proportional")
     assert (stored(token), stored(token_of(dataset))) == (0, 1)
+
+
+def test_one_that_another_writer_has_just_stored_stays_though_its_run_is_not_seen(dataset):
+    """As of a writer who began after the runs were listed."""
+    save_snapshot("another's", Snapshot(np.array(dataset.values("id"), "S24"), np.arange(300)))
+    dataset.apply_drop(0.5, rule="proportional")
+    assert stored("another's") == 1
+    delete_snapshot("another's")
+
+
+def test_one_whose_run_comes_while_runs_are_listed_stays(dataset, monkeypatch):
+    monkeypatch.setattr(snapshot, "YOUNG", timedelta(hours=-1))
+    dataset.apply_drop(0.5, rule="proportional")
+    original = Collection.distinct
+
+    def distinct(self, *arguments):
+        return [] if self.name == "runs" else original(self, *arguments)
+
+    monkeypatch.setattr(Collection, "distinct", distinct)
+    dataset.apply_drop(0.5, rule="proportional", key="second")
+    assert fod.verify_drop(dataset, "drop").unchanged
 
 
 def test_loading_a_run_does_not_read_it(dataset, monkeypatch):

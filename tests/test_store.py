@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pymongo.errors import AutoReconnect
 
-from fiftyone_drop import documents, lease, reader, store
+from fiftyone_drop import DropError, documents, lease, reader, store
 from fiftyone_drop.store import FieldValues
 
 
@@ -70,6 +70,16 @@ def test_classifications_are_as_fiftyone_makes_them(dataset, part, confidences):
     stored = dataset._sample_collection.find_one({"guess.label": "$odd"})["guess"]
     assert stored.keys() == by_fiftyone.keys()
     assert stored["_cls"] == by_fiftyone["_cls"]
+
+
+def test_samples_that_are_all_gone_are_said(dataset, part):
+    ids = reader.read_ids(part)
+    values = {"number": FieldValues(fo.FloatField, np.zeros(200), "A number")}
+    dataset.delete_samples(part.values("id")[1:])
+    store.write_fields(dataset, ids, values)
+    dataset.delete_samples(part.values("id"))
+    with pytest.raises(DropError, match=r"^samples: .* has none of the 200 samples any more"):
+        store.write_fields(dataset, ids, values)
 
 
 def test_progress_is_told_of_every_sample(dataset, part):

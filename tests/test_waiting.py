@@ -93,10 +93,10 @@ def test_a_server_that_is_ending_or_has_begun_anew_is_away(clock, error):
     assert while_away(failing([error]), "") == "written"
 
 
-def test_an_error_before_the_outage_is_the_error(clock):
+def test_an_outage_after_another_error_is_not_waited_for(clock):
     def write():
         try:
-            raise KeyboardInterrupt
+            raise ValueError("the field is read-only")
         finally:
             raise AutoReconnect("gone, as it was to be undone")
 
@@ -136,9 +136,27 @@ def test_ctrl_c_during_an_outage_ends_the_call(clock):
             except KeyboardInterrupt:
                 raise AutoReconnect("away, as it is cleaned up")  # noqa: B904
 
-    with pytest.raises(AutoReconnect, match="as it is cleaned up"):
+    with pytest.raises(KeyboardInterrupt):
         while_away(write, "nothing")
     assert clock.pauses == []
+
+
+def test_ctrl_c_while_scores_are_written_is_ctrl_c_though_nothing_can_be_undone(
+    dataset, monkeypatch
+):
+    import fiftyone_drop as fod
+    from fiftyone_drop import store
+
+    def interrupted(*arguments):
+        def away(dataset):
+            raise AutoReconnect("away")
+
+        monkeypatch.setattr(type(dataset), "reload", away)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "write_fields", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fod.compute_scores(dataset, "ground_truth", ["random"], prefix="at_")
 
 
 def test_who_writes_when_the_database_is_back_is_waited_for(clock):
@@ -146,6 +164,20 @@ def test_who_writes_when_the_database_is_back_is_waited_for(clock):
     assert while_away(failing([AutoReconnect("away"), held, held]), "nothing") == "written"
     with pytest.raises(HeldError):
         while_away(failing([held]), "nothing")
+
+
+def test_who_writes_for_an_hour_when_the_database_is_back_is_waited_for_once(clock):
+    errors = [AutoReconnect("away")]
+
+    def write():
+        if errors:
+            raise errors.pop()
+        clock.now += lease.LONG_PATIENCE
+        raise HeldError("dataset", "runs are being written by somebody")
+
+    with pytest.raises(HeldError):
+        while_away(write, "nothing")
+    assert clock.pauses == [1]
 
 
 @pytest.mark.parametrize("cleans_up", [False, True])

@@ -205,7 +205,7 @@ def _write(
     progress: Any,
 ) -> list[str]:
     names = [name for _, fields in groups for name in fields]
-    with lease.writing(dataset) as held:
+    with lease.writing(dataset, patience=lease.LONG_PATIENCE) as held:
         recover(dataset)
         if field_writes.written(dataset, names, tokens):
             return names  # the last attempt got there, and did not hear of it

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import fiftyone.core.collections as foc
@@ -11,7 +13,9 @@ import numpy as np
 from torch import Tensor
 
 from fiftyone_drop import checks, scoring
+from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
+from fiftyone_drop.engine.cache import cache_folder
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.reader import rows_of
@@ -23,6 +27,7 @@ from fiftyone_drop.score_fields.fields import (
     read_labelled,
     write,
 )
+from fiftyone_drop.waiting import UNFINISHED
 
 
 class DynamicsRecorder:
@@ -89,6 +94,8 @@ class DynamicsRecorder:
         prefix = checks.text("prefix", prefix, empty=True)
         overwrite = checks.flag("overwrite", overwrite)
         self._dataset = samples._root_dataset
+        self._prefix = prefix
+        self._kept_in = cache_folder() / f"scores-{uuid.uuid4().hex}.npz"
         self._fields = {name: prefix + name for name in scores}
         for name, field in self._fields.items():
             check_field_free(self._dataset, field, "score", name, overwrite)
@@ -176,7 +183,8 @@ class DynamicsRecorder:
         """Write the scores of the epochs that have ended. Recording may go on afterwards.
 
         Samples that were never seen, or too rarely for a score, stay empty. A failure leaves the
-        old scores or the new. In a training of several processes the first one writes.
+        old scores or the new. Until they are written, the scores lie in a file in the user's cache,
+        which a failure names. In a training of several processes the first one writes.
 
         Args:
             progress (None): as everywhere in FiftyOne
@@ -213,7 +221,33 @@ class DynamicsRecorder:
         }
         if not self._recorder.writes:
             return list(fields)
-        return write(self._dataset, [(self._ids, fields)], self._overwrite, progress)
+        with self._kept() as saved:
+            groups = [(self._ids, fields)]
+            return write(self._dataset, groups, self._overwrite, progress, saved)
+
+    @contextmanager
+    def _kept(self) -> Iterator[str]:
+        """Keep the scores in a file until they are written: a script that ends loses its memory.
+
+        Yields:
+            words for where they are
+        """
+        try:
+            self._kept_in.parent.mkdir(parents=True, exist_ok=True)
+            self.save(self._kept_in)
+        except OSError as error:  # no reason not to write them
+            logger.info("The scores of the training cannot be kept in a file: %s", error)
+            yield UNFINISHED
+            return
+        prefix = f", prefix={self._prefix!r}" if self._prefix else ""
+        remedy = f"fiftyone_drop.import_scores(samples, {str(self._kept_in)!r}{prefix})"
+        saved = f"the scores of the training lie in a file, for {remedy}"
+        try:
+            yield saved
+        except BaseException:
+            logger.error("Not written: %s", saved)
+            raise
+        self._kept_in.unlink(missing_ok=True)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the scores to an .npz file with the sample ids, for ``import_scores``."""

@@ -4,14 +4,19 @@ The scores themselves are tested in tests/scoring; here they must arrive at the 
 """
 
 import io
+import logging
+import re
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pymongo.errors import AutoReconnect
 from torch.utils.data.distributed import DistributedSampler
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, DropWarning, scoring
+from fiftyone_drop import DropError, DropWarning, lease, scoring, store
 from fiftyone_drop.scoring import (
     SCORES,
 )
@@ -113,6 +118,65 @@ def test_recording_may_go_on_after_the_fields_are_written(small):
         recorder.finish()
     np.testing.assert_array_equal(small.values("aum"), expected(small, ["aum"])["aum"])
     assert small.get_field("aum").info["epochs"] == EPOCHS
+
+
+@pytest.fixture
+def log(monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("fiftyone.drop"), "propagate", True)
+    return caplog
+
+
+@pytest.fixture
+def another_writer(small, monkeypatch):
+    """Somebody who writes into the dataset, and does not end."""
+    monkeypatch.setattr(lease, "LONG_PATIENCE", 0.2)
+    other = lease.Lease(small)
+    other.acquire(0.0)
+    yield other
+    other.release()
+
+
+def test_scores_that_cannot_be_written_lie_in_a_file(small, another_writer, log):
+    recorder = record(fod.DynamicsRecorder(small, scores=["aum", "forgetting"], prefix="d_"))
+    for _ in range(2):
+        with pytest.raises(DropError, match="are being written by"):
+            recorder.finish()
+    another_writer.release()
+    (remedy,) = set(re.findall(r"lie in a file, for fiftyone_drop\.(.*)", log.text))
+    (file,) = re.findall(r"import_scores\(samples, '(.*\.npz)', prefix='d_'\)", remedy)
+    assert fod.import_scores(small, file, prefix="d_") == ["d_aum", "d_forgetting"]
+    np.testing.assert_array_equal(small.values("d_aum"), expected(small, ["aum"])["aum"])
+    assert Path(file).exists()
+    recorder.finish()
+    assert not Path(file).exists()
+
+
+def test_scores_that_are_written_while_the_database_is_away_are_named(small, monkeypatch):
+    recorder = record(fod.DynamicsRecorder(small, scores=["aum"]))
+
+    def away(*arguments):
+        raise AutoReconnect("away")
+
+    monkeypatch.setattr(store, "write_fields", away)
+    with pytest.raises(ConnectionError, match=r"the scores .*import_scores\(samples, '.*\.npz'\)"):
+        recorder.finish()
+
+
+def test_scores_wait_for_another_writer_for_long(small, another_writer, monkeypatch, log):
+    monkeypatch.setattr(lease, "PATIENCE", 0.0)
+    monkeypatch.setattr(lease, "LONG_PATIENCE", 60.0)
+    recorder = record(fod.DynamicsRecorder(small, scores=["aum"]))
+    threading.Timer(0.3, another_writer.release).start()
+    assert recorder.finish() == ["aum"]
+    assert "Waiting for" in log.text
+
+
+def test_scores_are_written_where_no_file_can_be(small, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    recorder = record(fod.DynamicsRecorder(small, scores=["aum"]))
+    assert recorder.finish() == ["aum"]
+    assert small.exists("aum").count() == 60
 
 
 def test_it_goes_into_a_checkpoint_of_the_training(small):
