@@ -14,7 +14,8 @@ import fiftyone as fo
 from bson import MinKey
 
 SIZE = "dataset_size"  # in the record of a run, what its dataset was when it was decided:
-NEWEST = "newest_sample"  # how many samples it had, and when the newest of them was added
+NEWEST = "newest_sample"  # how many samples it had, when the newest of them was added,
+DATASET = "dataset_id"  # and which it was, for a clone and an import have the record too
 
 
 class Changes(NamedTuple):
@@ -45,7 +46,7 @@ class Changes(NamedTuple):
 
 def state_of(dataset: fo.Dataset) -> dict[str, Any]:
     """What the record of a run says of its dataset, as plain values."""
-    return {SIZE: _count(dataset), NEWEST: _newest(dataset)}
+    return {SIZE: _count(dataset), NEWEST: _newest(dataset), DATASET: str(dataset._doc.id)}
 
 
 def quick_state(dataset: fo.Dataset) -> list[Any]:
@@ -69,10 +70,10 @@ def changes_since(dataset: fo.Dataset, state: Mapping[str, Any]) -> Changes | No
         state: the record of a run, in which runs of earlier versions say nothing of their dataset
 
     Returns:
-        the :class:`Changes`, or None if that is not known
+        the :class:`Changes`, or None if that is not known: a copy of the dataset has other times
     """
-    before = state.get(SIZE)
-    if before is None:
+    before, own_id = state.get(SIZE), str(dataset._doc.id)
+    if before is None or state.get(DATASET, own_id) != own_id:
         return None
     samples, newest = dataset._sample_collection, state.get(NEWEST)
     added = 0

@@ -98,7 +98,7 @@ def extend_drop(
 
     def end_what_began() -> dict[str, str]:
         with lease.writing(root):
-            return recover(root)
+            return recover(root, key)
 
     ended = while_away(end_what_began, UNFINISHED)  # by a writer that has died, with this run
     run = load_order(root, key)

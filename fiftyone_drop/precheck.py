@@ -48,11 +48,10 @@ from fiftyone_drop.query_models import check_predictions_free
 from fiftyone_drop.quotas import levels
 from fiftyone_drop.reader import count_tags, read_ids
 from fiftyone_drop.rules import RULES, Rule
-from fiftyone_drop.run_keys import check_independent, check_key
+from fiftyone_drop.run_keys import check_independent, check_key, present_views
 from fiftyone_drop.run_lookup import check_order, find_configs, get_config, state_words
 from fiftyone_drop.run_outputs import own_fields, owns_evaluation
 from fiftyone_drop.runs import DropResults
-from fiftyone_drop.saved_views import own_views
 
 if TYPE_CHECKING:
     from fiftyone_drop.scoring.registry import Score
@@ -397,7 +396,7 @@ def outputs(dataset: fo.Dataset, key: str) -> Outputs:
     written = config.outputs
     return Outputs(
         own_fields(dataset, written),
-        own_views(dataset, written.views, written.token),
+        present_views(dataset, config),
         written.eval_key if owns_evaluation(dataset, written) else None,
     )
 
@@ -450,7 +449,7 @@ def runs_behind(samples: foc.SampleCollection) -> list[str]:
     behind = []
     for key, config in sorted(find_configs(samples._root_dataset).items()):
         try:
-            check_independent(samples, key, config)
+            check_independent(samples, key, config.fields)
         except DropError:
             behind += [key] if config.complete else []
     return behind

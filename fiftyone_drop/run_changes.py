@@ -31,7 +31,12 @@ from fiftyone_drop.predictions import Predictions
 from fiftyone_drop.reader import read_order
 from fiftyone_drop.run_keys import Uses, abandoned_fields, check_key, serialized
 from fiftyone_drop.run_lookup import check_dataset, find_configs, load_order
-from fiftyone_drop.run_outputs import Outputs, check_deletable, key_of_successor
+from fiftyone_drop.run_outputs import (
+    Outputs,
+    check_not_read_only,
+    key_of_successor,
+    own_fields,
+)
 from fiftyone_drop.run_recovery import (
     evaluate,
     finish_deleting,
@@ -44,6 +49,7 @@ from fiftyone_drop.run_recovery import (
     verify,
 )
 from fiftyone_drop.runs import DropConfig, DropResults
+from fiftyone_drop.saved_views import check_views_free, own_views
 from fiftyone_drop.snapshot import Snapshot, save_snapshot
 from fiftyone_drop.views import part_view
 from fiftyone_drop.waiting import UNFINISHED, while_away
@@ -104,13 +110,15 @@ def write_run(
 
     def write() -> DropConfig:
         with lease.writing(dataset, patience=lease.LONG_PATIENCE) as held:
-            recover(dataset)
+            recover(dataset, key)
             configs = find_configs(dataset)
             for config in configs.values():
                 if config.token in tokens:
                     return config  # the last attempt got there, and did not hear of it
             name = check_key(samples, key, overwrite, uses)
-            replaces = name in configs
+            # What stands under the key, the fields that another dataset's run has left too, stands
+            # until the new run is whole
+            replaces = name in configs or bool(abandoned_fields(dataset, name))
             if extends is not None:
                 _check_unchanged(name, extends, configs.get(name))
             staged_key = key_of_successor(name) if replaces else name
@@ -134,8 +142,9 @@ def write_run(
                 if table.weights is not None and size == table.size
                 else table.quotas.tolist(),
             )
-            store.delete_fields(dataset, abandoned_fields(dataset, name))
             try:
+                if replaces:
+                    store.delete_fields(dataset, abandoned_fields(dataset, staged_key))
                 registered_on.register_run(staged_key, config)
                 if predictions is not None:
                     _write_predictions(dataset, name, config, predictions)
@@ -161,6 +170,12 @@ def write_run(
                 raise
             if replaces:
                 finish_replacing(dataset, staged_key, config)
+                if not config.complete:
+                    raise DropError(
+                        "dataset",
+                        f"somebody deleted fields of the run that was about to replace '{name}', "
+                        "which stays as it was; make the call again",
+                    )
         return config
 
     return while_away(write, saved)
@@ -253,7 +268,8 @@ def set_density(
     Raises:
         DropError: if there is no such run, its order was deleted, ``density`` is out of range,
             below the floors, or above the caps, a class would be emptied and the run does not allow
-            that, or another process is writing the runs of the dataset
+            that, ``<key>_kept`` is read-only, another saved view has taken the name of one of the
+            run's, or another process is writing the runs of the dataset
         ConnectionError: the database was away for ten minutes, or again and again
     """
     root = check_dataset(dataset)._root_dataset
@@ -261,9 +277,13 @@ def set_density(
 
     def move() -> fo.DatasetView:
         with lease.writing(root):
-            recover(root)
+            recover(root, key)
             results = load_order(root, key)
             config, table = results.config, results.table
+            changed = [n for n in own_fields(root, config.outputs) if n == config.kept_field]
+            check_not_read_only(root, changed)
+            mine = own_views(root, config.views, config.token)
+            check_views_free(root, config.views, mine, "rename that view")
             in_order = None
             if amount.max_bytes is not None:
                 in_order = _bytes_in_order(root, config, table.size)
@@ -313,7 +333,7 @@ def delete_drop(dataset: foc.SampleCollection, key: str) -> None:
 
     def delete() -> None:
         with lease.writing(root):
-            ended = recover(root)
+            ended = recover(root, key)
             config = find_configs(root).get(key)
             if config is None and (key in ended or tokens):
                 return  # it was incomplete, or its deletion was cut off, or done and not heard of
@@ -324,7 +344,7 @@ def delete_drop(dataset: foc.SampleCollection, key: str) -> None:
                 )
             if tokens and config.token not in tokens:
                 return  # somebody else has made another one
-            check_deletable(root, config.outputs)
+            check_not_read_only(root, own_fields(root, config.outputs))
             tokens.add(config.token)
             config.state = "deleting"
             save_record(root, key, config)

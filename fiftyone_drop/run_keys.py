@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -16,13 +17,15 @@ from fiftyone_drop.fields import known_fields
 from fiftyone_drop.run_lookup import find_configs
 from fiftyone_drop.run_outputs import (
     Outputs,
+    check_not_read_only,
     key_of_successor,
     left_behind,
     own_fields,
     owns_evaluation,
 )
 from fiftyone_drop.runs import DropConfig
-from fiftyone_drop.saved_views import check_views_free
+from fiftyone_drop.saved_views import check_views_free, copies, own_views
+from fiftyone_drop.views import run_views
 
 Uses = Sequence[tuple[str, str]]
 """Arguments of a call, and the fields, evaluations and runs that they name."""
@@ -40,7 +43,7 @@ def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses:
     Raises:
         DropError: if ``key`` is no valid field name; it is taken by a run and ``overwrite`` is
             False; one of its fields, views or its evaluation run belongs to something else; or
-            target view or arguments rest on the run that would be replaced
+            target view or arguments rest on what would be replaced, or a field of it is read-only
     """
     dataset = samples._root_dataset
     configs = find_configs(dataset)
@@ -49,9 +52,9 @@ def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses:
     existing = configs.get(key)
     if existing is None and key in dataset.list_runs():
         raise DropError("key", f"'{key}' is a custom run that is no drop run; choose another key")
-    if existing is not None:
-        # First, for what rests on a run cannot replace it either
-        check_independent(samples, key, existing, uses)
+    abandoned = abandoned_fields(dataset, key)
+    # First, for what rests on a run cannot replace it either
+    check_independent(samples, key, [*(existing.fields if existing else ()), *abandoned], uses)
     # What a writer that died had begun is ended, or undone, before a run of this key is written
     begun = next((configs[name] for name in staged_names(key) if name in configs), None)
     runs = [existing] if existing else []
@@ -63,21 +66,26 @@ def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses:
             f"there is a drop run '{key}' already; pass overwrite=True to replace it, or another "
             "key",
         )
-    _check_names_free(dataset, key, runs)
-    views, token = (existing.views, existing.token) if existing else ([], None)
-    check_views_free(dataset, Outputs.of(key, None).views, views, token)
+    _check_names_free(dataset, key, runs, abandoned)
+    mine = present_views(dataset, existing) if existing else []
+    remedy = "choose another key, or rename that view"
+    check_views_free(dataset, Outputs.of(key, None).views, mine, remedy)
+    replaced = own_fields(dataset, existing.outputs) if existing else []
+    check_not_read_only(dataset, [*replaced, *abandoned])
     return key
 
 
-def _check_names_free(dataset: fo.Dataset, key: str, runs: Sequence[DropConfig]) -> None:
-    """Check that fields and evaluation of a run would replace none but those of these runs."""
+def _check_names_free(
+    dataset: fo.Dataset, key: str, runs: Sequence[DropConfig], abandoned: Sequence[str]
+) -> None:
+    """Check that a run would replace no field and no evaluation but of these runs, or abandoned."""
     own = [run.outputs for run in runs]
     own += [Outputs.of(key, run.token) for run in runs if run.token is not None]
     evaluations = {outputs.eval_key for outputs in own if owns_evaluation(dataset, outputs)}
     free = {name for outputs in own for name in own_fields(dataset, outputs)} | evaluations
-    free |= set(abandoned_fields(dataset, key))
+    free |= {*abandoned, *abandoned_fields(dataset, key_of_successor(key))}
     new = Outputs.of(key, None)
-    staged = Outputs.of(key_of_successor(key), None).fields if runs else []
+    staged = Outputs.of(key_of_successor(key), None).fields if runs or abandoned else []
     for field in known_fields(dataset, new.fields + staged):
         if field not in free:
             raise DropError(
@@ -95,33 +103,54 @@ def abandoned_fields(dataset: fo.Dataset, key: str) -> list[str]:
     return left_behind(dataset, Outputs.of(key, None).fields, tokens)
 
 
+def present_views(dataset: fo.Dataset, config: DropConfig) -> list[str]:
+    """The saved views that exist and belong to a run, those that have lost its token too."""
+    own = own_views(dataset, config.views, config.token)
+    copied = copied_views(dataset, config)
+    return [name for name in config.views if name in own or name in copied]
+
+
+def copied_views(dataset: fo.Dataset, config: DropConfig) -> dict[str, Any]:
+    """The saved views of a run that have lost its token, as in a clone: name -> id."""
+    found: dict[str, Any] = {}
+    for density in {config.density, config.intent.get("density", config.density)}:
+        found |= copies(dataset, run_views(dataset, config, density))
+    return found
+
+
 def check_independent(
-    samples: foc.SampleCollection, key: str, config: DropConfig, uses: Uses = ()
+    samples: foc.SampleCollection, key: str, fields: Sequence[str], uses: Uses = ()
 ) -> None:
-    """Check that neither the target view nor an argument rests on the run that would be replaced.
+    """Check that neither the target view nor an argument rests on what would be replaced.
+
+    Args:
+        samples: the target view
+        key: the run key
+        fields: the fields of the run of that key, and those that a run of another dataset has left
+        uses (()): argument and name of each field, evaluation and run that the call uses
 
     Raises:
         DropError: if one does: the samples that are returned would not be those that were pruned
     """
+    is_run = samples._root_dataset.has_run(key)
+    whose = f"the run '{key}' that" if is_run else f"a run '{key}' of another dataset, and"
     for argument, name in uses:
         field = name.split(".")[0]
         # A tag may have the name of a run
-        if field in config.fields or (field == key and argument != "must_keep"):
+        if field in fields or (is_run and field == key and argument != "must_keep"):
             remedy = "choose another key"
-            if argument == "eval_key":
+            if is_run and argument == "eval_key":
                 remedy = f"pass recalls=load_drop(dataset, '{key}').recalls, or {remedy}"
-            raise DropError(
-                argument, f"'{name}' belongs to the run '{key}' that would be replaced; {remedy}"
-            )
+            raise DropError(argument, f"'{name}' belongs to {whose} would be replaced; {remedy}")
     if samples is samples._root_dataset:
         return
     stages = serialized(samples)
-    used = [name for name in config.fields if re.search(rf'"\$?{re.escape(name)}[".]', stages)]
+    used = [name for name in fields if re.search(rf'"\$?{re.escape(name)}[".]', stages)]
     if used:
         raise DropError(
             "key",
-            f"the target view depends on {used}, which belong to the run '{key}' that would "
-            "be replaced; choose another key",
+            f"the target view depends on {used}, which belong to {whose} would be replaced; "
+            "choose another key",
         )
 
 

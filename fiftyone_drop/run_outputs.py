@@ -132,13 +132,13 @@ def mark_evaluation(dataset: fo.Dataset, outputs: Outputs) -> None:
     documents.collection("runs").update_one(chosen, {"$set": {TOKEN: outputs.token}})
 
 
-def check_deletable(dataset: fo.Dataset, outputs: Outputs) -> None:
-    """Check that FiftyOne will let the fields of a run be deleted.
+def check_not_read_only(dataset: fo.Dataset, names: Iterable[str]) -> None:
+    """Check that nobody protects fields of a run, which our own writes would not notice.
 
     Raises:
         DropError: if one is read-only
     """
-    for name in own_fields(dataset, outputs):
+    for name in names:
         if dataset.get_field(name).read_only:
             raise DropError(
                 "key",

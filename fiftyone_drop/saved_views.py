@@ -6,7 +6,7 @@ ignores what it does not know in these documents, and keeps it when the view is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -34,9 +34,8 @@ def save_view(
         words: a line for the App
         colour: its colour in the App
     """
-    stages = [json_util.dumps(stage) for stage in view._serialize(include_uuids=False)]
     now = datetime.now(timezone.utc)
-    shown = {"view_stages": stages, "last_modified_at": now}
+    shown = {"view_stages": _stages(view), "last_modified_at": now}
     about = {"description": words, "color": colour, "slug": fou.to_slug(name), "created_at": now}
     owner = {"_dataset_id": dataset._doc.id, "name": name, TOKEN: token or {"$exists": False}}
     # With its mark from the first moment, and in the list of the dataset when it is on disk: a list
@@ -70,32 +69,68 @@ def missing_views(dataset: fo.Dataset, names: Sequence[str], token: str | None) 
     return [name for name in names if name not in there]
 
 
-def check_views_free(
-    dataset: fo.Dataset, names: Sequence[str], own: Sequence[str], token: str | None
-) -> None:
-    """Check that saved views of these names would replace no other.
+def unmarked_names(dataset: fo.Dataset) -> set[str]:
+    """The names of the saved views that carry no token."""
+    unmarked = {"_dataset_id": dataset._doc.id, TOKEN: {"$exists": False}}
+    return set(documents.collection("views").distinct("name", unmarked))
+
+
+def copies(dataset: fo.Dataset, views: Mapping[str, fo.DatasetView]) -> dict[str, Any]:
+    """Saved views that carry no token, and have name and stages of a run's: name -> id.
+
+    FiftyOne leaves the token behind when it copies a saved view, in ``dataset.clone()`` and in the
+    export of a dataset.
+
+    Args:
+        dataset: the dataset
+        views: name -> what the saved view of a run shows
+    """
+    same = [{"name": name, "view_stages": _stages(view)} for name, view in views.items()]
+    unmarked = {"_dataset_id": dataset._doc.id, TOKEN: {"$exists": False}, "$or": same}
+    return {found["name"]: found["_id"] for found in documents.collection("views").find(unmarked)}
+
+
+def adopt(ids: Collection[Any], token: str) -> None:
+    """Give saved views that carry no token that of a run."""
+    if ids:
+        chosen = {"_id": {"$in": list(ids)}, TOKEN: {"$exists": False}}
+        documents.on_disk("views").update_many(chosen, {"$set": {TOKEN: token}})
+
+
+def taken_names(dataset: fo.Dataset, names: Sequence[str], mine: Collection[str]) -> dict[str, str]:
+    """Those of the names under which a saved view would hide another: name -> the other.
+
+    That is one of the same name or slug: ``-``, ``_`` and case are one in a slug.
 
     Args:
         dataset: the dataset
         names: names to be saved
-        own: names of views that the run to be replaced has written
-        token: the token of that run
+        mine: names of saved views that may be replaced
+    """
+    slugs = {fou.to_slug(other): other for other in dataset.list_saved_views() if other not in mine}
+    others = {name: slugs.get(fou.to_slug(name)) for name in names}
+    return {name: other for name, other in others.items() if other is not None}
+
+
+def check_views_free(
+    dataset: fo.Dataset, names: Sequence[str], mine: Collection[str], remedy: str
+) -> None:
+    """Check that no name is one of :func:`taken_names`.
 
     Raises:
-        DropError: if a name is taken, or shares its slug with another (``-``, ``_`` and case are
-            one in a slug)
+        DropError: if one is
     """
-    mine = own_views(dataset, own, token)
-    slugs = {fou.to_slug(other): other for other in dataset.list_saved_views() if other not in mine}
-    for name in names:
-        taken = slugs.get(fou.to_slug(name))
-        if taken is not None:
-            raise DropError(
-                "key",
-                f"the saved view '{name}' cannot be made, since the name of the saved view "
-                f"'{taken}' is the same or differs in case, '-' or '_' only; choose another key, "
-                "or rename that view",
-            )
+    for name, taken in taken_names(dataset, names, mine).items():
+        raise DropError(
+            "key",
+            f"the saved view '{name}' cannot be made, since the name of the saved view '{taken}' "
+            f"is the same or differs in case, '-' or '_' only; {remedy}",
+        )
+
+
+def _stages(view: fo.DatasetView) -> list[str]:
+    """The stages of a view as FiftyOne saves them."""
+    return [json_util.dumps(stage) for stage in view._serialize(include_uuids=False)]
 
 
 def _documents(

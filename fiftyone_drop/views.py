@@ -83,6 +83,12 @@ def part_view(dataset: fo.Dataset, config: DropConfig, density: float, part: str
     return dataset.match(in_part(config.keep_at_field, density, part))
 
 
+def run_views(dataset: fo.Dataset, config: DropConfig, density: float) -> dict[str, fo.DatasetView]:
+    """What the saved views of a run show at a density, by name: first the kept samples."""
+    parts = {config.kept_view: "kept", config.pruned_view: "pruned"}
+    return {name: part_view(dataset, config, density, part) for name, part in parts.items()}
+
+
 def in_part(keep_at_field: str, density: float, part: str) -> ViewExpression:
     """Whether a sample is in a part of a run, one of ``PARTS``."""
     keep_at = F(keep_at_field)

@@ -3,7 +3,15 @@
 import datetime
 
 import fiftyone_drop as fod
-from fiftyone_drop.dataset_state import Changes, changes_since, last_change, quick_state, state_of
+from fiftyone_drop.dataset_state import (
+    NEWEST,
+    SIZE,
+    Changes,
+    changes_since,
+    last_change,
+    quick_state,
+    state_of,
+)
 
 
 def test_nothing_has_changed_at_first_nor_by_labels(dataset):
@@ -91,3 +99,20 @@ def test_a_change_of_a_value_is_seen_as_the_last_change_and_in_no_state(dataset)
     dataset.limit(1).tag_samples("seen")
     assert last_change(dataset) > changed
     assert quick_state(dataset) == state
+
+
+def test_what_a_copy_of_a_dataset_has_gained_and_lost_is_not_known(dataset):
+    """All samples of a clone are as new as the clone."""
+    dataset.apply_drop(0.5, rule="proportional")
+    clone = dataset.clone()
+    try:
+        run = fod.load_drop(clone, "drop")
+        assert run.changes is None
+        earlier = {name: run.config.found[name] for name in (SIZE, NEWEST)}  # which did not say it
+        assert changes_since(clone, earlier) == Changes(gone=300, added=300)
+        clone.delete_samples(clone.values("id")[:30])
+        fod.set_density(clone, "drop", 0.9)  # its quotas are counted all the same
+        kept = fod.drop_view(clone, "drop").count_values("ground_truth.label")
+        assert fod.load_drop(clone, "drop").table.by_class("quotas") == kept
+    finally:
+        clone.delete()

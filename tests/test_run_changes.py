@@ -4,9 +4,10 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from whole_runs import assert_whole, protect
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, precheck
 
 
 def state(dataset):
@@ -160,3 +161,90 @@ def test_whoever_holds_a_sample_replaces_extends_and_scores_all_the_same(make_da
     assert [one.drop_kept for one in more] == [one.id in view.values("id") for one in more]
     fod.delete_drop(dataset, "drop")
     assert not sample.has_field("drop_kept")
+
+
+def test_a_read_only_flag_is_named_before_a_run_is_moved(dataset, recalls):
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    dataset.apply_drop(density=0.5, recalls=recalls, key="other")
+    protect(dataset, "drop_kept")
+    flags = dataset.values("drop_kept")
+    with pytest.raises(DropError, match="key: the field 'drop_kept' of the run is read-only; "):
+        fod.set_density(dataset, "drop", 0.2)
+    assert dataset.values("drop_kept") == flags
+    fod.set_density(dataset, "other", 0.2)  # nothing of the first call is left to be ended
+    assert_whole(dataset, ["drop", "other"])
+    protect(dataset, "drop_kept", False)
+    protect(dataset, "drop_keep_at")  # which a move does not change
+    fod.set_density(dataset, "drop", 0.2)
+    assert dataset.get_field("drop_kept").info["density"] == 0.2
+    assert_whole(dataset, ["drop", "other"])
+
+
+@pytest.mark.parametrize("name", ["drop-kept", "Drop kept"])
+def test_a_run_is_not_moved_where_somebody_has_taken_the_name_of_its_saved_view(dataset, name):
+    dataset.apply_drop(0.5, rule="proportional")
+    dataset.delete_saved_view("drop-kept")
+    dataset.save_view(name, dataset.limit(3))
+    with pytest.raises(DropError, match=f"'drop-kept' cannot be made.*'{name}'.*rename that view"):
+        fod.set_density(dataset, "drop", 0.2)
+    assert sorted(dataset.list_saved_views()) == sorted([name, "drop-pruned"])
+    assert fod.load_drop(dataset, "drop").density == 0.5
+    dataset.update_saved_view_info(name, {"name": "mine"})
+    fod.set_density(dataset, "drop", 0.2)
+    assert_whole(dataset, ["drop"])
+    assert len(dataset.load_saved_view("mine")) == 3
+
+
+def clone(dataset, folder):
+    return dataset.clone()
+
+
+def carry(dataset, folder):
+    """Export a dataset, and import it."""
+    kind = fo.types.FiftyOneDataset
+    dataset.export(export_dir=str(folder), dataset_type=kind, export_media=False)
+    return fo.Dataset.from_dir(dataset_dir=str(folder), dataset_type=kind, progress=False)
+
+
+@pytest.fixture(params=[clone, carry])
+def copied(request, dataset, recalls, tmp_path, made_datasets):
+    """A copy of a dataset with a run: FiftyOne copies saved views without their tokens."""
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    made_datasets.append(request.param(dataset, tmp_path / "exported"))
+    return made_datasets[-1]
+
+
+def test_a_run_of_a_copy_is_moved_with_its_saved_views(copied):
+    fod.set_density(copied, "drop", 0.2)
+    assert sorted(copied.list_saved_views()) == ["drop-kept", "drop-pruned"]
+    assert_whole(copied, ["drop"])
+
+
+def test_a_run_of_a_copy_is_extended_and_replaced(copied, recalls, new_samples):
+    copied.add_samples(new_samples(range(20)), progress=False)
+    fod.extend_drop(copied, "drop", copied)
+    assert_whole(copied, ["drop"])
+    copied.apply_drop(density=0.3, recalls=recalls, overwrite=True)
+    assert sorted(copied.list_saved_views()) == ["drop-kept", "drop-pruned"]
+    assert_whole(copied, ["drop"])
+
+
+def test_a_run_of_a_copy_is_replaced(copied, recalls):
+    copied.apply_drop(density=0.3, recalls=recalls, overwrite=True)
+    assert sorted(copied.list_saved_views()) == ["drop-kept", "drop-pruned"]
+    assert_whole(copied, ["drop"])
+
+
+def test_a_run_of_a_copy_is_deleted_with_its_saved_views(copied):
+    assert precheck.outputs(copied, "drop").views == ["drop-kept", "drop-pruned"]
+    fod.delete_drop(copied, "drop")
+    assert state(copied)[1:] == ([], [], [])
+
+
+def test_a_saved_view_of_somebody_else_in_a_copy_stays(copied):
+    copied.delete_saved_view("drop-kept")
+    copied.save_view("drop-kept", copied.limit(3))
+    with pytest.raises(DropError, match="'drop-kept'"):
+        fod.set_density(copied, "drop", 0.2)
+    fod.delete_drop(copied, "drop")
+    assert copied.list_saved_views() == ["drop-kept"]

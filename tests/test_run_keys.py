@@ -3,6 +3,7 @@
 import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
+from whole_runs import assert_whole, contents, protect
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, load_drop
@@ -163,3 +164,88 @@ def test_a_clone_of_a_view_has_fields_of_a_run_and_no_run_so_that_the_key_is_fre
     finally:
         clone.delete()
     assert len(fod.drop_view(dataset, "drop")) == 150
+
+
+@pytest.mark.parametrize("field", ["drop_keep_at", "drop_kept"])
+def test_a_read_only_field_of_the_run_to_be_replaced(dataset, refused, new_samples, field):
+    """What delete_drop refuses to delete, overwrite=True and extend_drop would delete too."""
+    dataset.apply_drop(**PROPORTIONAL)
+    protect(dataset, field)
+    refused("key", f"'{field}' of the run is read-only")
+    dataset.add_samples(new_samples(range(30)), progress=False)
+    calls = (
+        lambda: dataset.apply_drop(**PROPORTIONAL, overwrite=True),
+        lambda: fod.extend_drop(dataset, "drop", dataset),
+    )
+    before = contents(dataset), dataset.values(field)
+    for call in calls:
+        with pytest.raises(DropError, match="read-only"):
+            call()
+    assert (contents(dataset), dataset.values(field)) == before
+    protect(dataset, field, False)
+    for call in calls[::-1]:
+        call()
+    assert_whole(dataset, ["drop"])
+
+
+@pytest.fixture
+def small(dataset, made_datasets):
+    """A clone of a view: it has fields of the run, and not the run."""
+    dataset.apply_drop(**PROPORTIONAL)
+    made_datasets.append(dataset[:200].clone())
+    return made_datasets[-1]
+
+
+def test_a_target_view_that_rests_on_what_a_run_of_another_dataset_has_left(small, refused):
+    before = contents(small)
+    target = small.match((F("drop_keep_at") > 0) & (F("drop_keep_at") <= 0.3))
+    refused("key", "depends on ['drop_keep_at']", "a run 'drop' of another dataset", samples=target)
+    with pytest.raises(DropError, match="choose another key"):
+        target.apply_drop(**PROPORTIONAL)
+    words, uses = "'drop_kept' belongs to a run 'drop' of another", [("group_by", "drop_kept")]
+    refused("group_by", words, samples=small, uses=uses)
+    assert contents(small) == before
+    kept = target.apply_drop(**PROPORTIONAL, key="again")
+    assert len(kept) == fod.kept_size(len(target), 0.5)
+
+
+def test_a_read_only_field_that_a_run_of_another_dataset_has_left(small, refused):
+    protect(small, "drop_kept")
+    refused("key", "'drop_kept' of the run is read-only", samples=small)
+
+
+def test_what_a_run_of_another_dataset_has_left_stands_until_the_new_run_is_whole(
+    small, monkeypatch
+):
+    before = contents(small), small.values(["drop_keep_at", "drop_kept"])
+
+    def fail(*arguments):
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fiftyone_drop.run_changes.save_snapshot", fail)
+        with pytest.raises(RuntimeError):
+            small.apply_drop(**PROPORTIONAL)
+    assert (contents(small), small.values(["drop_keep_at", "drop_kept"])) == before
+    small.apply_drop(**PROPORTIONAL)
+    assert_whole(small, ["drop"])
+
+
+def test_a_clone_of_a_view_that_was_made_during_a_replacement_has_fields_of_no_run(
+    dataset, made_datasets, monkeypatch
+):
+    dataset.apply_drop(**PROPORTIONAL)
+
+    def clone_and_die(*arguments):
+        made_datasets.append(dataset[:200].clone())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fiftyone_drop.run_changes.finish_replacing", clone_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            dataset.apply_drop(**PROPORTIONAL, overwrite=True)
+    small = made_datasets[-1]
+    assert small.has_field("drop_being_written_kept")
+    small.apply_drop(**PROPORTIONAL)
+    assert_whole(small, ["drop"])
+    assert not small.has_field("drop_being_written_kept")

@@ -2,6 +2,7 @@
 
 import fiftyone as fo
 import pytest
+from whole_runs import protect
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, run_outputs
@@ -44,12 +45,9 @@ def test_moving_a_run_whose_flag_is_gone_leaves_every_sample_readable(dataset, r
 
 
 def test_a_read_only_field_is_named_before_anything_is_deleted(dataset, run):
-    field = dataset.get_field("drop_kept")
-    field.read_only = True
-    field.save()
+    protect(dataset, "drop_kept")
     with pytest.raises(DropError, match="key: the field 'drop_kept' of the run is read-only"):
         fod.delete_drop(dataset, "drop")
     assert len(dataset.load_saved_view("drop-kept")) == 150
-    field.read_only = False
-    field.save()
+    protect(dataset, "drop_kept", False)
     fod.delete_drop(dataset, "drop")

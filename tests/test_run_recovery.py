@@ -1,7 +1,8 @@
 """A change that was cut off is ended, or undone, by whoever writes next."""
 
+import fiftyone as fo
 import pytest
-from whole_runs import assert_whole
+from whole_runs import assert_whole, protect
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, documents, run_changes, run_recovery, waiting
@@ -201,4 +202,122 @@ def test_no_value_is_copied_into_a_field_that_a_server_may_have_forgotten(
     assert not copied
     monkeypatch.undo()
     runs.apply_drop(0.3, recalls=recalls, overwrite=True)
+    assert_whole(runs, ["drop", "other"])
+
+
+def test_a_move_is_ended_though_the_flag_is_read_only_since(runs):
+    cut_off(runs, "drop", state="moving", intent={"density": 0.2, "quotas": None})
+    protect(runs, "drop_kept")
+    fod.set_density(runs, "other", 0.3)
+    runs.reload()
+    field = runs.get_field("drop_kept")
+    assert (field.info["density"], field.read_only) == (0.2, True)
+    assert_whole(runs, ["drop", "other"])
+
+
+def test_a_move_is_ended_without_the_saved_view_whose_name_somebody_has_taken(runs, caplog):
+    cut_off(runs, "drop", state="moving", intent={"density": 0.2, "quotas": None})
+    runs.save_view("drop-kept", runs.limit(3), overwrite=True)
+    fod.set_density(runs, "other", 0.3)
+    assert "'drop-kept' of the drop run 'drop' is left out" in caplog.text
+    assert len(runs.load_saved_view("drop-kept")) == 3
+    assert runs.list_saved_views().count("drop-kept") == 1
+    assert len(runs.load_saved_view("drop-pruned")) == 240
+    run = fod.load_drop(runs, "drop")
+    assert (run.density, run.config.state) == (0.2, "complete")
+
+
+def test_a_clone_that_was_made_during_a_move_ends_it_with_its_saved_views(runs, made_datasets):
+    cut_off(runs, "drop", state="moving", intent={"density": 0.2, "quotas": None})
+    made_datasets.append(runs.clone())
+    clone = made_datasets[-1]
+    fod.set_density(clone, "other", 0.3)
+    assert len(clone.list_saved_views()) == 4
+    assert_whole(clone, ["drop", "other"])
+
+
+@pytest.fixture
+def replacing(runs, recalls, monkeypatch):
+    """A function that cuts off a replacement of the run "drop" after a step, or before any."""
+
+    def cut(step=None, **how):
+        original = getattr(run_recovery, step) if step else None
+
+        def die(*arguments, **options):
+            if original:
+                original(*arguments, **options)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            where = (run_recovery, step) if step else (run_changes, "finish_replacing")
+            patch.setattr(*where, die)
+            with pytest.raises(KeyboardInterrupt):
+                runs.apply_drop(0.4, **({"recalls": recalls} | how), overwrite=True)
+        runs.reload()
+        return runs
+
+    return cut
+
+
+@pytest.mark.parametrize("field", ["drop_being_written_kept", "drop_being_written_keep_at"])
+def test_a_replacement_that_has_lost_a_field_is_undone_while_the_old_run_stands(
+    replacing, recalls, caplog, field
+):
+    runs = replacing()
+    runs.delete_sample_field(field)
+    fod.set_density(runs, "other", 0.3)
+    assert "is undone" in caplog.text
+    assert fod.load_drop(runs, "drop").density == 0.5
+    assert not [name for name in runs.get_field_schema() if "being_written" in name]
+    assert_whole(runs, ["drop", "other"])
+    runs.apply_drop(0.4, recalls=recalls, overwrite=True)
+    assert_whole(runs, ["drop", "other"])
+
+
+@pytest.mark.parametrize("step", ["finish_deleting", "_rename_record"])
+@pytest.mark.parametrize("field", ["kept", "keep_at"])
+def test_a_replacement_that_has_lost_a_field_after_the_old_run_is_ended_without_it(
+    replacing, caplog, step, field
+):
+    runs = replacing(step)
+    names = [f"drop_being_written_{field}", f"drop_{field}"]
+    runs.delete_sample_fields([name for name in names if runs.has_field(name)])
+    fod.set_density(runs, "other", 0.3)
+    assert "has lost" in caplog.text
+    assert fod.load_drop(runs, "drop").config.state == "complete"
+    if field == "kept":
+        assert len(fod.set_density(runs, "drop", 0.2)) == 60
+    fod.delete_drop(runs, "drop")
+    assert_whole(runs, ["other"])
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.filterwarnings("ignore:the class recalls")
+@pytest.mark.parametrize("step", [None, "evaluate"])
+def test_a_replacement_is_ended_though_its_labels_are_elsewhere_since(replacing, caplog, step):
+    runs = replacing(step, label_field="ground_truth", recalls=None, holdout=0.5)
+    predicted = runs.count("drop_being_written_pred")
+    assert predicted
+    runs.rename_sample_field("ground_truth", "labels")
+    fod.set_density(runs, "other", 0.3)
+    assert "cannot be evaluated any more" in caplog.text
+    assert runs.list_evaluations() == []
+    run = fod.load_drop(runs, "drop")
+    assert (run.density, run.config.written_eval_key) == (0.4, None)
+    assert runs.count("drop_pred") == predicted
+    fod.delete_drop(runs, "drop")
+    assert not [name for name in runs.get_field_schema() if name.startswith("drop_")]
+
+
+def test_a_replacement_that_cannot_be_ended_stops_no_other_run(replacing, caplog):
+    runs = replacing("finish_deleting")
+    runs.add_sample_field("drop_kept", fo.StringField)
+    runs.set_values("drop_kept", ["mine"] * 300)
+    fod.set_density(runs, "other", 0.3)
+    assert "A change of the drop run 'drop' cannot be ended now" in caplog.text
+    with pytest.raises(DropError, match="'drop_kept' has become one of somebody else; rename"):
+        fod.delete_drop(runs, "drop")
+    assert runs.distinct("drop_kept") == ["mine"]
+    runs.rename_sample_field("drop_kept", "mine")
+    fod.set_density(runs, "other", 0.4)
     assert_whole(runs, ["drop", "other"])

@@ -43,12 +43,32 @@ def test_a_view_that_would_replace_another_is_refused(dataset, name):
     with pytest.raises(
         DropError, match=f"^key: the saved view '{name}' cannot be made, .*'my-view'"
     ):
-        saved_views.check_views_free(dataset, ["free", name], ["my-view"], "token")
-    saved_views.check_views_free(dataset, ["my-views"], [], None)
+        saved_views.check_views_free(dataset, ["free", name], [], "rename it")
+    saved_views.check_views_free(dataset, ["my-views"], [], "rename it")
 
 
 def test_the_views_of_the_run_itself_are_free(dataset):
     saved_views.save_view(dataset, "a-kept", "token", dataset.limit(3), "words", "#FF6D04")
-    saved_views.check_views_free(dataset, ["a-kept"], ["a-kept"], "token")
-    with pytest.raises(DropError, match="'a-kept'"):
-        saved_views.check_views_free(dataset, ["a-kept"], ["a-kept"], "another")
+    mine = saved_views.own_views(dataset, ["a-kept"], "token")
+    saved_views.check_views_free(dataset, ["a-kept"], mine, "rename it")
+    mine = saved_views.own_views(dataset, ["a-kept"], "another")
+    with pytest.raises(DropError, match=r"'a-kept'.*; rename it"):
+        saved_views.check_views_free(dataset, ["a-kept"], mine, "rename it")
+
+
+def test_a_view_that_has_lost_its_token_is_known_by_its_name_and_its_stages(dataset):
+    shown = {"a-kept": dataset.limit(3)}
+    saved_views.save_view(dataset, "a-kept", "token", dataset.limit(3), "words", "#FF6D04")
+    assert saved_views.unmarked_names(dataset) == set()
+    clone = dataset.clone()
+    try:
+        assert saved_views.unmarked_names(clone) == {"a-kept"}
+        for other in ({"a-kept": dataset.limit(4)}, {"b-kept": dataset.limit(3)}):
+            assert saved_views.copies(clone, other) == {}
+        found = saved_views.copies(clone, shown)
+        assert found.keys() == {"a-kept"}
+        saved_views.adopt(found.values(), "token")
+        assert saved_views.own_views(clone, ["a-kept"], "token") == ["a-kept"]
+        assert saved_views.copies(clone, shown) == {}
+    finally:
+        clone.delete()

@@ -40,3 +40,10 @@ def contents(dataset):
         dataset.list_runs(),
         dataset.list_evaluations(),
     )
+
+
+def protect(dataset, name, read_only=True):
+    """Make a field read-only, as somebody does who wants to keep it; or allow changes again."""
+    field = dataset.get_field(name)
+    field.read_only = read_only
+    field.save()
