@@ -229,10 +229,11 @@ class Draft:
             population = replace(population, must_keep=None)
             if options.must_keep is not None:
                 population = mark_must_keep(population, self.samples, options.must_keep)
+        high = keeps_highest(self.samples, options)
         if recalls_for is None:
             check_source(self.samples, options)
         known = recalls_for and recalls_for(population)
-        drawn = _tabulated(self.samples, options, population, known, warn, progress)
+        drawn = _tabulated(self.samples, options, population, high, known, warn, progress)
         return replace(drawn, warnings=(*self.warnings, *warn.messages), left_out=self.left_out)
 
     def limited(self, limits: Limits) -> Draft:
@@ -271,6 +272,7 @@ class Draft:
             self.samples.exclude(list(ids)),
             self.options,
             population,
+            self.highest_first,
             self.recalls_for(population),
             Warner(),
         )
@@ -409,11 +411,12 @@ def _draft(
     """Read the samples; ``recalls_for`` has the recalls of their classes, None to find them."""
     warn = Warner()
     check_fields(samples, options)
+    high = keeps_highest(samples, options)
     check_source(samples, options)
     warn_about_splits(samples, warn)
     population, left_out = read_target(samples, options, warn, False)
     recalls = None if recalls_for is None else recalls_for(population)
-    drawn = _tabulated(samples, options, population, recalls, warn, progress)
+    drawn = _tabulated(samples, options, population, high, recalls, warn, progress)
     return replace(drawn, warnings=tuple(warn.messages), left_out=left_out)
 
 
@@ -421,6 +424,7 @@ def _tabulated(
     samples: foc.SampleCollection,
     options: DropOptions,
     population: Population,
+    high: bool,
     recalls: Recalls | None,
     warn: Warner,
     progress: Any = None,
@@ -432,7 +436,7 @@ def _tabulated(
         recalls = find_recalls(options, samples, population, warn, progress)
     columns = rule_columns(samples, options, population)
     table = class_table(options, population, recalls, columns)
-    return Draft(samples, options, population, recalls, keeps_highest(samples, options), table)
+    return Draft(samples, options, population, recalls, high, table)
 
 
 def _for_classes(
