@@ -58,7 +58,7 @@ def tuned_offsets(logits: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:
 
     A factor on all logits changes no prediction, so the offsets follow it: steps are multiples of
     a unit that grows with the margins of the predictions. The unit is a power of 16, which rounds
-    nothing, and 1 for the logits of most classifiers: the figures of docs/evidence.md are of those.
+    nothing, and 1 for the logits of most classifiers: the published figures are of those.
 
     Args:
         logits: (N, K) float, of samples that the model was not trained on
