@@ -21,10 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from fiftyone_drop import checks
 from fiftyone_drop._log import logger
+from fiftyone_drop._torch import torch
 from fiftyone_drop.engine.runner import Here, Part, Piece, Runner
 from fiftyone_drop.errors import DropError, DropWarning, listing
 

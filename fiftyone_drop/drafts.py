@@ -24,13 +24,20 @@ from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.decision import class_table, order_of
 from fiftyone_drop.density import check_no_class_emptied
 from fiftyone_drop.errors import DropError, Warner, listing
-from fiftyone_drop.extension import BY_CLASS, IN_WORDS, options_of, recalls_of
+from fiftyone_drop.extension import options_of, recalls_of
 from fiftyone_drop.fields import (
     check_collection,
     highest_first,
     sorted_by_score,
 )
-from fiftyone_drop.options import RANDOM, SUSPECTS, VECTORS, DropOptions
+from fiftyone_drop.options import (
+    BY_CLASS,
+    IN_WORDS,
+    RANDOM,
+    SUSPECTS,
+    VECTORS,
+    DropOptions,
+)
 from fiftyone_drop.order import positions_to_keep_at
 from fiftyone_drop.plan import DropPlan, plan_of
 from fiftyone_drop.population import Population, warn_about_splits

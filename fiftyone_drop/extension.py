@@ -18,7 +18,7 @@ from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.decision import decide
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import check_collection, must_keep_view
-from fiftyone_drop.options import SOURCES, VECTORS, DropOptions
+from fiftyone_drop.options import IN_WORDS, VECTORS, DropOptions, as_passed
 from fiftyone_drop.population import Population, check_labels_as_stored
 from fiftyone_drop.predictions import read_predictions
 from fiftyone_drop.pruning import apply_drop
@@ -34,9 +34,6 @@ from fiftyone_drop.views import part_view
 from fiftyone_drop.waiting import UNFINISHED, while_away
 
 OWN = ("density", "size", "max_bytes", "missing_recall", "new_samples", "key", "dataset")
-# Arguments of a run whose values its record has in words only
-IN_WORDS = (*SOURCES, "pred_field", "model")
-BY_CLASS = ("min_per_class", "max_per_class", "quotas", "weights", "drop_below", "drop_above")
 
 
 def extend_drop(
@@ -190,7 +187,6 @@ def options_of(
     """The arguments that a run was made with, but for where its recalls came from."""
     arguments = {n: p.default for n, p in inspect.signature(apply_drop).parameters.items()}
     asked = {n: as_passed(n, value) for n, value in config.asked.items() if n in arguments}
-    asked["protect"] = [_hashable(one) for one in asked.get("protect") or ()]
     if amount is None:
         # Quotas that name every class say how much is kept; else the run stands at a density
         by_quotas = asked.get("quotas") and asked.get("density") is None and not asked.get("size")
@@ -205,18 +201,6 @@ def options_of(
     except DropError:
         arguments["must_keep"] = None  # a view, in words; the run knows what it held
     return DropOptions.parse(arguments)
-
-
-def as_passed(name: str, value: Any) -> Any:
-    """The value of an argument; the record of a run holds a mapping of classes as pairs."""
-    if name in BY_CLASS and isinstance(value, list):
-        return {_hashable(one): number for one, number in value}
-    return value
-
-
-def _hashable(name: Any) -> Any:
-    """The name of a class or cell as the record of a run has it, as a key."""
-    return tuple(name) if isinstance(name, list) else name
 
 
 def recalls_of(run: DropResults, population: Population, options: DropOptions) -> Recalls | None:

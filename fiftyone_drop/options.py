@@ -37,6 +37,8 @@ SOURCES = ("eval_key", "recalls", "validation")  # of recalls; without any, a qu
 VECTORS = ("embeddings", "brain_key")  # that the query model in closed form may be fitted on
 CLOSED_FORM, TRAINED = QUERIES = ("closed-form", "trained")
 FOLDS = 5  # of trained query models
+IN_WORDS = (*SOURCES, "pred_field", "model")  # in the record of a run, which has no values of these
+BY_CLASS = ("min_per_class", "max_per_class", "quotas", "weights", *SUSPECTS)  # mappings
 
 
 def _recalls(argument: str, value: object) -> Mapping[Hashable, float] | None:
@@ -299,6 +301,25 @@ def group_by_of(asked: Mapping[str, Any]) -> str | tuple[str, ...] | None:
         DropError: if it names no fields
     """
     return _group_by("group_by", asked["group_by"])
+
+
+def as_passed(name: str, value: Any) -> Any:
+    """The value of an argument in the record of a run, as :meth:`DropOptions.asked` put it there.
+
+    Args:
+        name: the argument
+        value: its plain value: pairs for a mapping
+    """
+    if isinstance(value, list) and name in BY_CLASS:
+        return {_hashable(one): number for one, number in value}
+    if isinstance(value, list) and name == "protect":
+        return [_hashable(one) for one in value]
+    return value
+
+
+def _hashable(name: Any) -> Any:
+    """The name of a class or cell, as a key."""
+    return tuple(name) if isinstance(name, list) else name
 
 
 def _plain_name(name: Any) -> Any:

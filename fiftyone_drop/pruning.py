@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
 
 from fiftyone_drop.checks import flag
+from fiftyone_drop.cluster import Cluster
 from fiftyone_drop.decision import check_amount
 from fiftyone_drop.errors import Warner
 from fiftyone_drop.fields import (
@@ -29,9 +30,6 @@ from fiftyone_drop.target import (
     rule_columns,
     with_label_field,
 )
-
-if TYPE_CHECKING:
-    from fiftyone_drop.cluster import Cluster
 
 
 def apply_drop(
@@ -188,7 +186,7 @@ def apply_drop(
         ConnectionError: the database was away for ten minutes, or again and again
     """
     arguments = dict(locals())  # every argument by name, before there are other variables
-    options, place = DropOptions.parse(arguments), _place(cluster)
+    options, place = DropOptions.parse(arguments), Cluster.of(cluster)
     samples = current_collection(samples)
     # Before an hour of training, not after it
     key = check_key(samples, key, flag("overwrite", overwrite), options.uses())
@@ -232,7 +230,7 @@ def plan_drop(
     bound = _PLAN_SIGNATURE.bind(samples, density, progress=progress, **options)
     bound.apply_defaults()
     parsed = DropOptions.parse(bound.arguments)
-    place = _place(bound.arguments["cluster"])
+    place = Cluster.of(bound.arguments["cluster"])
     return _plan(check_collection(samples), parsed, progress, place)
 
 
@@ -241,15 +239,6 @@ _PLAN_SIGNATURE = _SIGNATURE.replace(
     return_annotation=DropPlan,
 )
 plan_drop.__signature__ = _PLAN_SIGNATURE  # type: ignore[attr-defined]
-
-
-def _place(cluster: object) -> Cluster | None:
-    """The argument ``cluster=``; without one no PyTorch is imported."""
-    if cluster is None:
-        return None
-    from fiftyone_drop.cluster import Cluster
-
-    return Cluster.of(cluster)
 
 
 def _plan(

@@ -10,8 +10,8 @@ import fiftyone as fo
 from fiftyone_drop import checks
 from fiftyone_drop.drafts import NO_SOURCE
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.extension import as_passed
 from fiftyone_drop.fields import must_keep_view
+from fiftyone_drop.options import as_passed
 from fiftyone_drop.precheck import free_key
 from fiftyone_drop.pruning import apply_drop
 from fiftyone_drop.run_lookup import get_config, load_drop

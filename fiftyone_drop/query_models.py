@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiftyone_drop import checks, field_writes, lease
+from fiftyone_drop.cluster import Cluster, check_device, opened
 from fiftyone_drop.cross_validation import cross_predict, train_and_predict
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.field_marks import recoverable
@@ -40,7 +41,6 @@ from fiftyone_drop.run_outputs import KEY
 from fiftyone_drop.waiting import while_away
 
 if TYPE_CHECKING:
-    from fiftyone_drop.cluster import Cluster
     from fiftyone_drop.engine.runner import Runner
     from fiftyone_drop.scoring import DynamicsRecorder
     from fiftyone_drop.training import QueryModel, TrainingOptions
@@ -99,8 +99,6 @@ def train_query_model(
         DropError: if an argument is invalid; nothing has been written then
         ConnectionError: the database was away for ten minutes, or again and again
     """
-    from fiftyone_drop.cluster import Cluster, check_device, opened  # imports PyTorch
-
     scores = _check_in_sample(scores)
     trained_with, switches = _split_options(options, scores)
     place = Cluster.of(cluster)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fiftyone.core.collections as foc
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fiftyone_drop._types import Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.closed_form_query import predict_left_out
+from fiftyone_drop.cluster import Cluster, opened
 from fiftyone_drop.cross_validation import cross_predict
 from fiftyone_drop.embeddings import Embeddings
 from fiftyone_drop.errors import DropError, Warner, listing
@@ -33,9 +34,6 @@ from fiftyone_drop.options import CLOSED_FORM, TRAINED, DropOptions
 from fiftyone_drop.population import Population, check_as_stored, read_outcomes
 from fiftyone_drop.predictions import Predictions, predict_samples
 from fiftyone_drop.recall import class_counts, class_recalls, recalls_of_mapping
-
-if TYPE_CHECKING:
-    from fiftyone_drop.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -147,8 +145,6 @@ def find_recalls(
 def _by_query_models(
     options: DropOptions, population: Population, progress: Any, cluster: Cluster | None
 ) -> _Measurement:
-    from fiftyone_drop.cluster import opened  # imports PyTorch
-
     assert options.folds is not None
     with opened(cluster) as runner:
         predictions = cross_predict(

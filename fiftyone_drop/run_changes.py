@@ -110,12 +110,15 @@ def write_run(
 
     def write() -> DropConfig:
         with lease.writing(dataset, patience=lease.LONG_PATIENCE) as held:
+            begun = find_configs(dataset).values()
+            # Over fields of no run, it was seen by nobody
+            unseen = any(c.intent.get("key") == key and not c.overwrites for c in begun)
             recover(dataset, key)
             configs = find_configs(dataset)
             for config in configs.values():
                 if config.token in tokens:
                     return config  # the last attempt got there, and did not hear of it
-            name = check_key(samples, key, overwrite, uses)
+            name = check_key(samples, key, overwrite or unseen, uses)
             # What stands under the key, the fields that another dataset's run has left too, stands
             # until the new run is whole
             replaces = name in configs or bool(abandoned_fields(dataset, name))
@@ -158,7 +161,8 @@ def write_run(
                     verify(dataset, staged_key, config, size, views=False)
                     # From here on the new run is whole: whatever happens, it takes the place of
                     # the old
-                    config.state, config.intent = "replacing", {"key": name}
+                    config.state = "replacing"
+                    config.intent = {"key": name, "overwrites": name in configs}
                     save_record(dataset, staged_key, config)
                 else:
                     finish_writing(dataset, name, config, size)

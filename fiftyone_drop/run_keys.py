@@ -60,7 +60,7 @@ def check_key(samples: foc.SampleCollection, key: object, overwrite: bool, uses:
     runs = [existing] if existing else []
     if begun is not None and not begun.complete:
         runs.append(begun)
-    if any(run.complete or run.state == "replacing" for run in runs) and not overwrite:
+    if any(run.complete or run.overwrites for run in runs) and not overwrite:
         raise DropError(
             "key",
             f"there is a drop run '{key}' already; pass overwrite=True to replace it, or another "

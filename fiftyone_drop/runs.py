@@ -92,6 +92,11 @@ class DropConfig(focr.RunConfig):  # type: ignore[misc]
         return self.state in ("complete", "moving")
 
     @property
+    def overwrites(self) -> bool:
+        """Whether the run is whole, and about to stand where another run stood."""
+        return self.state == "replacing" and bool(self.intent.get("overwrites", True))
+
+    @property
     def label_field(self) -> str:
         """The field of the class labels."""
         return str(self.found["label_field"])

@@ -191,14 +191,18 @@ def delete_evaluation(dataset: fo.Dataset, eval_key: str) -> None:
 def move_kept(dataset: fo.Dataset, keep_at_field: str, kept_field: str, density: float) -> None:
     """Set ``kept_field`` to whether a sample is kept at ``density``, where it is not so already.
 
-    Server-side, and only samples of the run: those whose ``keep_at_field`` is a number.
+    Server-side, and only samples of the run: to compare with a number finds numbers only. A short
+    move takes the time of the search, so that both searches go out at once.
     """
     samples = dataset._sample_collection
-    for kept, bound in ((True, {"$lte": density}), (False, {"$gt": density})):
-        samples.update_many(
-            {keep_at_field: {"$type": "number", **bound}, kept_field: {"$ne": kept}},
-            {"$set": {kept_field: kept, "last_modified_at": datetime.now(timezone.utc)}},
-        )
+    now = datetime.now(timezone.utc)
+
+    def set_where(bound: dict[str, float], kept: bool) -> None:
+        wrong = {keep_at_field: bound, kept_field: {"$ne": kept}}
+        samples.update_many(wrong, {"$set": {kept_field: kept, "last_modified_at": now}})
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(set_where, ({"$lte": density}, {"$gt": density}), (True, False)))
     dataset._reload_docs(hard=True)
 
 

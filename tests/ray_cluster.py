@@ -56,12 +56,15 @@ class Node:
         command += [f"--node-ip-address={ip}"]
         command += [f"--num-cpus={cpus}", f"--num-gpus={gpus}"]
         command += ["--object-store-memory=100000000", f"--resources={json.dumps(resources)}"]
+        command += ["--no-monitor", "--include-log-monitor=false"]  # which nobody here reads
         environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
         environment |= {"OMP_NUM_THREADS": "1", LOCAL: "1", **OPEN}
         environment |= {"RAY_raylet_start_wait_time_s": str(PATIENCE)}
         # Ray lowers the priority of what computes: on a busy machine that would hardly run
         environment |= {"RAY_worker_niceness": "0", **dict(faults)}
         environment |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        # Else a process of one runner of tests would be ended, as idle, for one of the other
+        environment |= {"RAY_num_workers_soft_limit": "8"}
         # A worker that needed the server of the tests would find none
         environment.pop("FIFTYONE_DATABASE_URI", None)
         self.log = Path(folder) / f"node-{time.monotonic_ns()}.log"

@@ -5,7 +5,6 @@ import functools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from cluster_tasks import facts, half_a_megabyte, killing
 from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
 from fresh import run
 from hosts import ADDRESSES, LINE, two_hosts
@@ -57,6 +57,50 @@ def assert_equal(found, expected):
 def impatient_with_tasks(monkeypatch):
     """Tasks that Ray holds back are sent again soon: those of the tests take a second."""
     monkeypatch.setattr(cluster_module, "STALL", 10)
+
+
+# First, since they end the connection that the other tests of a process share
+
+
+@pytest.fixture(scope="module")
+def another_cluster():
+    """The address of a cluster of one node, which claims to have a GPU."""
+    with alone(gpus=1) as there:
+        yield there
+
+
+@pytest.fixture
+def apart(another_cluster):
+    """That address, and no connection to any cluster."""
+    import ray
+
+    ray.shutdown()
+    yield another_cluster
+    ray.shutdown()
+
+
+def test_four_parts_run_in_one_process_on_half_a_gpu(apart):
+    with opened(fod.Cluster(apart, cpus=0.5, gpus=0.5)) as runner:
+        found = [piece for _, piece in runner.run(facts, range(8))]
+        assert {piece["devices"] for piece in found} == {"0"}
+        assert len({piece["pid"] for piece in found}) <= 2
+    with opened(fod.Cluster(apart, gpus=1)) as runner:
+        assert runner.device == torch.device("cuda")
+        assert runner.workers == 1  # as many cores as there are for a GPU
+        assert runner.chunk == 16_384
+        found = [piece for _, piece in runner.run(facts, range(4))]
+        assert len({piece["pid"] for piece in found}) == 1
+
+
+def test_a_machine_that_is_lost_costs_the_parts_that_it_was_at(apart, monkeypatch):
+    monkeypatch.setattr(cluster_module, "STALL", 5)
+    node, found = add_node(apart), []
+    with opened(SMALL(apart, gpus=0)) as runner:
+        for _, piece in runner.run(facts, range(12)):
+            if len(found) == 2:
+                node.kill()
+            found.append(piece["part"])
+    assert sorted(found) == list(range(12))
 
 
 @pytest.fixture
@@ -120,18 +164,6 @@ def test_a_call_that_was_interrupted_goes_on_with_or_without_the_cluster(
     assert_equal(found, expected)
 
 
-def facts(part):
-    """What a process of the cluster knows of itself."""
-    time.sleep(0.05)
-    yield {
-        "part": part,
-        "pid": os.getpid(),
-        "modules": sorted(sys.modules),
-        "devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
-        "threads": os.environ.get("OMP_NUM_THREADS"),
-    }
-
-
 def test_processes_of_the_cluster_load_no_fiftyone_and_start_no_server(small_dataset, connected):
     score(small_dataset, ["el2n"], cluster=SMALL())
     with opened(SMALL()) as runner:
@@ -142,47 +174,6 @@ def test_processes_of_the_cluster_load_no_fiftyone_and_start_no_server(small_dat
         assert not {"fiftyone", "pymongo", "mongoengine"} & set(piece["modules"])
     scored = [piece for piece in found if "fiftyone_drop.inference.chunks" in piece["modules"]]
     assert scored  # some of these processes have scored
-
-
-@pytest.fixture(scope="module")
-def another_cluster():
-    """The address of a cluster of one node, which claims to have a GPU."""
-    with alone(gpus=1) as there:
-        yield there
-
-
-@pytest.fixture
-def apart(another_cluster):
-    """That address, and no connection to any cluster."""
-    import ray
-
-    ray.shutdown()
-    yield another_cluster
-    ray.shutdown()
-
-
-def test_four_parts_run_in_one_process_on_half_a_gpu(apart):
-    with opened(fod.Cluster(apart, cpus=0.5, gpus=0.5)) as runner:
-        found = [piece for _, piece in runner.run(facts, range(8))]
-        assert {piece["devices"] for piece in found} == {"0"}
-        assert len({piece["pid"] for piece in found}) <= 2
-    with opened(fod.Cluster(apart, gpus=1)) as runner:
-        assert runner.device == torch.device("cuda")
-        assert runner.workers == 1  # as many cores as there are for a GPU
-        assert runner.chunk == 16_384
-        found = [piece for _, piece in runner.run(facts, range(4))]
-        assert len({piece["pid"] for piece in found}) == 1
-
-
-def test_a_machine_that_is_lost_costs_the_parts_that_it_was_at(apart, monkeypatch):
-    monkeypatch.setattr(cluster_module, "STALL", 5)
-    node, found = add_node(apart), []
-    with opened(SMALL(apart, gpus=0)) as runner:
-        for _, piece in runner.run(facts, range(12)):
-            if len(found) == 2:
-                node.kill()
-            found.append(piece["part"])
-    assert sorted(found) == list(range(12))
 
 
 def test_a_score_of_the_users_own_is_known_on_the_cluster(small_dataset, connected):
@@ -479,15 +470,6 @@ def test_a_driver_that_was_killed_is_started_again_with_and_without_the_cluster(
         assert_equal(found, expected)
 
 
-def killing(part, folder):
-    """Ends its process at the third part, the first time."""
-    done = Path(folder) / f"{part}"
-    if part == 2 and not done.exists():
-        done.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    yield part, os.getpid()
-
-
 def test_a_process_that_is_killed_costs_the_part_that_it_was_at(connected, tmp_path):
     with opened(SMALL()) as runner:
         work = functools.partial(killing, folder=str(tmp_path))
@@ -563,10 +545,6 @@ def test_a_job_ends_while_one_of_two_hosts_is_cut_off(hosts):
             for node in nodes:
                 node.kill()
     assert done.returncode == 0, done.stderr
-
-
-def half_a_megabyte(part):
-    yield np.full(2**17, part, np.float32)
 
 
 def test_the_memory_of_the_caller_is_the_same_for_ten_times_as_many_chunks(connected):

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the class recalls cannot be told
         {"rule": "proportional", "order_by": "filepath", "seed": 7},
         {"query": "closed-form", "min_per_class": 3, "protect": ["three"]},
         {"rule": "proportional", "group_by": ["parity"], "max_per_class": {"two": 10}},
+        {"rule": "proportional", "group_by": ["parity"], "protect": [("two", "even")]},
         {"quotas": {"two": 9}, "rule": "proportional"},
     ],
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from typing import TypeVar
 
-import torch
+from fiftyone_drop._torch import torch
 
 Part = TypeVar("Part")
 Piece = TypeVar("Piece")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import fiftyone.core.collections as foc
 import numpy as np
 
+from fiftyone_drop.cluster import Cluster, opened
 from fiftyone_drop.errors import Warner
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.score_fields.fields import (
@@ -25,7 +26,6 @@ from fiftyone_drop.score_fields.fields import (
 from fiftyone_drop.scoring import get_score
 
 if TYPE_CHECKING:
-    from fiftyone_drop.cluster import Cluster
     from fiftyone_drop.inference.source import Source
     from fiftyone_drop.score_fields.options import ScoreOptions
     from fiftyone_drop.score_fields.sources import Computed
@@ -128,7 +128,6 @@ def compute_scores(
             belong together, as with ``classes`` in another order than the outputs
     """
     # These import PyTorch, which the signature of this function, as a form wants it, does not need
-    from fiftyone_drop.cluster import opened
     from fiftyone_drop.engine.cache import cache_folder
     from fiftyone_drop.inference.resolve import Extras, label_codes, resolve
     from fiftyone_drop.inference.source import wanted

@@ -14,7 +14,7 @@ from bson import DBRef, ObjectId
 from writing_calls import LABELS, RECALLS, model_of, scores_of
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, documents
 
 SIZE = 40
 
@@ -35,6 +35,10 @@ def fill(dataset):
         fod.apply_drop(dataset, 0.5, recalls=RECALLS, key="other", **silent)
         fod.apply_drop(dataset, 0.6, recalls=RECALLS, key="plain", **silent)
         fod.apply_drop(dataset, 0.6, rule="none", key="flat", **silent)
+        for key in ("cloned", "left"):
+            fod.apply_drop(dataset, 0.6, recalls=RECALLS, key=key, **silent)
+        _look_cloned(dataset, "cloned")
+        _leave_fields(dataset, "left")
         fod.apply_drop(dataset[:30], 0.6, recalls=RECALLS, key="grown", **silent)
         fod.apply_drop(dataset, 0.6, holdout=0.5, key="predicted", **silent)
         how = model_of(0) | silent
@@ -43,6 +47,22 @@ def fill(dataset):
         fod.import_scores(dataset, scores_of(dataset, 0), prefix="kept_", **how)
         fod.import_scores(dataset, scores_of(dataset, 0), prefix="corrected_", model="run 7", **how)
         fod.train_query_model(dataset, holdout=0.5, epochs=1, key="asked", **silent)
+
+
+def _look_cloned(dataset, key):
+    """Make a run look as ``dataset.clone()`` copies it: views without a mark, of a dataset gone."""
+    db, owned = foo.get_db_conn(), {"_dataset_id": dataset._doc.id}
+    names = {"$in": fod.load_drop(dataset, key).config.views}
+    db["views"].update_many(owned | {"name": names}, {"$unset": {"drop_token": ""}})
+    db["runs"].update_one(owned | {"key": key}, {"$set": {"config.found.dataset_id": "another"}})
+
+
+def _leave_fields(dataset, key):
+    """Leave of a run what ``view.clone()`` copies: its fields."""
+    for name in fod.load_drop(dataset, key).config.views:
+        dataset.delete_saved_view(name)
+    documents.delete_record(dataset, "runs", key)
+    dataset.reload()
 
 
 # -- what is stored -------------------------------------------------------------------------------

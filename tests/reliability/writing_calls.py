@@ -97,6 +97,17 @@ def _(dataset, progress):
     fod.apply_drop(dataset, 0.3, key="plain", progress=progress, **how, **LABELS)
 
 
+@writes("apply_drop, overwrite, in a clone", "apply_drop", "cloned")
+def _(dataset, progress):
+    how = {"recalls": RECALLS, "overwrite": True}
+    fod.apply_drop(dataset, 0.3, key="cloned", progress=progress, **how, **LABELS)
+
+
+@writes("apply_drop, over fields of a cloned view", "apply_drop", "left")
+def _(dataset, progress):
+    fod.apply_drop(dataset, 0.3, recalls=RECALLS, key="left", progress=progress, **LABELS)
+
+
 @writes("apply_drop, overwrite, query models", "apply_drop", "predicted")
 def _(dataset, progress):
     how = {"holdout": 0.5, "overwrite": True}
