@@ -20,8 +20,8 @@ from fiftyone_drop.fields import class_paths
 from fiftyone_drop.figures import pair_chart, pair_scatter
 from fiftyone_drop.reader import count_groups
 from fiftyone_drop.run_lookup import get_config, load_order
+from fiftyone_drop.run_outputs import in_part
 from fiftyone_drop.tables import Table, class_frame, in_html
-from fiftyone_drop.views import in_part
 
 if TYPE_CHECKING:
     import pandas as pd

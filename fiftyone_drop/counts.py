@@ -24,9 +24,9 @@ from fiftyone_drop.fields import class_paths, number_field
 from fiftyone_drop.figures import histogram_chart
 from fiftyone_drop.reader import aggregate, count_groups
 from fiftyone_drop.run_lookup import check_order, load_order
+from fiftyone_drop.run_outputs import in_part
 from fiftyone_drop.runs import DropResults
 from fiftyone_drop.tables import Table, in_html
-from fiftyone_drop.views import in_part
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -152,7 +152,7 @@ def check_labels(samples: Any, dataset_type: str, label_field: str) -> None:
     Raises:
         DropError: if it wants Classification labels, and the field has others
     """
-    from fiftyone_drop.fields import is_classification
+    from fiftyone_drop.schema import is_classification
 
     if dataset_type in LABELLED and not is_classification(samples.get_field(label_field)):
         raise DropError(

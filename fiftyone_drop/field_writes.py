@@ -38,7 +38,7 @@ from fiftyone_drop.field_marks import (
     staged_names,
 )
 from fiftyone_drop.lease import Lease
-from fiftyone_drop.schema import forget_fields, save_fields
+from fiftyone_drop.schema import forget_fields, is_classification, save_fields
 
 EVALUATION = "evaluation"  # in the ``info`` of predictions: evaluation key; label field or None
 EVALUATED = "evaluated"  # in the mark of an evaluation's field: the field of the predictions
@@ -91,6 +91,7 @@ def write(
     kept = same - changed
     old = {name: dataset.get_field(name) for name in given if name not in kept}
     replaced = {name: staged_name(name) for name, field in old.items() if field is not None}
+    _check_kinds(given, old)
     _check_staged_free(dataset, replaced)
     made = {
         replaced.get(name, name): _marked(given[name], {**marks[name], "state": "writing"})
@@ -142,6 +143,18 @@ def recover(dataset: fo.Dataset) -> None:
     partial = [name for name, mark in marks.items() if mark.get("state") == "writing"]
     if partial:
         _undo(dataset, partial)
+
+
+def _check_kinds(given: Fields, old: Mapping[str, fo.Field | None]) -> None:
+    """Check that a field can hold the values that are about to replace its own."""
+    for name, field in old.items():
+        if field is not None and not given[name].fits(field):
+            raise DropError(
+                "overwrite",
+                f"the field '{name}' is a {type(field).__name__} and holds values of another kind; "
+                f"delete it with dataset.delete_sample_field('{name}'), or write into a field of "
+                "another name",
+            )
 
 
 def _check_staged_free(dataset: fo.Dataset, staged: Mapping[str, str]) -> None:
@@ -219,8 +232,13 @@ def _evaluate(dataset: fo.Dataset, name: str, info: Mapping[str, Any]) -> None:
         )
         return
     store.delete_evaluation(dataset, key)
-    if label_field is not None and dataset.has_field(label_field):
+    if label_field is None:
+        return
+    # Somebody may have changed it since
+    if all(is_classification(dataset.get_field(path)) for path in (name, label_field)):
         store.evaluate(dataset, name, label_field, key, {MARK: {EVALUATED: name}})
+    else:
+        logger.warning("'%s' cannot be evaluated against '%s' any more", name, label_field)
 
 
 def _undo(dataset: fo.Dataset, names: Iterable[str]) -> None:

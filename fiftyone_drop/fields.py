@@ -14,11 +14,12 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 from fiftyone import ViewField as F
 
-from fiftyone_drop import checks, run_lookup
+from fiftyone_drop import checks, lease, run_lookup
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.field_marks import check_whole, unfinished
 from fiftyone_drop.options import BY_ID, group_names
 from fiftyone_drop.reader import count
+from fiftyone_drop.schema import is_classification
 from fiftyone_drop.waiting import while_away
 
 BRAIN = ("mistakenness", "hardness", "uniqueness", "representativeness")
@@ -61,7 +62,7 @@ def current_collection(samples: object, argument: str = "samples") -> foc.Sample
     this session remembers. A database that is away is waited for.
     """
     collection = check_collection(samples, argument)
-    while_away(collection._root_dataset.reload, "nothing has begun")
+    while_away(lambda: lease.reload(collection._root_dataset), "nothing has begun")
     return collection
 
 
@@ -214,13 +215,6 @@ def single_field(samples: foc.SampleCollection, path: str) -> fo.Field | None:
         if isinstance(samples.get_field(".".join(parts[:stop])), fo.ListField):
             return None
     return samples.get_field(path)
-
-
-def is_classification(field: object) -> bool:
-    """Whether a field holds one Classification per sample."""
-    return isinstance(field, fo.EmbeddedDocumentField) and issubclass(
-        field.document_type, fo.Classification
-    )
 
 
 def _describe(field: fo.Field) -> str:

@@ -28,8 +28,9 @@ from fiftyone_drop.errors import listing
 from fiftyone_drop.noise import NOISE_LEVEL
 from fiftyone_drop.reader import count_groups
 from fiftyone_drop.recall import samples_for_width
+from fiftyone_drop.run_outputs import in_part
 from fiftyone_drop.runs import DropConfig
-from fiftyone_drop.views import in_part, part_view
+from fiftyone_drop.views import part_view
 
 FEW = 5  # samples: a class that keeps no more, and was pruned hard, is nearly emptied
 TINY = 0.1  # of the dataset density: a class below that is, too

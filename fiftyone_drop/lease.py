@@ -112,19 +112,7 @@ class Lease:
         """
         if documents.server_process() != self._process:
             raise StartedAnewError
-        found = documents.collection("datasets").find_one({"_id": self._id}, {"name": 1})
-        if found is None:
-            raise GoneError(
-                "dataset",
-                f"'{self._name}' was deleted since it was loaded, and maybe made again under its "
-                "name; load it again, and make the call with that",
-            )
-        if found["name"] != self._name:
-            raise GoneError(
-                "dataset",
-                f"'{self._name}' was renamed to '{found['name']}' since it was loaded; load that, "
-                "and make the call with it",
-            )
+        _check_same(self._id, self._name)
 
     def keep(self) -> None:
         """:meth:`check`, if the server has not said for long that the lease is the holder's.
@@ -245,6 +233,32 @@ def check(dataset: fo.Dataset) -> None:
 def held(dataset: fo.Dataset) -> list[Lease]:
     """The lease that this writer holds of a dataset, if it holds one."""
     return [lease for lease in _held.get() if lease.is_of(dataset)]
+
+
+def reload(dataset: fo.Dataset) -> None:
+    """Load a dataset anew, if it is still there: FiftyOne would load another one of its name.
+
+    Raises:
+        GoneError: the dataset was deleted, or has another name
+    """
+    _check_same(dataset._doc.id, dataset.name)
+    dataset.reload()
+
+
+def _check_same(_id: Any, name: str) -> None:
+    found = documents.collection("datasets").find_one({"_id": _id}, {"name": 1})
+    if found is None:
+        raise GoneError(
+            "dataset",
+            f"'{name}' was deleted since it was loaded, and maybe made again under its name; load "
+            "it again, and make the call with that",
+        )
+    if found["name"] != name:
+        raise GoneError(
+            "dataset",
+            f"'{name}' was renamed to '{found['name']}' since it was loaded; load that, and make "
+            "the call with it",
+        )
 
 
 def writer(dataset: fo.Dataset) -> str | None:

@@ -23,8 +23,8 @@ from fiftyone_drop.population import Population
 from fiftyone_drop.predictions import Predictions
 from fiftyone_drop.recall_sources import Recalls
 from fiftyone_drop.run_changes import write_run
+from fiftyone_drop.run_outputs import in_part
 from fiftyone_drop.target import snapshot_of, with_file_sizes
-from fiftyone_drop.views import in_part
 from fiftyone_drop.waiting import UNFINISHED, while_away
 
 if TYPE_CHECKING:

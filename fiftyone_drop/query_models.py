@@ -26,7 +26,6 @@ from fiftyone_drop.fields import (
     check_validation,
     current_collection,
     default_label_field,
-    is_classification,
     label_path,
 )
 from fiftyone_drop.population import (
@@ -38,6 +37,7 @@ from fiftyone_drop.population import (
 from fiftyone_drop.predictions import Predictions, predict_samples, query_model_source
 from fiftyone_drop.recall import class_counts, class_recalls
 from fiftyone_drop.run_outputs import KEY
+from fiftyone_drop.schema import is_classification
 from fiftyone_drop.waiting import while_away
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def train_query_model(
         label_field = default_label_field(samples)
     # FiftyOne evaluates Classification fields only, not strings
     evaluates = label_path(samples, label_field, "label_field") != label_field
-    _, eval_key = check_predictions_free(dataset, key, overwrite)
+    _, eval_key = check_predictions_free(dataset, key, overwrite, evaluates)
     if validation is not None:
         validation = check_validation(samples, validation)
     population = read_population(samples, label_field, filepaths=True, skip_unlabeled=None)
@@ -143,8 +143,17 @@ def train_query_model(
     return model
 
 
-def check_predictions_free(dataset: fo.Dataset, key: object, overwrite: bool) -> tuple[str, str]:
+def check_predictions_free(
+    dataset: fo.Dataset, key: object, overwrite: bool, evaluates: bool | None = None
+) -> tuple[str, str]:
     """The field and the evaluation run that :func:`train_query_model` writes under a key.
+
+    Args:
+        dataset: the dataset
+        key: the key
+        overwrite: whether predictions of that key may be replaced
+        evaluates (None): whether the predictions will be Classifications, which can be evaluated,
+            or strings; None if that is not known yet
 
     Raises:
         DropError: if ``key`` makes no field name, or one of the names is taken and ``overwrite`` is
@@ -168,6 +177,12 @@ def check_predictions_free(dataset: fo.Dataset, key: object, overwrite: bool) ->
             f"the field '{pred_field}' holds no predictions that train_query_model has written and "
             "may change; pass another key, or rename or delete the field",
         )
+    if field is not None and evaluates is not None and is_classification(field) != evaluates:
+        raise DropError(
+            "key",
+            f"the field '{pred_field}' holds predictions of labels of another kind; pass another "
+            f"key, or dataset.delete_sample_field('{pred_field}')",
+        )
     if not field_writes.may_evaluate(dataset, pred_field, eval_key):
         raise DropError(
             "key",
@@ -179,7 +194,8 @@ def check_predictions_free(dataset: fo.Dataset, key: object, overwrite: bool) ->
 
 def _is_ours(field: fo.Field) -> bool:
     info = field.info or {}
-    return is_classification(field) and not field.read_only and "source" in info and KEY not in info
+    predicts = is_classification(field) or isinstance(field, fo.StringField)
+    return predicts and not field.read_only and "source" in info and KEY not in info
 
 
 def _train(
@@ -264,7 +280,7 @@ def _write(
             field_writes.recover(dataset)
             if field_writes.written(dataset, [f"{key}_pred"], tokens):
                 return  # the last attempt got there, and did not hear of it
-            pred_field, eval_key = check_predictions_free(dataset, key, overwrite)
+            pred_field, eval_key = check_predictions_free(dataset, key, overwrite, evaluates)
             evaluation = {"key": eval_key, "label_field": label_field if evaluates else None}
             fields = {
                 pred_field: predictions.field_values(

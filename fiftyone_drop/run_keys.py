@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.collections as foc
@@ -23,9 +22,8 @@ from fiftyone_drop.run_outputs import (
     own_fields,
     owns_evaluation,
 )
-from fiftyone_drop.runs import DropConfig
-from fiftyone_drop.saved_views import check_views_free, copies, own_views
-from fiftyone_drop.views import run_views
+from fiftyone_drop.runs import DropConfig, copied_views
+from fiftyone_drop.saved_views import check_views_free, own_views
 
 Uses = Sequence[tuple[str, str]]
 """Arguments of a call, and the fields, evaluations and runs that they name."""
@@ -100,7 +98,7 @@ def _check_names_free(
 def abandoned_fields(dataset: fo.Dataset, key: str) -> list[str]:
     """The fields of a key that a run has left which is not in this dataset."""
     tokens = {str(config.token) for config in find_configs(dataset).values()}
-    return left_behind(dataset, Outputs.of(key, None).fields, tokens)
+    return left_behind(dataset, key, tokens)
 
 
 def present_views(dataset: fo.Dataset, config: DropConfig) -> list[str]:
@@ -108,14 +106,6 @@ def present_views(dataset: fo.Dataset, config: DropConfig) -> list[str]:
     own = own_views(dataset, config.views, config.token)
     copied = copied_views(dataset, config)
     return [name for name in config.views if name in own or name in copied]
-
-
-def copied_views(dataset: fo.Dataset, config: DropConfig) -> dict[str, Any]:
-    """The saved views of a run that have lost its token, as in a clone: name -> id."""
-    found: dict[str, Any] = {}
-    for density in {config.density, config.intent.get("density", config.density)}:
-        found |= copies(dataset, run_views(dataset, config, density))
-    return found
 
 
 def check_independent(

@@ -12,7 +12,7 @@ import fiftyone as fo
 import fiftyone.core.collections as foc
 from gridfs.errors import GridFSError
 
-from fiftyone_drop import checks, documents
+from fiftyone_drop import checks, documents, lease
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.runs import RECORD, DropConfig, DropResults
 
@@ -122,7 +122,7 @@ def _load(
     try:
         return _read(root, key, find(root, key, argument))
     except GridFSError:
-        root.reload()
+        lease.reload(root)
     config = find(root, key, argument)
     try:
         return _read(root, key, config)
@@ -167,5 +167,5 @@ def load_present_order(dataset: foc.SampleCollection, key: str) -> DropResults:
     Raises:
         DropError: as :func:`load_order`
     """
-    check_dataset(dataset)._root_dataset.reload()
+    lease.reload(check_dataset(dataset)._root_dataset)
     return load_order(dataset, key)

@@ -11,13 +11,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import fiftyone as fo
+from fiftyone import ViewField as F
+from fiftyone.core.expressions import ViewExpression
 
 from fiftyone_drop import documents, saved_views, store
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.field_marks import staged_name
+from fiftyone_drop.field_marks import staged_name, staged_names
 
 TOKEN = saved_views.TOKEN  # in the ``info`` of a field, and in the document of an evaluation run
 KEY = "drop_run"  # in the ``info`` of a field
+PARTS = ("kept", "pruned", "all")  # of the samples of a run
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,25 @@ class Outputs:
         return TOKEN not in info and (KEY in info or name in (self.pred_field, self.eval_key))
 
 
+def in_part(keep_at_field: str, density: float, part: str) -> ViewExpression:
+    """Whether a sample is in a part of a run, one of ``PARTS``."""
+    keep_at = F(keep_at_field)
+    if part == "pruned":
+        return keep_at > density
+    # The lower bound leaves out samples outside the run: a missing value is below every number
+    in_run = keep_at > 0
+    return in_run & (keep_at <= density) if part == "kept" else in_run
+
+
+def run_views(dataset: fo.Dataset, outputs: Outputs, density: float) -> dict[str, fo.DatasetView]:
+    """What the saved views of a run show at a density, by name: first the kept samples."""
+    parts = {outputs.kept_view: "kept", outputs.pruned_view: "pruned"}
+    return {
+        name: dataset.match(in_part(outputs.keep_at_field, density, part))
+        for name, part in parts.items()
+    }
+
+
 def key_of_successor(key: str) -> str:
     """The key under which a run is written that is about to replace the run of a key."""
     return staged_name(key)
@@ -96,19 +118,25 @@ def own_fields(dataset: fo.Dataset, outputs: Outputs) -> list[str]:
     return [name for name in outputs.fields if name in schema and outputs.owns(name, schema[name])]
 
 
-def left_behind(dataset: fo.Dataset, names: Iterable[str], tokens: Collection[str]) -> list[str]:
-    """Those of the fields that carry the token of a run which the dataset does not have.
+def left_behind(dataset: fo.Dataset, key: str, tokens: Collection[str]) -> list[str]:
+    """The fields of a key that carry the token of a run which the dataset does not have.
 
-    ``view.clone()`` copies the fields of a run, and not the run.
+    ``view.clone()`` copies the fields of a run, and not the run. A field that somebody has copied
+    to such a name has the mark of another key.
 
     Args:
         dataset: a dataset
-        names: the fields
-        tokens: the tokens of its runs
+        key: a run key, or that of its successor
+        tokens: the tokens of the runs of the dataset
     """
     schema = dataset.get_field_schema()
-    marks = {name: (schema[name].info or {}).get(TOKEN) for name in names if name in schema}
-    return [name for name, mark in marks.items() if mark is not None and mark not in tokens]
+    found = []
+    for name in Outputs.of(key, None).fields:
+        info = schema[name].info or {} if name in schema else {}
+        named = info.get(KEY, key)  # the field of an evaluation says nothing
+        if info.get(TOKEN, None) not in (None, *tokens) and key in (named, *staged_names(named)):
+            found.append(name)
+    return found
 
 
 def owns_evaluation(dataset: fo.Dataset, outputs: Outputs) -> bool:

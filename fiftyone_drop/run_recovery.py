@@ -8,7 +8,7 @@ share record, outputs and words, so that the module is longer than others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -18,23 +18,23 @@ from fiftyone.core.odm.runs import RunDocument
 from fiftyone_drop import documents, field_writes, lease, saved_views, store
 from fiftyone_drop._log import logger
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.fields import is_classification
 from fiftyone_drop.reader import aggregate
-from fiftyone_drop.run_keys import abandoned_fields, copied_views
+from fiftyone_drop.run_keys import abandoned_fields
 from fiftyone_drop.run_lookup import find_configs
 from fiftyone_drop.run_outputs import (
     TOKEN,
     Outputs,
     delete_outputs,
+    in_part,
     key_of_successor,
     mark_evaluation,
     own_fields,
     owns_evaluation,
+    run_views,
 )
-from fiftyone_drop.runs import RECORD, DropConfig
-from fiftyone_drop.schema import save_fields
+from fiftyone_drop.runs import RECORD, DropConfig, adopt_views
+from fiftyone_drop.schema import is_classification, save_fields
 from fiftyone_drop.snapshot import delete_snapshot
-from fiftyone_drop.views import in_part, run_views
 from fiftyone_drop.waiting import TakenOverError
 
 ATTEMPTS = 3  # to put back what another session's save has swept away
@@ -57,7 +57,7 @@ def recover(dataset: fo.Dataset, key: object) -> dict[str, str]:
     """
     field_writes.recover(dataset)
     configs = find_configs(dataset)
-    _adopt_views(dataset, configs)
+    adopt_views(dataset, configs.values())
     ended = {}
     for name, config in configs.items():
         end = _ENDS.get(config.state)
@@ -225,10 +225,13 @@ def _check_free(dataset: fo.Dataset, key: str, names: Collection[str]) -> None:
 
 
 def _can_be_evaluated(dataset: fo.Dataset, config: DropConfig, outputs: Outputs) -> bool:
-    """Whether labels and predictions are there, and no evaluation of somebody else."""
+    """Whether labels and predictions are there, and no evaluation or field of somebody else."""
     fields = (config.label_field, outputs.pred_field)
     there = all(is_classification(dataset.get_field(name)) for name in fields)
-    taken = dataset.has_evaluation(outputs.eval_key) and not owns_evaluation(dataset, outputs)
+    key = str(outputs.eval_key)  # which names a field too
+    field = dataset.get_field(key)
+    is_theirs = field is not None and not outputs.owns(key, field)
+    taken = (dataset.has_evaluation(key) or is_theirs) and not owns_evaluation(dataset, outputs)
     return there and not taken
 
 
@@ -247,7 +250,7 @@ def save_views(dataset: fo.Dataset, key: str, config: DropConfig, density: float
     One whose name somebody has taken since is left out.
     """
     taken = _taken_names(dataset, config)
-    views = run_views(dataset, config, density)
+    views = run_views(dataset, config.outputs, density)
     for (name, view), (part, word) in zip(
         views.items(), {"kept": "keeps", "pruned": "prunes"}.items(), strict=True
     ):
@@ -326,14 +329,6 @@ def _missing_views(dataset: fo.Dataset, config: DropConfig) -> list[str]:
     return [name for name in missing if name not in taken]
 
 
-def _adopt_views(dataset: fo.Dataset, configs: Mapping[str, DropConfig]) -> None:
-    """Give the saved views of runs their tokens, which a clone or an import has left behind."""
-    unmarked = saved_views.unmarked_names(dataset)
-    for config in configs.values():
-        if config.token is not None and unmarked.intersection(config.views):
-            saved_views.adopt(copied_views(dataset, config).values(), config.token)
-
-
 def _delete_unlisted_records(dataset: fo.Dataset) -> set[str]:
     """Delete records that a writer left before it listed them, or after; the keys of the runs.
 
@@ -348,6 +343,8 @@ def _delete_unlisted_records(dataset: fo.Dataset) -> set[str]:
         for document in RunDocument.objects(__raw__=chosen):
             if document.config.get("cls") == RECORD:
                 keys.add(document.key)
+                # FiftyOne's own deletion may have taken it off the list while it was being written
+                delete_outputs(dataset, DropConfig.from_dict(document.config).outputs)
             documents.delete_document(document)
     return keys
 

@@ -10,21 +10,22 @@ both stay here with all that they show, and the module is longer than others.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone.core.runs as focr
 import numpy as np
 
-from fiftyone_drop import lease
+from fiftyone_drop import documents, lease, saved_views
 from fiftyone_drop._types import ClassName
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.dataset_state import changes_since
 from fiftyone_drop.rules import BY_HAND
-from fiftyone_drop.run_outputs import Outputs, delete_outputs
+from fiftyone_drop.run_outputs import Outputs, delete_outputs, run_views
 from fiftyone_drop.snapshot import delete_snapshot
 
 if TYPE_CHECKING:
+    import fiftyone as fo
     import pandas as pd
     import plotly.graph_objects as go
 
@@ -222,8 +223,33 @@ class Drop(focr.Run):  # type: ignore[misc]
         waits = lease.writing(dataset, patience=lease.LONG_PATIENCE)
         # Registering a run in place of another calls this too, under our own lease
         with contextlib.nullcontext() if lease.held(dataset) else waits:
-            delete_outputs(dataset, self.config.outputs)
-            delete_snapshot(self.config.token)
+            for config in self._configs(dataset, key):
+                adopt_views(dataset, [config])
+                delete_outputs(dataset, config.outputs)
+                delete_snapshot(config.token)
+
+    def _configs(self, dataset: fo.Dataset, key: str) -> list[DropConfig]:
+        """The record, and what another session has put in its place meanwhile."""
+        stored = documents.records(dataset, "runs").get(key, {})
+        if stored.get("cls") != RECORD or stored.get("token") == self.config.token:
+            return [self.config]
+        return [self.config, DropConfig.from_dict(stored)]
+
+
+def copied_views(dataset: fo.Dataset, config: DropConfig) -> dict[str, Any]:
+    """The saved views of a run that have lost its token, as in a clone: name -> id."""
+    found: dict[str, Any] = {}
+    for density in {config.density, config.intent.get("density", config.density)}:
+        found |= saved_views.copies(dataset, run_views(dataset, config.outputs, density))
+    return found
+
+
+def adopt_views(dataset: fo.Dataset, configs: Iterable[DropConfig]) -> None:
+    """Give the saved views of runs their tokens, which a clone or an import has left behind."""
+    unmarked = saved_views.unmarked_names(dataset)
+    for config in configs:
+        if config.token is not None and unmarked.intersection(config.views):
+            saved_views.adopt(copied_views(dataset, config).values(), config.token)
 
 
 class DropResults(focr.RunResults):  # type: ignore[misc]

@@ -69,3 +69,10 @@ def forget_fields(
         dataset.save()
     fos.Sample._purge_fields(dataset._sample_collection_name, gone)
     save_fields(dataset, changes, gone)
+
+
+def is_classification(field: object) -> bool:
+    """Whether a field holds one Classification per sample."""
+    return isinstance(field, fo.EmbeddedDocumentField) and issubclass(
+        field.document_type, fo.Classification
+    )

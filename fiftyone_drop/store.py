@@ -50,6 +50,12 @@ class FieldValues:
     info: Mapping[str, Any] | None = None
     confidences: NDArray[np.floating[Any]] | None = None
 
+    def fits(self, field: fo.Field) -> bool:
+        """Whether a field holds values of this kind, so that its samples can be read with them."""
+        if self.ftype is not fo.Classification:
+            return isinstance(field, self.ftype)
+        return getattr(field, "document_type", None) is fo.Classification
+
     def documents(self, start: int, stop: int) -> list[Any]:
         """Some of the values as MongoDB stores them."""
         values = list(self.values[start:stop])

@@ -17,9 +17,8 @@ from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import class_paths, first_end_of, number_field, sorted_by_score
 from fiftyone_drop.run_lookup import load_order
+from fiftyone_drop.run_outputs import PARTS, in_part
 from fiftyone_drop.runs import DropConfig
-
-PARTS = ("kept", "pruned", "all")
 
 
 def drop_view(
@@ -81,22 +80,6 @@ def drop_view(
 def part_view(dataset: fo.Dataset, config: DropConfig, density: float, part: str) -> fo.DatasetView:
     """The samples of the dataset that are in a part of a run, one of ``PARTS``."""
     return dataset.match(in_part(config.keep_at_field, density, part))
-
-
-def run_views(dataset: fo.Dataset, config: DropConfig, density: float) -> dict[str, fo.DatasetView]:
-    """What the saved views of a run show at a density, by name: first the kept samples."""
-    parts = {config.kept_view: "kept", config.pruned_view: "pruned"}
-    return {name: part_view(dataset, config, density, part) for name, part in parts.items()}
-
-
-def in_part(keep_at_field: str, density: float, part: str) -> ViewExpression:
-    """Whether a sample is in a part of a run, one of ``PARTS``."""
-    keep_at = F(keep_at_field)
-    if part == "pruned":
-        return keep_at > density
-    # The lower bound leaves out samples outside the run: a missing value is below every number
-    in_run = keep_at > 0
-    return in_run & (keep_at <= density) if part == "kept" else in_run
 
 
 def _in_class(dataset: fo.Dataset, config: DropConfig, name: ClassName) -> ViewExpression:

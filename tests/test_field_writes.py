@@ -332,3 +332,12 @@ def test_a_field_of_somebody_else_is_not_taken_for_the_evaluation_of_what_was_cu
     if replaces:
         assert small.values("q_pred.label") == ["one"] * 40
         assert "'q_pred' is not evaluated: 'q_eval' is a field" in caplog.text
+
+
+def test_a_field_of_another_kind_is_not_written_over(dataset):
+    dataset.set_values("mine", ["a word"] * 300)
+    values = {"mine": store.FieldValues(fo.FloatField, np.ones(300), "Ones")}
+    with lease.writing(dataset) as held, pytest.raises(DropError, match="'mine' is a StringField"):
+        how = {"fingerprints": {}, "clears": True, "tokens": set(), "progress": False}
+        field_writes.write(dataset, held, [(read_ids(dataset), values)], **how)
+    assert dataset.values("mine") == ["a word"] * 300

@@ -247,3 +247,19 @@ def test_a_writer_that_was_suspended_writes_no_further_batch(dataset, monkeypatc
         monkeypatch.setattr(lease, "_clocks", lambda: (now() + 3600, time.time() + 3600))
         store.write_fields(dataset, ids, {"both": ours}, progress=False)
     assert set(dataset.values("both")) == {1.0}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda dataset: dataset.apply_drop(0.3, rule="proportional", overwrite=True),
+        lambda dataset: fod.verify_drop(dataset, "drop"),
+    ],
+)
+def test_runs_of_another_dataset_that_has_taken_the_name_are_not_touched(dataset, elsewhere, call):
+    dataset.apply_drop(0.5, rule="proportional")
+    own = dataset._doc.id
+    elsewhere["build again"](dataset)
+    with pytest.raises(DropError, match="was deleted since it was loaded, and maybe made again"):
+        call(dataset)
+    assert dataset._doc.id == own

@@ -179,6 +179,42 @@ def test_labels_that_are_strings_are_predicted_and_not_evaluated(dataset, tmp_pa
     assert sorted(model.recalls) == sorted(dataset.distinct("name"))
 
 
+@pytest.mark.usefixtures("few_steps")
+def test_predictions_are_replaced_by_those_of_labels_of_the_same_kind_only(dataset, tmp_path):
+    how = {"epochs": 1, "checkpoint_dir": tmp_path}
+    fod.train_query_model(dataset, "name", **how)
+    before = dataset.values("query_pred")
+    with pytest.raises(DropError, match=r"^key: the field 'query_pred' holds .* of another kind"):
+        fod.train_query_model(dataset, "ground_truth", overwrite=True, **how)
+    assert dataset.values("query_pred") == before
+    model = fod.train_query_model(dataset, "name", overwrite=True, seed=3, **how)
+    assert dataset.exists("query_pred").count() == 300 - len(model.sample_ids)
+    fod.train_query_model(dataset, "ground_truth", key="other", **how)
+    with pytest.raises(DropError, match=r"^key: the field 'other_pred' holds .* of another kind"):
+        fod.train_query_model(dataset, "name", key="other", overwrite=True, **how)
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_predictions_whose_labels_are_gone_block_no_writer(make_dataset, monkeypatch, tmp_path):
+    dataset = make_dataset(100)
+    how = {"epochs": 1, "checkpoint_dir": tmp_path}
+    fod.train_query_model(dataset, "ground_truth", **how)
+
+    def die(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(field_writes, "_finish", die)
+        with pytest.raises(KeyboardInterrupt):
+            fod.train_query_model(dataset, "ground_truth", overwrite=True, **how)
+    dataset.reload()
+    dataset.rename_sample_field("ground_truth", "labels")
+    dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, fo.Detections)
+    dataset.apply_drop(0.5, label_field="labels", rule="proportional")
+    assert dataset.list_evaluations() == []
+    assert dataset.exists("query_pred").count() > 0
+
+
 def test_an_option_that_no_training_and_no_score_has_is_refused(dataset):
     with pytest.raises(DropError, match=r"^epoch: no option has the name 'epoch'"):
         fod.train_query_model(dataset, epoch=3)

@@ -249,3 +249,13 @@ def test_a_clone_of_a_view_that_was_made_during_a_replacement_has_fields_of_no_r
     small.apply_drop(**PROPORTIONAL)
     assert_whole(small, ["drop"])
     assert not small.has_field("drop_being_written_kept")
+
+
+def test_a_field_of_a_run_that_somebody_has_copied_is_theirs(dataset):
+    dataset.apply_drop(0.5, rule="proportional")
+    order = dataset.values("drop_keep_at")
+    dataset.clone_sample_field("drop_keep_at", "old_keep_at")
+    fod.delete_drop(dataset, "drop")
+    with pytest.raises(DropError, match="'old_keep_at' exists and belongs to no drop run 'old'"):
+        dataset.apply_drop(0.3, rule="proportional", key="old")
+    assert dataset.values("old_keep_at") == order

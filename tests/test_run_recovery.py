@@ -321,3 +321,52 @@ def test_a_replacement_that_cannot_be_ended_stops_no_other_run(replacing, caplog
     runs.rename_sample_field("drop_kept", "mine")
     fod.set_density(runs, "other", 0.4)
     assert_whole(runs, ["drop", "other"])
+
+
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
+def test_a_replacement_that_was_cut_off_leaves_a_field_that_somebody_made_meanwhile(
+    runs, monkeypatch
+):
+    def die(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_changes, "finish_replacing", die)
+        with pytest.raises(KeyboardInterrupt):
+            runs.apply_drop(density=0.3, holdout=0.5, overwrite=True)
+    runs.reload()
+    runs.set_values("drop_eval", ["mine"] * len(runs))
+    fod.set_density(runs, "other", 0.4)
+    assert runs.values("drop_eval") == ["mine"] * len(runs)
+    assert fod.load_drop(runs, "drop").config.written_eval_key is None
+    assert_whole(runs, ["drop", "other"])
+
+
+def test_a_run_over_fields_of_no_run_that_was_cut_off_is_made_again_without_overwrite(
+    dataset, recalls, monkeypatch
+):
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    copy = dataset.view().clone()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(run_changes, "finish_replacing", lambda *args: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                copy.apply_drop(density=0.3, recalls=recalls)
+        assert fod.list_drops(copy) == []
+        copy.apply_drop(density=0.2, recalls=recalls)
+        assert fod.load_drop(copy, "drop").density == 0.2
+        assert_whole(copy, ["drop"])
+        with pytest.raises(DropError, match="there is a drop run 'drop' already"):
+            copy.apply_drop(density=0.3, recalls=recalls)
+    finally:
+        copy.delete()
+
+
+def test_a_run_that_no_list_has_is_deleted_with_what_it_wrote(runs):
+    documents.change_records(runs, "runs", {"$unset": {"runs.drop": ""}})
+    fod.set_density(runs, "other", 0.4)
+    assert not [name for name in runs.get_field_schema() if name.startswith("drop_")]
+    assert runs.list_saved_views() == ["other-kept", "other-pruned"]
+    runs.apply_drop(density=0.5, rule="proportional")
+    assert_whole(runs, ["drop", "other"])

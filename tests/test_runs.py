@@ -139,3 +139,34 @@ def test_a_writer_of_ours_may_have_fiftyone_delete_a_run(dataset):
     with lease.writing(dataset):
         dataset.delete_run("drop")
     assert not dataset.has_field("drop_kept")
+
+
+def test_fiftyones_own_deletion_takes_a_run_that_was_replaced_while_it_waited(dataset, monkeypatch):
+    dataset.apply_drop(density=0.5, rule="proportional")
+    original = lease.writing
+
+    def replaced_first(*arguments, **options):
+        monkeypatch.setattr(lease, "writing", original)
+        other = fo.load_dataset(dataset.name)
+        other.apply_drop(density=0.3, rule="proportional", overwrite=True)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(lease, "writing", replaced_first)
+    dataset.delete_run("drop")
+    dataset.reload()
+    assert (dataset.list_runs(), dataset.list_saved_views()) == ([], [])
+    assert not dataset.has_field("drop_keep_at")
+    dataset.apply_drop(density=0.5, rule="proportional")
+
+
+def test_fiftyones_own_deletion_takes_the_saved_views_of_a_clone(dataset):
+    dataset.apply_drop(density=0.5, rule="proportional")
+    copy = dataset.clone()
+    try:
+        copy.delete_run("drop")
+        copy.reload()
+        assert copy.list_saved_views() == []
+        copy.apply_drop(density=0.5, rule="proportional")
+    finally:
+        copy.delete()
+    assert sorted(dataset.list_saved_views()) == ["drop-kept", "drop-pruned"]

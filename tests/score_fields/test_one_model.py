@@ -328,3 +328,15 @@ def test_of_writers_at_once_each_leaves_all_of_its_scores_or_none(small):
     assert len(set(small.values("el2n"))) == 1
     assert not failed
     assert "el2n_being_written" not in small.get_field_schema()
+
+
+def test_parts_of_one_field_have_one_hard_end(dataset):
+    ids = dataset.values("id")
+    parts = [dict.fromkeys(some, 1.0) for some in (ids[:20], ids[20:])]
+    how = {"name": "mine", "model": "run 7", "progress": False}
+    fod.import_scores(dataset, parts[0], hard="high", **how)
+    with pytest.raises(DropError, match=r"^overwrite: 20 samples .* and a score field is of one"):
+        fod.import_scores(dataset, parts[1], hard="low", **how)
+    assert dataset.get_field("mine").info["hard"] == "high"
+    fod.import_scores(dataset, parts[1], hard="high", **how)
+    assert dataset.count("mine") == len(ids)
