@@ -336,8 +336,7 @@ def test_a_field_of_somebody_else_is_not_taken_for_the_evaluation_of_what_was_cu
 
 def test_a_field_of_another_kind_is_not_written_over(dataset):
     dataset.set_values("mine", ["a word"] * 300)
-    values = {"mine": store.FieldValues(fo.FloatField, np.ones(300), "Ones")}
-    with lease.writing(dataset) as held, pytest.raises(DropError, match="'mine' is a StringField"):
-        how = {"fingerprints": {}, "clears": True, "tokens": set(), "progress": False}
-        field_writes.write(dataset, held, [(read_ids(dataset), values)], **how)
+    values = store.FieldValues(fo.FloatField, np.ones(300), "Ones")
+    with pytest.raises(DropError, match="'mine' is a StringField"):
+        write_field(dataset, dataset, "mine", values)
     assert dataset.values("mine") == ["a word"] * 300
