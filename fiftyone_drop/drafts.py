@@ -9,7 +9,7 @@ others.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -230,7 +230,8 @@ class Draft:
             or names - set(self.population.values)
             or (reads and self.population.filepaths is None)
         ):
-            return _draft(self.samples, options, recalls_for, progress)
+            were = (*self.population.were, *self.table.classes)
+            return _draft(self.samples, options, recalls_for, progress, were)
         population, warn = self.population, Warner()
         if "must_keep" in arguments:
             population = replace(population, must_keep=None)
@@ -347,7 +348,9 @@ def draft_of_run(
         return _draft(check_collection(samples), options, None)
     if run.table.recalls is not None:
         options = _parse(options, NO_SOURCE | {"recalls": run.recalls})
-    return _draft(samples_of_run(dataset, key), options, lambda p: recalls_of(run, p, options))
+    of_run = samples_of_run(dataset, key)
+    were = options.named_classes
+    return _draft(of_run, options, lambda p: recalls_of(run, p, options), were=were)
 
 
 def samples_of_run(dataset: fo.Dataset, key: str) -> foc.SampleCollection:
@@ -414,14 +417,18 @@ def _draft(
     options: DropOptions,
     recalls_for: RecallsFor | None,
     progress: Any = None,
+    were: Sequence[Hashable] = (),
 ) -> Draft:
-    """Read the samples; ``recalls_for`` has the recalls of their classes, None to find them."""
+    """Read the samples; ``recalls_for`` has the recalls of their classes, None to find them.
+
+    Limits on classes that there ``were`` have no effect where nothing is left of them.
+    """
     warn = Warner()
     check_fields(samples, options)
     high = keeps_highest(samples, options)
     check_source(samples, options)
     warn_about_splits(samples, warn)
-    population, left_out = read_target(samples, options, warn, False)
+    population, left_out = read_target(samples, options, warn, False, were=were)
     recalls = None if recalls_for is None else recalls_for(population)
     drawn = _tabulated(samples, options, population, high, recalls, warn, progress)
     return replace(drawn, warnings=tuple(warn.messages), left_out=left_out)

@@ -142,6 +142,7 @@ def _extend(
         progress,
         only=np.concatenate([old, fresh]),
         kept_before=old[keep_at <= config.density],
+        were=options.named_classes,
     )
     # They are the first of the order, so that the record need not hold their ids
     must_keep = old[keep_at < run.table.must_keep_density]

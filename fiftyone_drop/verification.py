@@ -19,7 +19,7 @@ from fiftyone_drop._types import Ids
 from fiftyone_drop.dataset_state import SIZE
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import class_paths, number_field
-from fiftyone_drop.limits import class_mask
+from fiftyone_drop.limits import class_mask, without_gone
 from fiftyone_drop.members import UNLABELED, Members, read_members
 from fiftyone_drop.options import RANDOM, SUSPECTS
 from fiftyone_drop.reader import read_ids, rows_of
@@ -235,7 +235,9 @@ def _read(
     for (_, beyond, threshold), values in zip(thresholds, columns[1:], strict=False):
         suspect |= beyond(values, threshold)  # NaN is beyond nothing
     names = [tuple(n) if isinstance(n, list) else n for n in config.asked.get("protect") or ()]
-    protected = class_mask("protect", names, results.table.classes)
+    classes = results.table.classes
+    # A class that had nothing left when the run was extended is none of the table
+    protected = class_mask("protect", without_gone(names, classes, names), classes)
     suspect &= ~np.append(protected, [False, False])[members.codes]  # no class at the end
     return _Read(
         members, columns[0] > 0, label_field is not None, columns[-1] if scored else None, suspect

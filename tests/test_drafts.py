@@ -146,6 +146,14 @@ def test_a_class_that_is_left_out_as_a_whole_is_gone_and_its_limit_with_it(prune
         draft.without(pruned.values("id"))
 
 
+def test_a_limit_of_the_run_on_a_class_that_is_left_out_as_a_whole_has_no_effect(pruned):
+    pruned.apply_drop(DENSITY, rule="proportional", quotas={"one": 3}, key="k", progress=False)
+    ids = pruned.match(fo.ViewField("ground_truth.label") == "one").values("id")
+    drawn = draft_of_run(pruned, "k").without(ids)
+    for again in (drawn, drawn.changed(rule="balanced"), drawn.changed(order_by="name")):
+        assert "one" not in again.plan(DENSITY).quotas
+
+
 def test_a_draft_without_a_run_begins_with_the_arguments_of_apply_drop(dataset, recalls):
     draft = draft_of(dataset, recalls=recalls)
     assert sorted(draft.plan(0.3).kept_ids) == sorted(

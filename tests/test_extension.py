@@ -11,6 +11,7 @@ from whole_runs import assert_whole, contents
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, run_changes
+from fiftyone_drop.drafts import draft_of_run
 
 
 @pytest.fixture
@@ -305,3 +306,44 @@ def test_a_move_that_was_cut_off_is_no_extension(grows, recalls, monkeypatch):
             fod.set_density(dataset, "drop", 0.3)
     with pytest.raises(DropError, match="the run has all 200 of them already"):
         fod.extend_drop(dataset, "drop", dataset, density=0.9)
+
+
+# -- classes that are gone ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_per_class": {"one": 5}},
+        {"min_per_class": {"one": 5, "two": 4}},
+        {"protect": ["one"]},
+        {"quotas": {"one": 3}},
+        {"weights": "of every class"},
+        {"group_by": "parity", "max_per_class": {"one": 5, ("two", "even"): 2}},
+        {"group_by": "parity", "protect": [("one", "odd")]},
+    ],
+)
+def test_a_limit_on_a_class_that_was_deleted_has_no_effect(grows, limits):
+    dataset, grow = grows
+    if "weights" in limits:
+        limits = {"weights": {name: i + 1.0 for i, name in enumerate(sorted(counts(dataset)))}}
+    rule = {} if "weights" in limits else {"rule": "proportional"}
+    dataset.apply_drop(0.5, **rule, **limits)
+    dataset.delete_samples(dataset.match(F("ground_truth.label") == "one"))
+    more = grow(range(200, 250))
+    ones = more.match(F("ground_truth.label") == "one")
+    rest = more.exclude(ones)
+    view = fod.extend_drop(dataset, "drop", rest)
+    assert "one" not in counts(view)
+    if "group_by" not in limits:
+        assert_whole(dataset, ["drop"])
+    fod.verify_drop(dataset, "drop")
+    assert draft_of_run(dataset, "drop").plan(0.5).table.size == len(dataset) - len(ones)
+    # Where the class is back, its limit is too
+    view = fod.extend_drop(dataset, "drop", ones, density=0.6)
+    if "max_per_class" in limits:
+        assert counts(view)["one"] <= 5 * (2 if "group_by" in limits else 1)
+    if limits.get("protect") == ["one"]:
+        assert counts(view)["one"] == len(ones)
+    if "quotas" in limits:
+        assert counts(view)["one"] == 3
