@@ -308,6 +308,47 @@ def test_a_move_that_was_cut_off_is_no_extension(grows, recalls, monkeypatch):
         fod.extend_drop(dataset, "drop", dataset, density=0.9)
 
 
+# -- samples that a run leaves out ----------------------------------------------------------------
+
+
+def test_a_call_that_offers_the_samples_again_that_thresholds_leave_out_changes_nothing(grows):
+    dataset, grow = grows
+    dataset.set_values("loss", np.linspace(0, 1, 200).tolist())
+    arguments = {"rule": "proportional", "drop_above": {"loss": 0.5}}
+    dataset[:140].apply_drop(0.5, **arguments)  # the first hundred are below the threshold
+    before = contents(dataset)
+    for _ in range(2):
+        with pytest.raises(
+            DropError, match=r"^new_samples: the run has all 200 of them already, but for 100 that"
+        ):
+            fod.extend_drop(dataset, "drop", dataset)
+    assert contents(dataset) == before
+    grow(range(200, 240)).set_values("loss", [0.2] * 30 + [0.9] * 10)
+    fod.extend_drop(dataset, "drop", dataset)
+    found = fod.load_drop(dataset, "drop").config.found
+    assert (found["size"], found["extended_by"], found["left_out"]) == (130, 30, 110)
+    assert fod.verify_drop(dataset, "drop").unchanged
+    grow(range(240, 250), "few").set_values("loss", [0.1] * 5 + [0.9] * 5)
+    fod.extend_drop(dataset, "drop", dataset.match_tags("few"))
+    found = fod.load_drop(dataset, "drop").config.found
+    assert (found["size"], found["extended_by"], found["left_out"]) == (135, 35, 115)
+
+
+def test_new_samples_without_a_label_are_none_for_a_run_that_skips_them(grows):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, rule="proportional", skip_unlabeled=True)
+    more = grow(range(200, 210))
+    labels = more.values("ground_truth")
+    more.set_values("ground_truth", [None] * 10)
+    before = contents(dataset)
+    with pytest.raises(DropError, match="has all 10 of them already, but for 10 that it leaves"):
+        fod.extend_drop(dataset, "drop", more)
+    assert contents(dataset) == before
+    more.set_values("ground_truth", labels[:4] + [None] * 6)
+    fod.extend_drop(dataset, "drop", more)
+    assert fod.load_drop(dataset, "drop").config.found["extended_by"] == 4
+
+
 # -- classes that are gone ------------------------------------------------------------------------
 
 
