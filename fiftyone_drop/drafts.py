@@ -45,6 +45,7 @@ from fiftyone_drop.pruning import DEFAULTS
 from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.reader import read_order
 from fiftyone_drop.recall_sources import Recalls, check_source, find_recalls
+from fiftyone_drop.rules import DEFAULT_RULE
 from fiftyone_drop.run_lookup import get_config, load_drop
 from fiftyone_drop.target import (
     check_fields,
@@ -327,7 +328,8 @@ def draft_of_run(
         dataset: the dataset
         key: the run
         samples (None): other samples, with the arguments of the run, but for its recalls and what
-            names single classes or samples, which these may lack
+            names single classes or samples, which these may lack. Weights stay, unless
+            ``arguments`` have a rule
         **arguments: with other samples, what differs in the arguments of ``apply_drop``
 
     Raises:
@@ -344,8 +346,9 @@ def draft_of_run(
         names = set(BY_CLASS) - set(SUSPECTS)  # thresholds are by score field
         by_class = [name for name in names if isinstance(getattr(options, name), Mapping)]
         named = {name: DEFAULTS[name] for name in (*by_class, "protect", "must_keep")}
+        named["weights"] = options.weights if "rule" not in arguments else None
         options = _parse(options, NO_SOURCE | named | arguments)
-        return _draft(check_collection(samples), options, None)
+        return _draft(check_collection(samples), options, None, were=options.named_classes)
     if run.table.recalls is not None:
         options = _parse(options, NO_SOURCE | {"recalls": run.recalls})
     of_run = samples_of_run(dataset, key)
@@ -409,6 +412,11 @@ def _parse(options: DropOptions, arguments: Mapping[str, Any]) -> DropOptions:
     as_given = {option.name: getattr(options, option.name) for option in fields(DropOptions)}
     if set(arguments) & set(NO_SOURCE):
         as_given |= NO_SOURCE
+    # Weights stand in the place of a rule
+    if arguments.get("weights") is not None:
+        as_given["rule"] = DEFAULT_RULE
+    elif "rule" in arguments:
+        as_given["weights"] = None
     return DropOptions.parse(as_given | dict(arguments))
 
 
