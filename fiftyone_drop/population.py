@@ -440,7 +440,7 @@ def check_as_stored(
     Raises:
         DropError: if a stage of the view changes a value, or repeats samples
     """
-    if _only_chooses(samples):
+    if only_chooses(samples):
         return
     repeated = len(ids) - len(np.unique(ids))
     if repeated:
@@ -478,7 +478,7 @@ def check_labels_as_stored(
     Raises:
         DropError: if a stage of the view changes one
     """
-    if _only_chooses(samples):
+    if only_chooses(samples):
         return
     root = samples._root_dataset
     paths = [p for p in class_paths(root, label_field, group_by) if samples.has_field(p)]
@@ -491,7 +491,7 @@ def check_labels_as_stored(
     _refuse_changed(shown.ids, same, paths, argument, remedy)
 
 
-def _only_chooses(samples: foc.SampleCollection) -> bool:
+def only_chooses(samples: foc.SampleCollection) -> bool:
     """Whether a view leaves the values of samples as they are."""
     return all(isinstance(stage, CHOOSING) for stage in samples.view()._all_stages)
 
