@@ -73,6 +73,7 @@ def class_table(
     Raises:
         DropError: if bounds contradict each other
     """
+    options = options.of_classes(population.classes, population.were)
     sizes, bounds = population.sizes, bounds_of(options, population)
     known = {"sizes": sizes.astype(np.float64), **columns}
     if recalls is not None:
@@ -117,7 +118,7 @@ def bounds_of(options: DropOptions, population: Population) -> Bounds:
     if before is not None and must_keep is not None:
         before = before | must_keep
     return class_bounds(
-        options.limits,
+        options.of_classes(population.classes, population.were).limits,
         population.classes,
         population.sizes,
         population.count(must_keep),

@@ -9,7 +9,7 @@ others.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -45,6 +45,7 @@ from fiftyone_drop.pruning import DEFAULTS
 from fiftyone_drop.quotas import quotas_of_size
 from fiftyone_drop.reader import read_order
 from fiftyone_drop.recall_sources import Recalls, check_source, find_recalls
+from fiftyone_drop.rules import DEFAULT_RULE
 from fiftyone_drop.run_lookup import get_config, load_drop
 from fiftyone_drop.target import (
     check_fields,
@@ -230,7 +231,8 @@ class Draft:
             or names - set(self.population.values)
             or (reads and self.population.filepaths is None)
         ):
-            return _draft(self.samples, options, recalls_for, progress)
+            were = (*self.population.were, *self.table.classes)
+            return _draft(self.samples, options, recalls_for, progress, were)
         population, warn = self.population, Warner()
         if "must_keep" in arguments:
             population = replace(population, must_keep=None)
@@ -326,7 +328,8 @@ def draft_of_run(
         dataset: the dataset
         key: the run
         samples (None): other samples, with the arguments of the run, but for its recalls and what
-            names single classes or samples, which these may lack
+            names single classes or samples, which these may lack. Weights stay, unless
+            ``arguments`` have a rule
         **arguments: with other samples, what differs in the arguments of ``apply_drop``
 
     Raises:
@@ -343,11 +346,14 @@ def draft_of_run(
         names = set(BY_CLASS) - set(SUSPECTS)  # thresholds are by score field
         by_class = [name for name in names if isinstance(getattr(options, name), Mapping)]
         named = {name: DEFAULTS[name] for name in (*by_class, "protect", "must_keep")}
+        named["weights"] = options.weights if "rule" not in arguments else None
         options = _parse(options, NO_SOURCE | named | arguments)
-        return _draft(check_collection(samples), options, None)
+        return _draft(check_collection(samples), options, None, were=options.named_classes)
     if run.table.recalls is not None:
         options = _parse(options, NO_SOURCE | {"recalls": run.recalls})
-    return _draft(samples_of_run(dataset, key), options, lambda p: recalls_of(run, p, options))
+    of_run = samples_of_run(dataset, key)
+    were = options.named_classes
+    return _draft(of_run, options, lambda p: recalls_of(run, p, options), were=were)
 
 
 def samples_of_run(dataset: fo.Dataset, key: str) -> foc.SampleCollection:
@@ -406,6 +412,11 @@ def _parse(options: DropOptions, arguments: Mapping[str, Any]) -> DropOptions:
     as_given = {option.name: getattr(options, option.name) for option in fields(DropOptions)}
     if set(arguments) & set(NO_SOURCE):
         as_given |= NO_SOURCE
+    # Weights stand in the place of a rule
+    if arguments.get("weights") is not None:
+        as_given["rule"] = DEFAULT_RULE
+    elif "rule" in arguments:
+        as_given["weights"] = None
     return DropOptions.parse(as_given | dict(arguments))
 
 
@@ -414,14 +425,18 @@ def _draft(
     options: DropOptions,
     recalls_for: RecallsFor | None,
     progress: Any = None,
+    were: Sequence[Hashable] = (),
 ) -> Draft:
-    """Read the samples; ``recalls_for`` has the recalls of their classes, None to find them."""
+    """Read the samples; ``recalls_for`` has the recalls of their classes, None to find them.
+
+    Limits on classes that there ``were`` have no effect where nothing is left of them.
+    """
     warn = Warner()
     check_fields(samples, options)
     high = keeps_highest(samples, options)
     check_source(samples, options)
     warn_about_splits(samples, warn)
-    population, left_out = read_target(samples, options, warn, False)
+    population, left_out = read_target(samples, options, warn, False, were=were)
     recalls = None if recalls_for is None else recalls_for(population)
     drawn = _tabulated(samples, options, population, high, recalls, warn, progress)
     return replace(drawn, warnings=tuple(warn.messages), left_out=left_out)

@@ -15,6 +15,7 @@ from fiftyone_drop import checks, lease
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
+from fiftyone_drop.dataset_state import SIZE
 from fiftyone_drop.decision import decide
 from fiftyone_drop.errors import DropError, Warner, listing
 from fiftyone_drop.fields import check_collection, must_keep_view
@@ -128,10 +129,15 @@ def _extend(
     fresh = new[~np.isin(new, old)]
     standing = ((config.density, None), (None, int(run.table.quotas.sum())))
     as_asked = amount is None or (amount.density, amount.size) in standing
-    if not len(fresh) and was_cut_off and as_asked:
-        return part_view(root, config, config.density, "kept")  # the same call had taken them in
+
+    def already(besides: int) -> fo.DatasetView:
+        if was_cut_off and as_asked:
+            return part_view(root, config, config.density, "kept")  # the same call took them in
+        words = f", but for {besides:,} that it leaves out" if besides else ""
+        raise DropError("new_samples", f"the run has all {len(new):,} of them already{words}")
+
     if not len(fresh):
-        raise DropError("new_samples", f"the run has all {len(new):,} of them already")
+        return already(0)
     warn = Warner()
     check_fields(root, options)
     high = keeps_highest(root, options)
@@ -142,7 +148,11 @@ def _extend(
         progress,
         only=np.concatenate([old, fresh]),
         kept_before=old[keep_at <= config.density],
+        were=options.named_classes,
     )
+    joined = int(np.isin(population.ids, fresh).sum())
+    if not joined:
+        return already(len(fresh))
     # They are the first of the order, so that the record need not hold their ids
     must_keep = old[keep_at < run.table.must_keep_density]
     if len(must_keep):
@@ -154,11 +164,13 @@ def _extend(
     new_keep_at, table = decide(options, population, high, recalls, columns)
     pred_field = config.pred_field
     predicted = pred_field is not None and pred_field in own_fields(root, config.outputs)
+    # Samples may be left out once more; those of the dataset that are not in the run are the most
+    out_of_run = population.dataset_state[SIZE] - len(population)
     found = config.found | {
         "size": len(population),
         "warnings": [*config.warnings, *warn.messages],
-        "left_out": config.found.get("left_out", 0) + left_out,
-        "extended_by": config.found.get("extended_by", 0) + len(fresh),
+        "left_out": min(config.found.get("left_out", 0) + left_out, out_of_run),
+        "extended_by": config.found.get("extended_by", 0) + joined,
         **population.dataset_state,
     }
     as_before = (*IN_WORDS, "must_keep", "query", *VECTORS, "folds")  # no recalls are looked for

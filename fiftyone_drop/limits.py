@@ -14,7 +14,7 @@ NumPy only.
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -299,6 +299,21 @@ def class_mask(
     return mask
 
 
+def without_gone(
+    names: Iterable[Hashable], classes: Sequence[Hashable], were: Sequence[Hashable]
+) -> list[Hashable]:
+    """The names, but for those of classes that were there and have nothing left.
+
+    Args:
+        names: names of classes, or of labels that stand for their cells
+        classes: the K classes that there are
+        were: classes, and names of classes, that there were; a name that never was one stays, to be
+            refused
+    """
+    now, before = _Rows(classes), _Rows(were)
+    return [name for name in names if now.has(name) or not before.has(name)]
+
+
 class _Rows:
     """The rows of classes by name: of a class itself, and of every cell of a label."""
 
@@ -317,12 +332,19 @@ class _Rows:
         Raises:
             DropError: if there is none
         """
-        # A number may be a class of an array, or the word for a class of integers
-        exact = {*self._exact.get(name, ()), *self._exact.get(str(name), ())}
-        if rows := sorted(exact) or self._cells.get(str(name)):
+        if rows := self._rows(name):
             return rows
         known = listing(list(self._classes))
         raise DropError(argument, f"{name!r} is no class; the classes are {known}")
+
+    def has(self, name: Hashable) -> bool:
+        """Whether a name stands for some."""
+        return bool(self._rows(name))
+
+    def _rows(self, name: Hashable) -> list[int]:
+        # A number may be a class of an array, or the word for a class of integers
+        exact = {*self._exact.get(name, ()), *self._exact.get(str(name), ())}
+        return sorted(exact) or self._cells.get(str(name), [])
 
 
 def _agree(

@@ -24,6 +24,7 @@ from fiftyone_drop.limits import (
     check_quotas,
     check_weights,
     floors_under,
+    without_gone,
 )
 from fiftyone_drop.recall import Smoothing, check_smoothing
 from fiftyone_drop.rules import Rule, check_rule, rule_for
@@ -38,7 +39,8 @@ VECTORS = ("embeddings", "brain_key")  # that the query model in closed form may
 CLOSED_FORM, TRAINED = QUERIES = ("closed-form", "trained")
 FOLDS = 5  # of trained query models
 IN_WORDS = (*SOURCES, "pred_field", "model")  # in the record of a run, which has no values of these
-BY_CLASS = ("min_per_class", "max_per_class", "quotas", "weights", *SUSPECTS)  # mappings
+OF_CLASSES = ("min_per_class", "max_per_class", "quotas", "weights")  # mappings by class
+BY_CLASS = (*OF_CLASSES, *SUSPECTS)  # mappings
 
 
 def _recalls(argument: str, value: object) -> Mapping[Hashable, float] | None:
@@ -198,6 +200,33 @@ class DropOptions:
         """The floors and caps."""
         floors, otherwise = floors_under(self.min_per_class, self.the_rule.sets_quotas)
         return Limits(floors, otherwise, self.max_per_class, self.protect, self.quotas)
+
+    @property
+    def named_classes(self) -> tuple[Hashable, ...]:
+        """The classes, labels and cells that limits and weights name, each once."""
+        names: list[Hashable] = list(self.protect)
+        for argument in OF_CLASSES:
+            value = getattr(self, argument)
+            names += value if isinstance(value, Mapping) else ()
+        return tuple(dict.fromkeys(names))
+
+    def of_classes(self, classes: Sequence[Hashable], were: Sequence[Hashable]) -> DropOptions:
+        """The same without limits and weights of classes that were there and have nothing left.
+
+        Args:
+            classes: the classes that there are
+            were: classes, and names of classes, that there were
+        """
+        named = self.named_classes
+        stay = set(without_gone(named, classes, were))
+        if len(stay) == len(named):
+            return self
+        values: dict[str, Any] = {"protect": tuple(n for n in self.protect if n in stay)}
+        for argument in OF_CLASSES:
+            value = getattr(self, argument)
+            if isinstance(value, Mapping):
+                values[argument] = {name: n for name, n in value.items() if name in stay}
+        return replace(self, **values)
 
     @property
     def suspects(self) -> str:

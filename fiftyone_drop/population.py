@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -57,6 +57,7 @@ class Population:
         kept_before: (N,) bool, samples that come next; None for none
         file_sizes: (N,) int, the bytes of the image files; None where nobody asked
         dataset_state: what a record says of the dataset: see :mod:`fiftyone_drop.dataset_state`
+        were: classes, or their names, that may have nothing left: limits on them have no effect
     """
 
     ids: Ids
@@ -71,6 +72,7 @@ class Population:
     kept_before: NDArray[np.bool_] | None = None
     file_sizes: IntArray | None = None
     dataset_state: Mapping[str, Any] = field(default_factory=dict)
+    were: tuple[Hashable, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -107,7 +109,14 @@ class Population:
         rest = self.select(rows)
         labels, label_names = _compact(rest.labels, self.label_names)
         codes, classes = _compact(rest.codes, self.classes)
-        return replace(rest, labels=labels, label_names=label_names, codes=codes, classes=classes)
+        return replace(
+            rest,
+            labels=labels,
+            label_names=label_names,
+            codes=codes,
+            classes=classes,
+            were=tuple(dict.fromkeys((*self.were, *self.classes))),
+        )
 
     def count(self, rows: NDArray[np.bool_] | None) -> IntArray | None:
         """How many samples of each class some rows are, (K,) int; None for None."""
@@ -431,7 +440,7 @@ def check_as_stored(
     Raises:
         DropError: if a stage of the view changes a value, or repeats samples
     """
-    if _only_chooses(samples):
+    if only_chooses(samples):
         return
     repeated = len(ids) - len(np.unique(ids))
     if repeated:
@@ -469,7 +478,7 @@ def check_labels_as_stored(
     Raises:
         DropError: if a stage of the view changes one
     """
-    if _only_chooses(samples):
+    if only_chooses(samples):
         return
     root = samples._root_dataset
     paths = [p for p in class_paths(root, label_field, group_by) if samples.has_field(p)]
@@ -482,7 +491,7 @@ def check_labels_as_stored(
     _refuse_changed(shown.ids, same, paths, argument, remedy)
 
 
-def _only_chooses(samples: foc.SampleCollection) -> bool:
+def only_chooses(samples: foc.SampleCollection) -> bool:
     """Whether a view leaves the values of samples as they are."""
     return all(isinstance(stage, CHOOSING) for stage in samples.view()._all_stages)
 

@@ -47,7 +47,7 @@ from fiftyone_drop.pruning import DEFAULTS
 from fiftyone_drop.query_models import check_predictions_free
 from fiftyone_drop.quotas import levels
 from fiftyone_drop.reader import count_tags, read_ids
-from fiftyone_drop.rules import RULES, Rule
+from fiftyone_drop.rules import BY_HAND, RULES, Rule
 from fiftyone_drop.run_keys import check_independent, check_key, present_views
 from fiftyone_drop.run_lookup import check_order, find_configs, get_config, state_words
 from fiftyone_drop.run_outputs import own_fields, owns_evaluation
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from fiftyone_drop.training import TrainingOptions
 
 __all__ = [
+    "BY_HAND",
     "SPLIT_TAGS",
     "Draft",
     "Kept",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -99,6 +99,7 @@ def read_target(
     *,
     only: Ids | None = None,
     kept_before: Ids | None = None,
+    were: Sequence[Hashable] = (),
     writes: bool = False,
 ) -> tuple[Population, int]:
     """Read the samples of a target view, and everything that decides about them.
@@ -110,6 +111,8 @@ def read_target(
         progress: as everywhere in FiftyOne
         only (None): the ids of the samples that matter; by default all
         kept_before (None): the ids of samples that an earlier run keeps
+        were (()): names that were classes when a run was made with them: where a class has no
+            sample any more, limits on it have no effect
         writes (False): whether a run is written at once: then a view is refused here, before an
             hour of training, that shows other values than the dataset stores
 
@@ -137,6 +140,7 @@ def read_target(
         skip_unlabeled=options.skip_unlabeled,
         progress=progress,
     )
+    population = replace(population, were=(*population.were, *were))
     _check_unwritten(samples._root_dataset, before, options)
     if writes:
         population.check_as_stored(samples, options.label_field, options.group_by)
@@ -226,7 +230,9 @@ def _without_suspects(
             if missing:
                 warn(f"{missing:,} samples have no value in '{name}', so {argument} leaves them in")
     suspect = found[SUSPECTS[0]] | found[SUSPECTS[1]]
-    protected = class_mask("protect", options.protect, population.classes)
+    classes = population.classes
+    protect = options.of_classes(classes, population.were).protect
+    protected = class_mask("protect", protect, classes)
     suspect &= ~protected[population.codes]
     for stay in (population.must_keep, population.kept_before):
         if stay is not None:

@@ -19,9 +19,10 @@ from fiftyone_drop._types import Ids
 from fiftyone_drop.dataset_state import SIZE
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import class_paths, number_field
-from fiftyone_drop.limits import class_mask
+from fiftyone_drop.limits import class_mask, without_gone
 from fiftyone_drop.members import UNLABELED, Members, read_members
 from fiftyone_drop.options import RANDOM, SUSPECTS
+from fiftyone_drop.population import only_chooses
 from fiftyone_drop.reader import read_ids, rows_of
 from fiftyone_drop.run_lookup import load_present_order
 from fiftyone_drop.runs import DropConfig, DropResults
@@ -154,8 +155,8 @@ def verify_drop(dataset: foc.SampleCollection, key: str) -> DropVerification:
             "store them, and an export of a dataset leaves them behind"
         )
     read = _read(root, results, unknown, snapshot)
-    in_target, whole = _target(root, key, config, read.members, unknown)
-    found = _compare(read, in_target, snapshot, config)
+    target, whole = _target(root, key, results, read, unknown)
+    found = _compare(read, target, snapshot, config)
     counts: dict[str, int | None] = {
         name: None if rows is None else len(rows) for name, rows in found.items()
     }
@@ -235,17 +236,34 @@ def _read(
     for (_, beyond, threshold), values in zip(thresholds, columns[1:], strict=False):
         suspect |= beyond(values, threshold)  # NaN is beyond nothing
     names = [tuple(n) if isinstance(n, list) else n for n in config.asked.get("protect") or ()]
-    protected = class_mask("protect", names, results.table.classes)
+    classes = results.table.classes
+    # A class that had nothing left when the run was extended is none of the table
+    protected = class_mask("protect", without_gone(names, classes, names), classes)
     suspect &= ~np.append(protected, [False, False])[members.codes]  # no class at the end
     return _Read(
         members, columns[0] > 0, label_field is not None, columns[-1] if scored else None, suspect
     )
 
 
+@dataclass(frozen=True)
+class _Target:
+    """Which samples of a dataset are in the target view of a run.
+
+    Attributes:
+        rows: (N,) bool, whether a sample is in it
+        labelled: (N,) bool, whether it shows a label of the sample, if labels could be read
+    """
+
+    rows: NDArray[np.bool_]
+    labelled: NDArray[np.bool_]
+
+
 def _target(
-    root: fo.Dataset, key: str, config: DropConfig, members: Members, unknown: list[str]
-) -> tuple[NDArray[np.bool_], bool]:
+    root: fo.Dataset, key: str, results: DropResults, read: _Read, unknown: list[str]
+) -> tuple[_Target, bool]:
     """Which samples are in the target view, and whether that is known."""
+    config, members = results.config, read.members
+    labelled = members.codes != UNLABELED
     why, facts = "the target view was too large to be recorded", config.found
     all_in = facts.get(SIZE) == facts["size"] + facts.get("left_out", 0)
     if facts.get("extended_by") and not all_in:
@@ -254,22 +272,32 @@ def _target(
         try:
             target = root.load_run_view(key)
             if target == root or not target._stages:
-                return np.ones(len(members.ids), dtype=bool), True
-            return rows_of(members.ids, np.sort(read_ids(target))) >= 0, True
+                return _Target(np.ones(len(members.ids), dtype=bool), labelled), True
+            if only_chooses(target) or not read.labelled:
+                return _Target(_among(members.ids, read_ids(target)), labelled), True
+            # Its stages may hide labels that the dataset has
+            shown = read_members(target, results.table.classes, config.label_field, config.group_by)
+            with_label = shown.ids[shown.codes != UNLABELED]
+            return _Target(_among(members.ids, shown.ids), _among(members.ids, with_label)), True
         except Exception as error:  # whatever a stage raises, whose fields or samples are gone
             why = f"the target view cannot be made any more ({error})"
     unknown.append(f"which samples were added to the target view, or left it: {why}")
-    return np.zeros(len(members.ids), dtype=bool), False
+    return _Target(np.zeros(len(members.ids), dtype=bool), labelled), False
+
+
+def _among(ids: Ids, some: Ids) -> NDArray[np.bool_]:
+    """Which ids are among some, (N,) bool."""
+    return rows_of(ids, np.sort(some)) >= 0
 
 
 def _compare(
-    read: _Read, in_target: NDArray[np.bool_], snapshot: Snapshot | None, config: DropConfig
+    read: _Read, target: _Target, snapshot: Snapshot | None, config: DropConfig
 ) -> dict[str, Ids | None]:
     """The ids of each kind; None for those that cannot be known."""
-    members, placed = read.members, read.placed
+    members, placed, in_target = read.members, read.placed, target.rows
     could_be_added = in_target & ~read.suspect
     if config.asked.get("skip_unlabeled") and read.labelled:
-        could_be_added &= members.codes != UNLABELED
+        could_be_added &= target.labelled
     if snapshot is None:
         return {
             "added": members.ids[could_be_added & ~placed],

@@ -146,6 +146,27 @@ def test_a_class_that_is_left_out_as_a_whole_is_gone_and_its_limit_with_it(prune
         draft.without(pruned.values("id"))
 
 
+def test_a_limit_of_the_run_on_a_class_that_is_left_out_as_a_whole_has_no_effect(pruned):
+    pruned.apply_drop(DENSITY, rule="proportional", quotas={"one": 3}, key="k", progress=False)
+    ids = pruned.match(fo.ViewField("ground_truth.label") == "one").values("id")
+    drawn = draft_of_run(pruned, "k").without(ids)
+    for again in (drawn, drawn.changed(rule="balanced"), drawn.changed(order_by="name")):
+        assert "one" not in again.plan(DENSITY).quotas
+
+
+def test_another_rule_takes_the_place_of_weights_given_by_hand(pruned, recalls):
+    weights = {name: 1 + 9 * (name == "two") for name in recalls}
+    pruned.apply_drop(DENSITY, weights=weights, key="w", progress=False)
+    draft = draft_of_run(pruned, "w")
+    for rule in ("balanced", "proportional"):
+        other = fod.plan_drop(pruned, DENSITY, rule=rule)
+        assert draft.changed(rule=rule).plan(DENSITY).quotas == other.quotas
+    drop = draft.with_recalls_of("drop", rule="drop", min_per_class=2)
+    assert drop.plan(DENSITY).quotas == fod.load_drop(pruned, "drop").table.by_class("quotas")
+    back = draft.changed(rule="balanced").changed(weights=weights)
+    assert back.plan(DENSITY).quotas == fod.load_drop(pruned, "w").table.by_class("quotas")
+
+
 def test_a_draft_without_a_run_begins_with_the_arguments_of_apply_drop(dataset, recalls):
     draft = draft_of(dataset, recalls=recalls)
     assert sorted(draft.plan(0.3).kept_ids) == sorted(

@@ -11,6 +11,7 @@ from whole_runs import assert_whole, contents
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, run_changes
+from fiftyone_drop.drafts import draft_of_run
 
 
 @pytest.fixture
@@ -305,3 +306,85 @@ def test_a_move_that_was_cut_off_is_no_extension(grows, recalls, monkeypatch):
             fod.set_density(dataset, "drop", 0.3)
     with pytest.raises(DropError, match="the run has all 200 of them already"):
         fod.extend_drop(dataset, "drop", dataset, density=0.9)
+
+
+# -- samples that a run leaves out ----------------------------------------------------------------
+
+
+def test_a_call_that_offers_the_samples_again_that_thresholds_leave_out_changes_nothing(grows):
+    dataset, grow = grows
+    dataset.set_values("loss", np.linspace(0, 1, 200).tolist())
+    arguments = {"rule": "proportional", "drop_above": {"loss": 0.5}}
+    dataset[:140].apply_drop(0.5, **arguments)  # the first hundred are below the threshold
+    before = contents(dataset)
+    for _ in range(2):
+        with pytest.raises(
+            DropError, match=r"^new_samples: the run has all 200 of them already, but for 100 that"
+        ):
+            fod.extend_drop(dataset, "drop", dataset)
+    assert contents(dataset) == before
+    grow(range(200, 240)).set_values("loss", [0.2] * 30 + [0.9] * 10)
+    fod.extend_drop(dataset, "drop", dataset)
+    found = fod.load_drop(dataset, "drop").config.found
+    assert (found["size"], found["extended_by"], found["left_out"]) == (130, 30, 110)
+    assert fod.verify_drop(dataset, "drop").unchanged
+    grow(range(240, 250), "few").set_values("loss", [0.1] * 5 + [0.9] * 5)
+    fod.extend_drop(dataset, "drop", dataset.match_tags("few"))
+    found = fod.load_drop(dataset, "drop").config.found
+    assert (found["size"], found["extended_by"], found["left_out"]) == (135, 35, 115)
+
+
+def test_new_samples_without_a_label_are_none_for_a_run_that_skips_them(grows):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, rule="proportional", skip_unlabeled=True)
+    more = grow(range(200, 210))
+    labels = more.values("ground_truth")
+    more.set_values("ground_truth", [None] * 10)
+    before = contents(dataset)
+    with pytest.raises(DropError, match="has all 10 of them already, but for 10 that it leaves"):
+        fod.extend_drop(dataset, "drop", more)
+    assert contents(dataset) == before
+    more.set_values("ground_truth", labels[:4] + [None] * 6)
+    fod.extend_drop(dataset, "drop", more)
+    assert fod.load_drop(dataset, "drop").config.found["extended_by"] == 4
+
+
+# -- classes that are gone ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_per_class": {"one": 5}},
+        {"min_per_class": {"one": 5, "two": 4}},
+        {"protect": ["one"]},
+        {"quotas": {"one": 3}},
+        {"weights": "of every class"},
+        {"group_by": "parity", "max_per_class": {"one": 5, ("two", "even"): 2}},
+        {"group_by": "parity", "protect": [("one", "odd")]},
+    ],
+)
+def test_a_limit_on_a_class_that_was_deleted_has_no_effect(grows, limits):
+    dataset, grow = grows
+    if "weights" in limits:
+        limits = {"weights": {name: i + 1.0 for i, name in enumerate(sorted(counts(dataset)))}}
+    rule = {} if "weights" in limits else {"rule": "proportional"}
+    dataset.apply_drop(0.5, **rule, **limits)
+    dataset.delete_samples(dataset.match(F("ground_truth.label") == "one"))
+    more = grow(range(200, 250))
+    ones = more.match(F("ground_truth.label") == "one")
+    rest = more.exclude(ones)
+    view = fod.extend_drop(dataset, "drop", rest)
+    assert "one" not in counts(view)
+    if "group_by" not in limits:
+        assert_whole(dataset, ["drop"])
+    fod.verify_drop(dataset, "drop")
+    assert draft_of_run(dataset, "drop").plan(0.5).table.size == len(dataset) - len(ones)
+    # Where the class is back, its limit is too
+    view = fod.extend_drop(dataset, "drop", ones, density=0.6)
+    if "max_per_class" in limits:
+        assert counts(view)["one"] <= 5 * (2 if "group_by" in limits else 1)
+    if limits.get("protect") == ["one"]:
+        assert counts(view)["one"] == len(ones)
+    if "quotas" in limits:
+        assert counts(view)["one"] == 3

@@ -270,6 +270,14 @@ def test_a_class_of_suspects_alone_is_named(scored, recalls):
         fod.plan_drop(scored, 0.5, **arguments)
     plan = fod.plan_drop(scored, 0.5, allow_empty_classes=True, **arguments)
     assert "one" not in plan.table.classes
+    limits = {"min_per_class": {"one": 1, "two": 9}, "max_per_class": {"one": 5}}
+    limited = fod.plan_drop(scored, 0.2, allow_empty_classes=True, **arguments, **limits)
+    assert limited.quotas["two"] >= 9
+    weights = dict.fromkeys(counts(scored), 1)
+    arguments["rule"] = "drop"
+    fod.plan_drop(scored, 0.5, allow_empty_classes=True, weights=weights, **arguments)
+    with pytest.raises(DropError, match=r"^quotas: 'zebra' is no class"):
+        fod.plan_drop(scored, 0.5, allow_empty_classes=True, quotas={"zebra": 1}, **arguments)
 
 
 def test_thresholds_name_number_fields(dataset, recalls):

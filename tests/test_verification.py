@@ -150,6 +150,17 @@ def test_a_sample_that_gets_its_first_label_is_added(make_dataset):
     assert found(fod.verify_drop(dataset, "drop")) == {"added": {first}}
 
 
+def test_labels_that_the_target_view_hides_are_none(make_dataset):
+    dataset = make_dataset(60)
+    target = dataset[:50].filter_labels("ground_truth", F("label") != "one", only_matches=False)
+    target.apply_drop(0.5, label_field="ground_truth", rule="proportional", skip_unlabeled=True)
+    check = fod.verify_drop(dataset, "drop")
+    assert check.unchanged
+    hidden = dataset[:50].match(F("ground_truth.label") == "one").values("id")[0]
+    dataset.select(hidden).set_values("ground_truth.label", ["two"])
+    assert found(fod.verify_drop(dataset, "drop")) == {"added": {hidden}}
+
+
 def test_another_value_of_the_group_is_another_class(dataset):
     dataset.apply_drop(0.5, rule="proportional", group_by="parity")
     sample = dataset.first()

@@ -32,7 +32,7 @@ def offered(dataset: fo.Dataset, run: fod.DropResults | None) -> dict[str, dict[
     return {
         "samples": samples,
         "recalls": drafting.sources(dataset, run),
-        "rule": {name: f"{name}: {one.description}" for name, one in precheck.rules().items()},
+        "rule": {n: f"{n}: {one.description}" for n, one in drafting.rules(run).items()},
         "select": {drafting.SELECT_AT_RANDOM: "at random"}
         | {name: f"by {name}" for name in scores},
         "keep": {"hardest": "the hardest", "easiest": "the easiest"},
@@ -87,7 +87,7 @@ def tables(draft: precheck.Draft, start: float) -> dict[str, Any]:
         "recalls_from": None if draft.recalls is None else draft.recalls.source,
         "counts": draft.counts_at(densities).tolist(),
         "left_out": draft.left_out,
-        **panel_data.columns(draft.table, densities, options.rule),
+        **panel_data.columns(draft.table, densities, options.the_rule.name),
     }
 
 

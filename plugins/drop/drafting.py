@@ -22,6 +22,7 @@ CLOSED_FORM = "closed-form"  # as the source of recalls: the only one that takes
 REMEMBERED = 12
 SPLIT_TAGS = precheck.SPLIT_TAGS["train"]
 SELECT_AT_RANDOM = "random"
+BY_HAND = precheck.BY_HAND.name  # the weights of the run, in the place of a rule
 
 # What was read, by all that it depends on; each request has a thread of its own
 _drafts: OrderedDict[str, precheck.Draft] = OrderedDict()
@@ -94,6 +95,12 @@ def sources(dataset: fo.Dataset, run: fod.DropResults | None) -> dict[str, str]:
         | {f"run:{key}": f"those of the run {key}" for key in runs}
         | {CLOSED_FORM: "a query model in closed form"}
     )
+
+
+def rules(run: fod.DropResults | None) -> dict[str, Any]:
+    """The rules by name; in a draft of a run that was given weights, these come first."""
+    by_hand = run is not None and run.config.rule == BY_HAND
+    return ({BY_HAND: precheck.BY_HAND} if by_hand else {}) | precheck.rules()
 
 
 # -- drafts ---------------------------------------------------------------------------------------
@@ -169,14 +176,19 @@ def _begin(
 ) -> precheck.Draft | None:
     """A draft without limits and chosen samples."""
     kind, _, key = choices.recalls.partition(":")
-    checks.choice("rule", choices.rule, precheck.rules())
+    offered = precheck.rules()
+    if choices.rule == BY_HAND:
+        offered = rules(choices.base and fod.load_drop(dataset, choices.base))
+    checks.choice("rule", choices.rule, offered)
     checks.choice("recalls", kind, ("eval", "run", CLOSED_FORM))
-    needs = "recalls" in precheck.rules()[choices.rule].needs
+    needs = "recalls" in offered[choices.rule].needs
     slow = needs and choices.recalls == CLOSED_FORM
     measured = _recalled(_measured, _slow_part(dataset, choices)) if slow else None
     if slow and measured is None and not wait:
         return None
-    decided = {"rule": choices.rule, "select": choices.select, "keep": choices.keep}
+    decided = {"select": choices.select, "keep": choices.keep}
+    if choices.rule != BY_HAND:
+        decided["rule"] = choices.rule
     drawn = _of_samples(dataset, choices)
     if measured is not None and not drawn.has_classes_of(measured):
         measured = None
@@ -197,12 +209,13 @@ def _begin(
 
 def _of_samples(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
     """A draft of the chosen samples; its rule and its recalls are those of the run, or none."""
-    base, select, classes = choices.base, choices.select, {}
+    base, select, rule, classes = choices.base, choices.select, "", {}
     if choices.samples == "run":
         select = ""  # what the run has read may do
     else:
         classes = _classes(dataset, choices)
-    read = Choices(base, choices.samples, "", "", select, "")
+        rule = BY_HAND if choices.rule == BY_HAND else "proportional"  # reads no more
+    read = Choices(base, choices.samples, "", rule, select, "")
     known = _known(dataset, read, classes)
     found = _recalled(_drafts, known)
     if found is not None:
@@ -214,7 +227,9 @@ def _of_samples(dataset: fo.Dataset, choices: Choices) -> precheck.Draft:
     else:
         tag = choices.samples.partition(":")[2]
         samples = dataset.match_tags(tag) if tag else dataset
-        decided = {"rule": "proportional", "select": select, "keep": choices.keep}
+        decided = {"select": select, "keep": choices.keep}
+        if rule != BY_HAND:
+            decided["rule"] = rule
         if base is None:
             drawn = precheck.draft_of(samples, **classes, **decided)
         else:

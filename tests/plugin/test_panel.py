@@ -295,6 +295,39 @@ def test_a_draft_begins_as_the_run_and_says_what_can_be_chosen(pruned, predict):
     assert list(draft["offered"]["rule"]) == list(fod.precheck.rules())
 
 
+@pytest.mark.filterwarnings("ignore:sample tags")
+def test_a_draft_of_a_run_with_weights_begins_with_them_and_drops_them_for_a_rule(pruned, recalls):
+    pruned[200:].untag_samples("train")
+    pruned[200:].tag_samples("val")
+    weights = {name: 1 + 9 * (name == "two") for name in recalls}
+    pruned.apply_drop(0.5, key="w", weights=weights, progress=False)
+    panel = PanelSession(pruned)
+    run = fod.load_drop(pruned, "w").table
+
+    def kept(**choices):
+        draft = drawn(panel, base="w", **choices)
+        assert "problem" not in draft
+        return draft["run"]["counts"][draft["run"]["own"]]
+
+    draft = drawn(panel, base="w")
+    assert draft["choices"]["rule"] == draft["run"]["rule"] == "weights"
+    assert draft["run"]["levels"] is None
+    assert list(draft["offered"]["rule"]) == ["weights", *fod.precheck.rules()]
+    assert kept() == run.quotas.tolist()
+    for rule in ("balanced", "proportional"):
+        assert kept(rule=rule) == list(fod.plan_drop(pruned, 0.5, rule=rule).quotas.values())
+    plan = fod.plan_drop(pruned, 0.5, recalls=recalls)
+    assert kept(rule="drop", recalls="run:drop") == list(plan.quotas.values())
+    for samples in ("all", "run"):  # back again
+        assert kept(rule="weights", samples=samples) == run.quotas.tolist()
+    part = fod.plan_drop(pruned.match_tags("train"), 0.5, weights=weights)
+    for rule in ("weights", "balanced", "weights"):
+        found = kept(rule=rule, samples="tag:train")
+        assert (found == list(part.quotas.values())) == (rule == "weights")
+    problem = drawn(panel, base="drop", rule="weights")["problem"]
+    assert problem.startswith("'Rule' must be one of 'none', 'drop'")
+
+
 def test_a_draft_is_counted_at_each_density_and_nothing_is_written(pruned):
     panel = PanelSession(pruned)
     names = panel.run["names"]
