@@ -16,7 +16,7 @@ from fiftyone_drop import array_checks, checks
 from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.density import check_no_class_emptied
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.limits import (
     Limits,
     check_per_class,
@@ -95,7 +95,8 @@ def allocate(
         weights (None): a mapping from every class to its weight, instead of a rule; ``recalls`` may
             be None then
 
-    The mappings have the classes for keys: 0 ... K-1 where ``class_sizes`` is an array.
+    The mappings have the classes for keys: 0 ... K-1 where ``class_sizes`` is an array. A pandas
+    Series is a mapping from its index.
 
     Returns:
         an :class:`Allocation`. Ties between classes go to the class that comes first in sorted
@@ -114,6 +115,7 @@ def allocate(
     allow_empty_classes = checks.flag("allow_empty_classes", allow_empty_classes)
     if not weighting.sets_quotas:
         raise DropError("rule", f"'{rule}' sets no quotas; choose one of {_with_quotas()}")
+    class_sizes = _by_name("class_sizes", class_sizes)
     classes, sizes = _sizes(class_sizes)
     named = isinstance(class_sizes, Mapping)
     order = list(range(len(classes)))  # an array has the order that its caller gave it
@@ -150,6 +152,20 @@ def _with_quotas() -> list[str]:
     return sorted(name for name, rule in RULES.items() if rule.sets_quotas)
 
 
+def _by_name(argument: str, values: Any) -> Any:
+    """A pandas Series as a mapping, and anything else as it is.
+
+    Its rows have names, and rarely the order of those of another one.
+    """
+    series = hasattr(values, "to_dict") and hasattr(values, "index")
+    if not series or values.ndim != 1:  # a data frame
+        return values
+    if not values.index.is_unique:
+        twice = values.index[values.index.duplicated()].unique()
+        raise DropError(argument, f"has two values of {listing(list(twice))}; leave one out")
+    return values.to_dict()
+
+
 def _sizes(class_sizes: object) -> tuple[tuple[Hashable, ...], IntArray]:
     """The classes and their sizes, (K,) int."""
     if isinstance(class_sizes, Mapping):
@@ -180,9 +196,14 @@ def _check_columns(columns: object) -> Mapping[str, Any]:
 def _by_class(
     argument: str, values: Any, classes: Sequence[Hashable], named: bool
 ) -> Mapping[Any, Any]:
-    """A mapping or an array over the classes, as a mapping."""
+    """A mapping, a series or an array over the classes, as a mapping."""
+    values = _by_name(argument, values)
     if isinstance(values, Mapping) != named:
-        raise DropError(argument, "must be a mapping if class_sizes is one, and an array otherwise")
+        raise DropError(
+            argument,
+            "must be a mapping if class_sizes is one, and an array otherwise; a pandas Series is a "
+            "mapping, and .to_numpy() makes an array of it",
+        )
     if named:
         return values  # type: ignore[no-any-return]
     array = _array(argument, values)

@@ -128,10 +128,10 @@ class Amount:
             remedy = f" or lower {_listed(bounds.floors_by, 'or')}"
         if self.density is not None:
             # Rounded up to four digits, so that what the message says works when typed
-            shown = _rounded(keep_at(least - 1, n), math.ceil)
+            shown = _shown(keep_at(least - 1, n), math.ceil, n, bounds)
             return (
                 f"{self.density:g} keeps {size} of {n} samples{floor}; "
-                f"the smallest density that works is {shown:g}: use that or more{remedy}"
+                f"the smallest density that works is {shown}: use that or more{remedy}"
             )
         if self.size is not None:
             return f"{size:,} samples are too few{floor}; pass size={least} or more,{remedy}"
@@ -148,17 +148,20 @@ class Amount:
         remedy = f" or raise {_listed(bounds.caps_by, 'or')}"
         if self.density is None:
             return f"{size:,} samples are {cap}; pass size={most} or less{remedy}"
-        shown = _rounded(most / n, math.floor)
+        shown = _shown(most / n, math.floor, n, bounds)
         return (
             f"{self.density:g} keeps {size} of {n} samples, {cap}; "
-            f"the largest density that works is {shown:g}: use that or less{remedy}"
+            f"the largest density that works is {shown}: use that or less{remedy}"
         )
 
 
-def _rounded(value: float, direction: Callable[[float], int]) -> float:
-    """A density in (0, 1] with four digits."""
+def _shown(value: float, direction: Callable[[float], int], n: int, bounds: Bounds) -> str:
+    """A density in (0, 1] with four digits; with all where so few would not work."""
     scale = 10.0 ** (4 - math.ceil(math.log10(value)))
-    return min(1.0, direction(value * scale) / scale)
+    shown = f"{min(1.0, direction(value * scale) / scale):g}"
+    # Floors and caps may lie closer together than four digits can tell
+    works = max(1, bounds.least) <= kept_size(n, float(shown)) <= bounds.most
+    return shown if works else repr(float(value))
 
 
 def _words(arguments: Sequence[str], verb: str = "ask for") -> str:

@@ -124,7 +124,11 @@ def _as_array(values: object) -> NDArray[Any]:
         masked = int(np.ma.getmaskarray(values).sum())
         if masked:
             raise ValueError(f"{masked} are masked; leave them out")
+    kind = getattr(values, "type", None)
     try:
+        if hasattr(kind, "index_type"):
+            # A dictionary of PyArrow, whose chunks give NumPy the last word where one is missing
+            values = values.cast(kind.value_type)  # type: ignore[attr-defined]
         # NumPy alone would make a number of True in [True, 0.5], and texts of ["a", None]
         return np.asarray(values, None if hasattr(values, "__array__") else object)
     except Exception as error:  # the code of other libraries

@@ -185,8 +185,9 @@ def compare_drops(dataset: foc.SampleCollection, key: str, other: str) -> DropCo
         root, in_run[0] | in_run[1], by
     ):
         common += n * (in_first and in_second)
-        if class_of(values) in row:
-            counts[row[class_of(values)], int(by_first), int(by_second)] += n
+        name = class_of(values)
+        if name in row:
+            counts[row[name], int(by_first), int(by_second)] += n
     return DropComparison(
         dataset=root,
         key=first.key,

@@ -67,8 +67,9 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
     kept = in_part(config.keep_at_field, float(wanted.max(initial=0)), "kept")
     by = [f"${path}" for path in class_paths(root, config.label_field, config.group_by)]
     for *values, i, n in count_groups(root, kept, [*by, position]):
-        if class_of(values) in column:
-            counts[i, column[class_of(values)]] += n
+        name = class_of(values)
+        if name in column:
+            counts[i, column[name]] += n
     return np.asarray(np.cumsum(counts, axis=0)[row])
 
 
@@ -204,8 +205,13 @@ def score_histogram(
 # -- aggregations ---------------------------------------------------------------------------------
 
 
-def class_of(values: Sequence[Any]) -> ClassName:
-    """The class that the values at its :func:`~fiftyone_drop.fields.class_paths` make."""
+def class_of(values: Sequence[Any]) -> ClassName | None:
+    """The class that the values at its :func:`~fiftyone_drop.fields.class_paths` make.
+
+    None where one is missing: a class may have the name "None".
+    """
+    if any(value is None for value in values):
+        return None
     words = [str(value) for value in values]
     return words[0] if len(words) == 1 else tuple(words)
 

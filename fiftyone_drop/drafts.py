@@ -47,6 +47,7 @@ from fiftyone_drop.reader import read_order
 from fiftyone_drop.recall_sources import Recalls, check_source, find_recalls
 from fiftyone_drop.rules import DEFAULT_RULE
 from fiftyone_drop.run_lookup import get_config, load_drop
+from fiftyone_drop.runs import DropConfig
 from fiftyone_drop.target import (
     check_fields,
     keeps_highest,
@@ -357,15 +358,25 @@ def draft_of_run(
 
 
 def samples_of_run(dataset: fo.Dataset, key: str) -> foc.SampleCollection:
-    """The target view that a run was made on; its own samples where that was not recorded.
+    """The target view that a run was made on; its own samples where there is no such view.
 
     Raises:
         DropError: if there is no such run
     """
     config = get_config(dataset, key)
-    if config.found.get("target_recorded", True) and not config.found.get("extended_by"):
+    if has_target(config):
         return dataset.load_run_view(key)
     return part_view(dataset, config, config.density, "all")
+
+
+def has_target(config: DropConfig) -> bool:
+    """Whether the view that FiftyOne has of a run is the target view that it was decided on.
+
+    Not of a run that was extended or loaded from a manifest: its samples are some of that view.
+    """
+    found = config.found
+    whole = found.get("target_recorded", True)
+    return whole and not (found.get("extended_by") or found.get("manifest"))
 
 
 def limit_arguments(table: ClassTable, limits: Limits) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def _parse(record: Mapping[str, Any], rows: Any) -> Manifest:
         filepaths=filepaths,
         codes=np.array([code_of[cell] for cell in cells], dtype=np.int32),
         keep_at=_numbers(rows, "keep_at"),
-        scores=_numbers(rows, "score") if "score" in rows.column_names else None,
+        scores=_numbers(rows, "score", finite=False) if "score" in rows.column_names else None,
     )
 
 
@@ -268,13 +268,13 @@ def _texts(rows: Any, name: str) -> list[str]:
     return parquet.words(column).to_pylist()  # type: ignore[no-any-return]
 
 
-def _numbers(rows: Any, name: str) -> FloatArray:
+def _numbers(rows: Any, name: str, *, finite: bool = True) -> FloatArray:
     column = rows.column(name)
     if not parquet.is_number(column.type) or column.null_count:
         raise ValueError(f"the column {name} does not hold one number per row")
     values = parquet.numbers(column)
-    if not np.isfinite(values).all():
-        raise ValueError(f"a value of {name} is not finite")
+    if np.isnan(values).any() or (finite and np.isinf(values).any()):
+        raise ValueError(f"a value of {name} is not {'finite' if finite else 'a number'}")
     return values
 
 

@@ -23,6 +23,7 @@ from fiftyone_drop.amount import Amount
 from fiftyone_drop.bounds import Bounds
 from fiftyone_drop.class_table import ClassTable, class_words
 from fiftyone_drop.comparison import check_comparable
+from fiftyone_drop.counts import kept_counts
 from fiftyone_drop.dataset_state import last_change, quick_state
 from fiftyone_drop.density import check_no_class_emptied, kept_size
 from fiftyone_drop.draft_sides import counts_of_two, side_of_draft, side_of_run
@@ -326,6 +327,8 @@ def kept_by_run(
 ) -> Kept | None:
     """The effect of moving a run to another density.
 
+    Queries the samples of a run that is known to lack some, unless the density is its own.
+
     Args:
         run: a run, as :func:`fiftyone_drop.load_drop` returns it
         density: the dataset density, in (0, 1]
@@ -342,14 +345,31 @@ def kept_by_run(
     if amount.max_bytes is not None:
         return None
     reached = table.density_of(amount)
+    if table.weights is not None and not run.config.allow_empty_classes:
+        check_no_class_emptied(table.classes, table.quotas_at([reached])[0])
+    if reached != run.density:
+        if _lacks_samples(run):
+            table = table.at(reached, kept_counts(run.samples, run.key, [reached])[0])
+        elif table.weights is None:
+            return Kept(kept_size(table.size, reached), table.size, None)
+        else:
+            table = table.at(reached)
     if table.weights is None:
-        return Kept(kept_size(table.size, reached), table.size, None)
-    table = table.at(reached)
-    if not run.config.allow_empty_classes:
-        check_no_class_emptied(table.classes, table.quotas)
+        return Kept(int(table.quotas.sum()), table.size, None)
     k = int(np.argmin(table.quotas))
     fewest = table.names[k], int(table.quotas[k]), int(table.sizes[k])
     return Kept(int(table.quotas.sum()), table.size, fewest)
+
+
+def _lacks_samples(run: DropResults) -> bool:
+    """Whether the record of a run says that samples of its class table are not there."""
+    config, table = run.config, run.table
+    if config.quotas is None:
+        return False
+    if table.weights is not None or table.size != config.found.get("size", table.size):
+        return True
+    # Quotas are always counted where the rule sets none
+    return sum(config.quotas) < kept_size(table.size, run.density)
 
 
 class State(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone as fo
 
 from fiftyone_drop import checks
-from fiftyone_drop.drafts import NO_SOURCE
+from fiftyone_drop.drafts import NO_SOURCE, has_target
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.fields import must_keep_view
 from fiftyone_drop.options import as_passed
@@ -61,7 +61,7 @@ def python_call(dataset: fo.Dataset, key: str) -> str:
             f"dataset = fo.load_dataset({dataset.name!r})",
             *lines,
             "view = fod.apply_drop(",
-            f"    {_target(dataset, key)},",
+            f"    {_target(dataset, key, config)},",
             *passed,
             ")",
         ]
@@ -106,8 +106,10 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _target(dataset: fo.Dataset, key: str) -> str:
+def _target(dataset: fo.Dataset, key: str, config: DropConfig) -> str:
     """The target view: the dataset, its samples of some tags, or what the run remembers."""
+    if not has_target(config):
+        return f'fod.drop_view(dataset, {key!r}, part="all")'
     stages = getattr(dataset.load_run_view(key), "_stages", ())  # a dataset has none
     if not stages:
         return "dataset"

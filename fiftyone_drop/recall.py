@@ -137,6 +137,7 @@ def recalls_of_mapping(
     recalls: Mapping[Any, float],
     classes: Sequence[Hashable],
     missing_recall: float | None = None,
+    remedy: str = "add it",
 ) -> FloatArray:
     """Recalls that were passed, as an array over ``classes``.
 
@@ -145,6 +146,7 @@ def recalls_of_mapping(
             classes that are their words
         classes: the K classes of the target
         missing_recall (None): the recall of classes that ``recalls`` lacks
+        remedy ("add it"): what the caller can do about such classes, for the error
 
     Returns:
         (K,) float in [0, 1]
@@ -156,9 +158,7 @@ def recalls_of_mapping(
     absent = [name for name in classes if name not in recalls]
     if absent and missing_recall is None:
         _check_known("recalls", recalls, classes)
-        raise DropError(
-            "recalls", f"no recall for {listing(absent)}; add it, or pass missing_recall=<float>"
-        )
+        raise DropError("recalls", f"no recall for {listing(absent)}; {remedy}")
     complete = {**recalls, **dict.fromkeys(absent, missing_recall)}
     return column_of_mapping("recalls", complete, classes, "[0, 1]")
 

@@ -121,7 +121,10 @@ def find_recalls(
         DropError: if classes have no validation sample and ``missing_recall`` is None
     """
     if options.recalls is not None:
-        values = recalls_of_mapping(options.recalls, population.classes, options.missing_recall)
+        remedy = "add it, or pass missing_recall=<float>"
+        values = recalls_of_mapping(
+            options.recalls, population.classes, options.missing_recall, remedy
+        )
         return Recalls(values, "given")
     if options.query == TRAINED:
         measured = _by_query_models(options, population, progress, cluster)

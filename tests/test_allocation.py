@@ -1,6 +1,7 @@
 """``allocate``: quotas from arrays or mappings of sizes and recalls."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from class_tables import class_tables, densities, rules
 from hypothesis import given
@@ -188,3 +189,46 @@ def test_ties_break_as_apply_drop_breaks_them(make_dataset, grouped):
         shuffled = dict(sorted(sizes.items(), key=lambda item: str(item[0])[::-1]))
         found = fod.allocate(shuffled, None, density, rule="proportional")
         assert dict(zip(found.classes, found.quotas.tolist(), strict=True)) == plan.quotas
+
+
+def test_a_series_is_matched_by_its_index():
+    sizes = pd.Series(["cat"] * 90 + ["dog"] * 10).value_counts()
+    recalls = pd.Series({"dog": 0.2, "cat": 0.95})
+    expected = allocate({"cat": 90, "dog": 10}, {"cat": 0.95, "dog": 0.2}, 0.5)
+    for some in (recalls, dict(recalls)):
+        found = allocate(sizes, some, 0.5)
+        assert found.classes == ("cat", "dog")
+        assert found.quotas.tolist() == expected.quotas.tolist()
+    assert allocate(dict(sizes), recalls, 0.5).quotas.tolist() == expected.quotas.tolist()
+    fod.register_rule("by-columns", needs=("hard",))(lambda table: table["hard"])
+    try:
+        hard = pd.Series({"dog": 1.0, "cat": 0.0})
+        found = allocate(sizes, None, 0.1, "by-columns", columns={"hard": hard})
+    finally:
+        fod.unregister_rule("by-columns")
+    assert found.quotas.tolist() == [0, 10]
+
+
+def test_a_series_beside_an_array_or_with_a_class_twice_is_refused():
+    series = pd.Series({"a": 5, "b": 5})
+    for sizes, recalls in [(series, [0.5, 0.5]), ([5, 5], series / 10)]:
+        with pytest.raises(DropError, match=r"^recalls: must be a mapping if .*\.to_numpy\(\)"):
+            allocate(sizes, recalls, 0.5)
+    twice = pd.Series([5, 5, 5], index=["a", "b", "a"])
+    with pytest.raises(DropError, match="^class_sizes: has two values of 'a'; leave one out"):
+        allocate(twice, None, 0.5, "proportional")
+    with pytest.raises(DropError, match="^class_sizes: must be"):
+        allocate(pd.DataFrame({"a": [5], "b": [5]}), None, 0.5, "proportional")
+
+
+def test_only_a_call_that_takes_a_missing_recall_advises_one(dataset):
+    calls = {
+        allocate: ({"a": 5, "b": 5}, {"a": 0.5}, 0.5),
+        fod.plan_arrays: (["1", "2"], ["a", "b"], 0.5),
+    }
+    for call, arguments in calls.items():
+        options = {} if call is allocate else {"recalls": {"a": 0.5}}
+        with pytest.raises(DropError, match="no recall for 'b'; add it$"):
+            call(*arguments, **options)
+    with pytest.raises(DropError, match="add it, or pass missing_recall=<float>$"):
+        fod.plan_drop(dataset, 0.5, recalls={"zero": 0.5})

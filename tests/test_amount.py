@@ -147,3 +147,17 @@ def test_caps_that_leave_nothing_are_to_blame_and_not_the_amount(limits, argumen
     with pytest.raises(DropError, match="allows no sample of any class") as refused:
         Amount.parse(**given, optional=True).checked_size(13, bounds, np.ones(13, np.int64))
     assert refused.value.argument == argument
+
+
+@given(n=st.integers(2, 1_000_000), data=st.data())
+def test_a_density_that_a_message_names_works_however_close_the_bounds_are(n, data):
+    least = data.draw(st.integers(1, n))
+    most = data.draw(st.integers(least, min(n, least + 3)))
+    bounds = bounds_of(n, least, most)
+    for density in (0.5 / n, 1.0):
+        if least <= kept_size(n, density) <= most:
+            continue
+        with pytest.raises(DropError, match=r"^density: .* density that works is") as caught:
+            Amount(density).checked_size(n, bounds)
+        named = float(re.search(r"works is ([^:]+):", caught.value.message)[1])
+        assert least <= Amount(named).checked_size(n, bounds) <= most

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from refused import Text, refusal
@@ -62,6 +63,21 @@ def test_an_array_of_another_type_is_refused(kind):
     assert refusal(array_checks.real_numbers, np.zeros(3, kind), rule="").startswith(
         "holds values of"
     )
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_what_a_dictionary_of_pyarrow_lacks_is_missing(chunked):
+    def column(values):
+        first, second = (pa.array(part).dictionary_encode() for part in (values, values[::-1]))
+        return pa.chunked_array([first, second]) if chunked else first
+
+    found = array_checks.words("labels", column(["a", "b"]))
+    assert found.tolist() == ["a", "b", "b", "a"][: len(found)]
+    message = refusal(array_checks.words, column(["a", "b", None, "a", "c"]))
+    assert f"{2 if chunked else 1} are missing; leave them out" in message
+    found = array_checks.real_numbers("scores", column([1.5, None, 2.5]))
+    expected = [1.5, math.nan, 2.5]
+    np.testing.assert_array_equal(found, expected + expected[::-1] if chunked else expected)
 
 
 def test_what_a_mask_hides_is_unknown():

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
@@ -117,3 +118,16 @@ def test_what_cannot_be_compared_is_refused_by_name(dataset, recalls):
         fod.compare_drops(dataset, "one", "three")
     with pytest.raises(DropError, match="which: must be one of"):
         fod.compare_drops(dataset, "one", "one").view("third")
+
+
+def test_a_sample_without_a_label_is_none_of_the_class_called_none(dataset):
+    is_two = F("ground_truth.label") == "two"
+    dataset.match(is_two).set_field("ground_truth.label", "None").save("ground_truth")
+    for key in ("drop", "second"):
+        dataset.apply_drop(1.0, rule="none", key=key)
+    sizes = dataset.count_values("ground_truth.label")
+    ones = dataset.match(F("ground_truth.label") == "one").limit(4)
+    dataset.set_values("ground_truth", dict.fromkeys(ones.values("id")), key_field="id")
+    found = fod.compare_drops(dataset, "drop", "second")
+    both = dict(zip(found.classes, found.kept_by_both.tolist(), strict=True))
+    assert both == sizes | {"one": sizes["one"] - 4}

@@ -47,6 +47,22 @@ def test_the_kept_counts_of_cells_are_counted_without_quotas(dataset):
         assert {name: n for name, n in zip(classes, row, strict=True) if n} == expected
 
 
+@pytest.mark.parametrize("group_by", [None, "parity"])
+def test_a_sample_without_a_label_is_none_of_the_class_called_none(dataset, group_by):
+    is_two = F("ground_truth.label") == "two"
+    dataset.match(is_two).set_field("ground_truth.label", "None").save("ground_truth")
+    dataset.apply_drop(0.5, rule="none", group_by=group_by)
+    ones = dataset.match(F("ground_truth.label") == "one").limit(4)
+    dataset.set_values("ground_truth", dict.fromkeys(ones.values("id")), key_field="id")
+    table = fod.load_drop(dataset, "drop").table
+    counts = dict(zip(table.names, fod.kept_counts(dataset, "drop", [1.0])[0], strict=True))
+    sizes = dict(zip(table.names, table.sizes, strict=True))
+    assert {n: counts[n] for n in sizes if "None" in n} == {
+        n: sizes[n] for n in sizes if "None" in n
+    }
+    assert sum(counts.values()) == 296
+
+
 @pytest.mark.parametrize(("rule", "times"), [("none", 1), ("drop", 0)])
 def test_counting_goes_through_the_samples_once_at_most(dataset, recalls, scans, rule, times):
     dataset.apply_drop(density=0.5, recalls=recalls, rule=rule)

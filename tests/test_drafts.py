@@ -211,3 +211,12 @@ def test_a_run_without_recalls_gives_none(pruned, draft):
     pruned.apply_drop(DENSITY, rule="balanced", key="even", progress=False)
     with pytest.raises(DropError, match="'even', which has none"):
         draft.with_recalls_of("even")
+
+
+def test_the_draft_of_a_run_of_a_manifest_has_the_samples_of_the_run(
+    pruned, make_dataset, tmp_path
+):
+    pruned[:100].apply_drop(0.4, key="part", rule="proportional")
+    other = make_dataset()
+    fod.load_manifest(other, fod.save_manifest(pruned, "part", tmp_path / "part.parquet"))
+    assert len(draft_of_run(other, "part").population) == 100

@@ -330,3 +330,12 @@ def test_an_extended_run_is_carried(run, elsewhere, recalls, tmp_path):
     assert set(view.values("filepath")) == kept_paths(run, "part")
     kept = fod.set_density(elsewhere, "part", 0.2).values("filepath")
     assert set(kept) == kept_paths(run, "part", 0.2)
+
+
+def test_a_run_with_a_score_that_is_infinite_is_carried(dataset, elsewhere, recalls, tmp_path):
+    dataset.add_sample_field("loss", fo.FloatField, info={"hard": "high"})
+    dataset.set_values("loss", [float("inf"), *map(float, range(299))])
+    dataset.apply_drop(0.5, recalls=recalls, select="loss")
+    file = fod.save_manifest(dataset, "drop", tmp_path / "drop.parquet")
+    fod.load_manifest(elsewhere, file)
+    assert kept_paths(elsewhere) == kept_paths(dataset)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -98,6 +99,18 @@ def test_scores_may_be_numbers_of_any_type(tmp_path, kind):
     table = pq.read_table(path)
     pq.write_table(column(table, "score", pa.array(range(11)).cast(kind)), path)
     assert read_manifest(path).scores.tolist() == list(range(11))
+
+
+def test_scores_without_bounds_are_read_and_no_score_is_refused(tmp_path):
+    path, scores = tmp_path / "m", [-np.inf, *range(9), np.inf]
+    write(path, replace(manifest(), scores=np.array(scores, float)))
+    assert read_manifest(path).scores.tolist() == scores
+    write(path, replace(manifest(), scores=np.array([*range(10), np.nan])))
+    with pytest.raises(DropError, match="a value of score is not a number"):
+        read_manifest(path)
+    write(path, replace(manifest(), keep_at=np.array([*manifest().keep_at[:-1], np.inf])))
+    with pytest.raises(DropError, match="a value of keep_at is not finite"):
+        read_manifest(path)
 
 
 def test_a_file_of_before_there_were_bounds_is_read(tmp_path):

@@ -163,6 +163,34 @@ def test_a_run_keeps_what_was_said_of_its_new_density(dataset, recalls):
     assert too_small == refusal(lambda: fod.set_density(dataset, "drop", 0.001))
 
 
+@pytest.mark.parametrize("rule", ["drop", "none"])
+def test_a_run_without_some_of_its_samples_keeps_what_is_there(
+    dataset, make_dataset, recalls, tmp_path, rule
+):
+    dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls, rule=rule)
+    file = fod.save_manifest(dataset, "drop", tmp_path / "drop.parquet")
+    half = make_dataset(rows=range(0, 300, 2))
+    fod.load_manifest(half, file, extra="ignore")
+    for density in (0.5, 0.3):
+        said = precheck.kept_by_run(fod.load_drop(half, "drop"), density)
+        assert said.kept == len(fod.set_density(half, "drop", density))
+        assert precheck.kept_by_run(fod.load_drop(half, "drop"), density) == said
+    dataset.delete_samples(dataset[::3])
+    fod.set_density(dataset, "drop", 0.4)
+    said = precheck.kept_by_run(fod.load_drop(dataset, "drop"), 0.2)
+    assert said.kept == len(fod.set_density(dataset, "drop", 0.2))
+
+
+@pytest.mark.parametrize("rule", ["drop", "none"])
+def test_the_effect_on_a_whole_run_is_said_without_a_look_at_samples(dataset, recalls, scans, rule):
+    dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls, rule=rule)
+    fod.set_density(dataset, "drop", 0.4)
+    run, before = fod.load_drop(dataset, "drop"), scans(dataset)
+    assert precheck.kept_by_run(run, 0.3).kept == 90
+    assert precheck.kept_by_run(run, 0.4).kept == 120
+    assert scans(dataset) == before
+
+
 def test_what_a_run_owns_is_gone_when_it_is_deleted(dataset, recalls):
     dataset.apply_drop(0.5, label_field="ground_truth", recalls=recalls)
     dataset.delete_saved_view("drop-pruned")

@@ -53,6 +53,34 @@ def test_recalls_that_no_record_holds_are_taken_from_the_run(dataset, recalls):
     assert "recalls=fod.load_drop(dataset, 'mine').recalls" in script
 
 
+@pytest.mark.parametrize("tagged", [False, True])
+def test_a_run_that_was_extended_is_made_of_its_own_samples(dataset, tagged):
+    dataset[:100].tag_samples("some")
+    target = dataset.match_tags("some") if tagged else dataset[:100]
+    target.apply_drop(0.4, key="mine", rule="proportional")
+    fod.extend_drop(dataset, "mine", dataset[:150])
+    _, script = again(dataset, "mine")
+    assert "fod.drop_view(dataset, 'mine', part=\"all\")," in script
+    assert fod.load_drop(dataset, "mine_2").table.size == 150
+
+
+def test_a_run_of_a_manifest_is_made_of_its_own_samples(dataset, make_dataset, tmp_path):
+    dataset[:100].apply_drop(0.4, key="mine", rule="proportional")
+    file = fod.save_manifest(dataset, "mine", tmp_path / "mine.parquet")
+    other = make_dataset()
+    kept = fod.load_manifest(other, file).values("id")
+    found, _ = again(other, "mine")
+    assert len(found) == len(kept) == 40
+    assert fod.load_drop(other, "mine_2").table.size == 100
+
+
+def test_a_run_whose_target_was_not_recorded_is_made_of_its_own_samples(dataset, monkeypatch):
+    monkeypatch.setattr("fiftyone_drop.run_changes.MAX_VIEW_BYTES", 10)
+    kept = dataset[:100].apply_drop(0.4, key="mine", rule="proportional").values("id")
+    found, _ = again(dataset, "mine")
+    assert found == kept
+
+
 def test_a_split_is_said_as_its_tag(dataset):
     dataset[:200].tag_samples("half")
     dataset.match_tags("half").apply_drop(0.4, key="mine", rule="proportional")

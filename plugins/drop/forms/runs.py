@@ -67,7 +67,8 @@ class SetDensityForm(RunForm):
             if not amount:
                 return
             with self.checking(at=next(iter(amount))):
-                kept = precheck.kept_by_run(run, **amount)
+                asked = ["kept", key, precheck.run_version(self.ctx.dataset, key), amount]
+                kept = recently(asked, lambda: precheck.kept_by_run(run, **amount))
                 self.notice("keeps", f"Keeps {_words(kept)}")
 
 
