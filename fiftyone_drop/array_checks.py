@@ -124,7 +124,7 @@ def _as_array(values: object) -> NDArray[Any]:
         masked = int(np.ma.getmaskarray(values).sum())
         if masked:
             raise ValueError(f"{masked} are masked; leave them out")
-    kind = getattr(values, "type", None)
+    kind: Any = getattr(values, "type", None)
     try:
         if hasattr(kind, "index_type"):
             # A dictionary of PyArrow, whose chunks give NumPy the last word where one is missing

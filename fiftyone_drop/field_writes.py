@@ -152,8 +152,7 @@ def _check_kinds(given: Fields, old: Mapping[str, fo.Field | None]) -> None:
             raise DropError(
                 "overwrite",
                 f"the field '{name}' is a {type(field).__name__} and holds values of another kind; "
-                f"delete it with dataset.delete_sample_field('{name}'), or write into a field of "
-                "another name",
+                "delete it, or write into a field of another name",
             )
 
 

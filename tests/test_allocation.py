@@ -215,9 +215,9 @@ def test_a_series_beside_an_array_or_with_a_class_twice_is_refused():
         with pytest.raises(DropError, match=r"^recalls: must be a mapping if .*\.to_numpy\(\)"):
             allocate(sizes, recalls, 0.5)
     twice = pd.Series([5, 5, 5], index=["a", "b", "a"])
-    with pytest.raises(DropError, match="^class_sizes: has two values of 'a'; leave one out"):
+    with pytest.raises(DropError, match=r"^class_sizes: has two values of 'a'; leave one out"):
         allocate(twice, None, 0.5, "proportional")
-    with pytest.raises(DropError, match="^class_sizes: must be"):
+    with pytest.raises(DropError, match=r"^class_sizes: must be"):
         allocate(pd.DataFrame({"a": [5], "b": [5]}), None, 0.5, "proportional")
 
 
@@ -228,7 +228,7 @@ def test_only_a_call_that_takes_a_missing_recall_advises_one(dataset):
     }
     for call, arguments in calls.items():
         options = {} if call is allocate else {"recalls": {"a": 0.5}}
-        with pytest.raises(DropError, match="no recall for 'b'; add it$"):
+        with pytest.raises(DropError, match=r"no recall for 'b'; add it$"):
             call(*arguments, **options)
-    with pytest.raises(DropError, match="add it, or pass missing_recall=<float>$"):
+    with pytest.raises(DropError, match=r"add it, or pass missing_recall=<float>$"):
         fod.plan_drop(dataset, 0.5, recalls={"zero": 0.5})
