@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, allocate, kept_size
+from fiftyone_drop.rules import RULES
 
 
 @given(table=class_tables, density=densities, rule=rules, data=st.data())
@@ -200,12 +201,14 @@ def test_a_series_is_matched_by_its_index():
         assert found.classes == ("cat", "dog")
         assert found.quotas.tolist() == expected.quotas.tolist()
     assert allocate(dict(sizes), recalls, 0.5).quotas.tolist() == expected.quotas.tolist()
-    fod.register_rule("by-columns", needs=("hard",))(lambda table: table["hard"])
+    about = {"needs": ("mean:loss",), "description": "by a column", "source": "a test"}
+    fod.register_rule("by-columns", **about)(lambda columns: columns["mean:loss"])
     try:
-        hard = pd.Series({"dog": 1.0, "cat": 0.0})
-        found = allocate(sizes, None, 0.1, "by-columns", columns={"hard": hard})
+        loss = pd.Series({"dog": 1.0, "cat": 0.0})
+        options = {"columns": {"mean:loss": loss}, "allow_empty_classes": True}
+        found = allocate(sizes, None, 0.1, "by-columns", **options)
     finally:
-        fod.unregister_rule("by-columns")
+        del RULES["by-columns"]
     assert found.quotas.tolist() == [0, 10]
 
 
