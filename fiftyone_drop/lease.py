@@ -236,7 +236,7 @@ def held(dataset: fo.Dataset) -> list[Lease]:
 
 
 def reload(dataset: fo.Dataset) -> None:
-    """Load a dataset anew, if it is still there: FiftyOne would load another one of its name.
+    """Load a dataset again. FiftyOne itself goes by the name, which another dataset may have now.
 
     Raises:
         GoneError: the dataset was deleted, or has another name

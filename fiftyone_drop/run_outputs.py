@@ -134,7 +134,7 @@ def left_behind(dataset: fo.Dataset, key: str, tokens: Collection[str]) -> list[
     for name in Outputs.of(key, None).fields:
         info = schema[name].info or {} if name in schema else {}
         named = info.get(KEY, key)  # the field of an evaluation says nothing
-        if info.get(TOKEN, None) not in (None, *tokens) and key in (named, *staged_names(named)):
+        if info.get(TOKEN) not in (None, *tokens) and key in (named, *staged_names(named)):
             found.append(name)
     return found
 

@@ -24,7 +24,7 @@ from fiftyone_drop import documents, lease
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import Ids
 from fiftyone_drop.errors import DropError
-from fiftyone_drop.schema import forget_fields
+from fiftyone_drop.schema import forget_fields, is_classification
 
 STATEMENT = 100  # samples per update statement: longer ones search longer arrays
 BATCH = 5_000  # samples per message
@@ -52,9 +52,9 @@ class FieldValues:
 
     def fits(self, field: fo.Field) -> bool:
         """Whether a field holds values of this kind, so that its samples can be read with them."""
-        if self.ftype is not fo.Classification:
-            return isinstance(field, self.ftype)
-        return getattr(field, "document_type", None) is fo.Classification
+        if self.ftype is fo.Classification:
+            return is_classification(field)
+        return isinstance(field, self.ftype)
 
     def documents(self, start: int, stop: int) -> list[Any]:
         """Some of the values as MongoDB stores them."""

@@ -237,7 +237,7 @@ def _read(
         suspect |= beyond(values, threshold)  # NaN is beyond nothing
     names = [tuple(n) if isinstance(n, list) else n for n in config.asked.get("protect") or ()]
     classes = results.table.classes
-    # A class that had nothing left when the run was extended is none of the table
+    # The table lacks a class whose samples were all gone when the run was extended
     protected = class_mask("protect", without_gone(names, classes, names), classes)
     suspect &= ~np.append(protected, [False, False])[members.codes]  # no class at the end
     return _Read(

@@ -322,6 +322,6 @@ def _field(
     if score in SCORES:
         return field_values(score, values, switches, origin=origin, **facts)
     info = {"score": score, "hard": hard, "kept_first": hard, "convention": dict(switches)}
-    if origin is not None:
-        origin.append(hard)  # which every registered score has of its own
-    return float_field(values, f"Imported scores ({hard} = hard)", info | facts, origin)
+    # The hard end too, which a registered score has of its own
+    own = None if origin is None else [*origin, hard]
+    return float_field(values, f"Imported scores ({hard} = hard)", info | facts, own)
