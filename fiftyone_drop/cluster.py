@@ -13,7 +13,9 @@ import dis
 import io
 import itertools
 import os
+import signal
 import socket
+import threading
 import types
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -298,9 +300,26 @@ def _compute(shared: list[Any], part: Any) -> tuple[list[Any], list[str]]:
         warnings.simplefilter("always", DropWarning)
         if _held is None or _held[0] != key:
             _held = None  # two models may not fit
-            _held = (key, ray.cloudpickle.loads(ray.get(shared[0])))
+            with _uninterrupted():  # PyTorch, half imported, would fail every later task
+                _held = (key, ray.cloudpickle.loads(ray.get(shared[0])))
         pieces = list(_held[1](part))
     return pieces, [str(w.message) for w in caught if issubclass(w.category, DropWarning)]
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold an interrupt back, by which Ray cancels a task, until what is within has ended."""
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _pickled(work: object) -> bytes:

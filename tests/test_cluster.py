@@ -1,5 +1,6 @@
 """The same call on a Ray cluster of two nodes: the same values, bit for bit."""
 
+import _thread
 import contextlib
 import functools
 import json
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
 import warnings
@@ -20,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from cluster_tasks import facts, half_a_megabyte, killing
+from cluster_tasks import LoadedOnce, facts, half_a_megabyte, killing
 from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
 from fresh import run
 from hosts import ADDRESSES, LINE, two_hosts
@@ -476,6 +478,22 @@ def test_a_process_that_is_killed_costs_the_part_that_it_was_at(connected, tmp_p
         found = [piece for _, piece in runner.run(work, range(6))]
     assert sorted(part for part, _ in found) == list(range(6))
     assert (tmp_path / "2").exists()
+
+
+def test_a_call_that_is_stopped_while_processes_load_leaves_them_whole(connected, tmp_path):
+    def stop():
+        while not any(tmp_path.iterdir()):
+            time.sleep(0.05)
+        _thread.interrupt_main()
+
+    with opened(SMALL()) as runner:
+        stopping = threading.Thread(target=stop)
+        stopping.start()
+        with pytest.raises(KeyboardInterrupt):
+            list(runner.run(LoadedOnce(tmp_path), range(4)))
+        stopping.join()
+        found = [piece for _, piece in runner.run(LoadedOnce(tmp_path), range(4))]
+    assert sorted(found) == list(range(4))
 
 
 @pytest.fixture
