@@ -3,7 +3,6 @@
 import _thread
 import contextlib
 import functools
-import json
 import os
 import shutil
 import subprocess
@@ -27,12 +26,12 @@ from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
 from fresh import run
 from hosts import ADDRESSES, LINE, two_hosts
 from killed import leave_checkpoint
+from outages import come_back_from
 from ray_cluster import add_node, alone, start
-from servers import Server
 from web_server import serving
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, DropWarning
+from fiftyone_drop import DropError, DropWarning, training
 from fiftyone_drop import cluster as cluster_module
 from fiftyone_drop.cluster import Cluster, opened
 from fiftyone_drop.engine.objects import SCHEMES
@@ -103,6 +102,20 @@ def test_a_machine_that_is_lost_costs_the_parts_that_it_was_at(apart, monkeypatc
                 node.kill()
             found.append(piece["part"])
     assert sorted(found) == list(range(12))
+
+
+def test_a_connection_of_our_own_ends_with_the_call(apart):
+    import ray
+
+    with opened(Cluster.of(apart)) as runner:
+        assert ray.get_runtime_context().gcs_address == apart
+        assert len(list(runner.run(facts, [0]))) == 1
+    assert not ray.is_initialized()
+
+
+def test_without_a_cluster_at_the_address_nothing_is_computed(apart):
+    with pytest.raises(DropError, match=r"^cluster: no Ray .* at '127\.0\.0\.1:9'"):
+        opened(Cluster("127.0.0.1:9")).__enter__()
 
 
 @pytest.fixture
@@ -198,7 +211,11 @@ def test_a_score_of_the_users_own_is_known_on_the_cluster(small_dataset, connect
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the class recalls cannot be told apart")
-def test_recalls_and_predictions_of_folds_are_the_same_bit_for_bit(make_dataset, connected):
+def test_recalls_and_predictions_of_folds_are_the_same_bit_for_bit(
+    make_dataset, connected, monkeypatch
+):
+    short = functools.partial(training.TrainingOptions, epochs=4)
+    monkeypatch.setattr(training, "TrainingOptions", short)
     dataset = make_dataset(60)
     plans = [
         fod.plan_drop(dataset, 0.5, label_field="ground_truth", folds=2, cluster=cluster)
@@ -387,29 +404,6 @@ def test_the_device_is_the_clusters(small_dataset):
         score(small_dataset, ["el2n"], device="cpu", cluster="auto")
 
 
-def test_without_a_cluster_at_the_address_nothing_is_computed(cluster_address):
-    print(
-        run(f"""
-        import ray
-        from fiftyone_drop.cluster import Cluster, opened
-        from fiftyone_drop.errors import DropError
-
-        def facts(part):
-            yield ray.get_runtime_context().gcs_address
-
-        with opened(Cluster.of({cluster_address!r})) as runner:
-            assert [piece for _, piece in runner.run(facts, [0])] == [{cluster_address!r}]
-        assert not ray.is_initialized()
-        try:
-            opened(Cluster("127.0.0.1:9")).__enter__()
-        except DropError as error:
-            assert str(error).startswith("cluster: no Ray cluster answers at '127.0.0.1:9'"), error
-        else:
-            raise AssertionError
-    """)
-    )
-
-
 def test_without_ray_everything_but_cluster_works():
     run("""
         import sys
@@ -533,7 +527,7 @@ with cluster.opened(cluster.Cluster(address)) as runner:
         found.append(piece)
         if mending is None and piece[1] == other:
             set_line("down")
-            mending = threading.Timer(15, set_line, ["up"])
+            mending = threading.Timer(10, set_line, ["up"])
             mending.start()
     assert mending is not None, found  # the other host computed
     assert sorted(part for part, _ in found) == list(range(16)), found
@@ -588,102 +582,11 @@ def resident_bytes():
     return int(facts[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-OUTAGES = """
-import json, sys
-from pathlib import Path
-import fiftyone as fo
-import fiftyone_drop as fod
-from digit_models import CLASSES, TRANSFORM, network
-from fiftyone_drop import store
-
-images, address = sys.argv[1:]
-store.STATEMENT, store.BATCH = 4, 8
-
-class Outages:
-    # Ends the server in the middle of scoring, and again in the middle of writing
-
-    def __init__(self):
-        self.bars, self.ended = {}, []
-
-    def __call__(self, bar):
-        steps = self.bars.setdefault(id(bar), [])
-        steps.append(bar.iteration)
-        self.held = [*getattr(self, "held", []), bar]  # so that no other gets its number
-        if len(self.bars) not in self.ended and len(self.ended) < 2 and bar.iteration >= 32:
-            self.ended.append(len(self.bars))
-            print(["stop", "kill"][len(self.ended) - 1], flush=True)
-            sys.stdin.readline()  # it has ended
-
-dataset = fo.Dataset("away", persistent=True)
-dataset.add_samples(
-    [
-        fo.Sample(filepath=path, ground_truth=fo.Classification(label=label))
-        for path, label in json.loads(Path(images).read_text())
-    ]
-)
-names = ["el2n", "grand", "k_center"]
-
-def score(prefix, progress, **where):
-    fields = fod.compute_scores(
-        dataset, "ground_truth", names, model=network(), transform=TRANSFORM,
-        classes=CLASSES, batch_size=16, prefix=prefix, progress=progress, **where
-    )
-    dataset.reload()
-    return [dataset.values(field) for field in fields]
-
-whole = score("whole_", False)
-assert None not in sum(whole, [])
-outages = Outages()
-cluster = fod.Cluster(address, chunk=16) if address else None
-assert score("again_", outages, cluster=cluster) == whole
-scored, *written = outages.bars.values()
-assert len(outages.ended) == 2, outages.ended
-assert scored[-1] == len(dataset), scored  # every image once: no other bar counts images
-assert len(written) >= 2, written  # the write began again
-recalls = dict.fromkeys(CLASSES, 0.5)
-kept = fod.apply_drop(dataset, 0.5, recalls=recalls, key="whole", progress=False)
-outages = Outages()
-outages.ended.append(0)  # it has no images to score
-again = fod.apply_drop(dataset, 0.5, recalls=recalls, key="again", progress=outages)
-assert len(outages.ended) == 2
-assert again.values("id") == kept.values("id")
-assert dataset.values("again_keep_at") == dataset.values("whole_keep_at")
-assert fod.list_drops(dataset) == ["again", "whole"]
-print("the same values")
-"""
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("where", ["here", "there"])
 def test_a_database_that_is_away_during_scoring_and_writing_costs_no_score(
-    digits, where, request, tmp_path
+    digits, cluster_address, tmp_path
 ):
-    address = request.getfixturevalue("cluster_address") if where == "there" else ""
-    images = tmp_path / "images.json"
-    images.write_text(json.dumps([(str(p), n) for p, n in zip(*digits, strict=True)][:100]))
-    server = Server(tmp_path / "db", tmp_path / "log")
-    server.start()
-    about = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    about |= {"FIFTYONE_DATABASE_URI": server.uri}
-    pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
-    try:
-        with subprocess.Popen(
-            [sys.executable, "-c", OUTAGES, images, address],
-            env=os.environ | about,
-            text=True,
-            **pipes,
-        ) as client:
-            said = ""
-            for said in map(str.strip, client.stdout):
-                if said in ("stop", "kill"):
-                    getattr(server, said)()
-                    client.stdin.write("ended\n")
-                    client.stdin.flush()
-                    time.sleep(0.5)
-                    server.start()
-        assert said == "the same values"
-    finally:
-        server.kill()
+    come_back_from(digits, tmp_path, cluster_address)
 
 
 def test_a_machine_that_cannot_see_an_image_is_named(small_dataset, connected, monkeypatch):

@@ -1,6 +1,7 @@
 """A database that is away is waited for, for some time."""
 
 import pytest
+from outages import come_back_from
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
@@ -270,3 +271,8 @@ def test_values_that_are_added_to_a_whole_field_are_written_when_the_server_is_b
     monkeypatch.setattr(store, "write_fields", write)
     add(2.0)
     assert set(dataset.values("mine")) == {2.0}
+
+
+@pytest.mark.slow
+def test_a_database_that_is_away_during_scoring_and_writing_costs_no_score(digits, tmp_path):
+    come_back_from(digits, tmp_path)
