@@ -17,9 +17,6 @@ import numpy.typing as npt
 from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.errors import DropError
 
-LOGIT_ADJUSTMENT = "Menon et al.: Long-tail learning via logit adjustment, ICLR 2021"
-DROPS = "Dong et al.: DROPS, Distributionally robust post-hoc classifiers, ICLR 2023"
-
 ROUNDS = 400
 FIRST_STEP, LAST_STEP = 2.0, 0.02  # of an offset, for a recall that is 1 below the mean
 MARGIN = 2.0  # between the two largest logits of a sample, for which the steps are meant

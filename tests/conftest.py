@@ -205,6 +205,12 @@ def make_dataset(all_digits, new_samples, made_datasets, new_name):
 
 
 @pytest.fixture
+def small(make_dataset):
+    """60 digits."""
+    return make_dataset(60)
+
+
+@pytest.fixture
 def dataset(make_dataset):
     """300 real digits with labels."""
     return make_dataset()

@@ -29,12 +29,6 @@ def score():
 
 
 @pytest.fixture
-def small(make_dataset):
-    """60 digits."""
-    return make_dataset(60)
-
-
-@pytest.fixture
 def broken(small, tmp_path):
     """60 digits, two of which cannot be read; their ids."""
     garbage = tmp_path / "garbage.png"

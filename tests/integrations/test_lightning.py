@@ -41,12 +41,6 @@ class Classifier(lightning.LightningModule):
 
 
 @pytest.fixture
-def small(make_dataset):
-    """60 digits."""
-    return make_dataset(60)
-
-
-@pytest.fixture
 def loader(small):
     """Batches of ids, inputs and labels, shuffled in the same way in every run."""
     names = sorted(small.distinct("ground_truth.label"))

@@ -19,12 +19,6 @@ SCORES = ("aum", "forgetting", "first_learned", "el2n_mean")
 
 
 @pytest.fixture
-def small(make_dataset):
-    """60 digits."""
-    return make_dataset(60)
-
-
-@pytest.fixture
 def items(small):
     """Ids, pixels and labels."""
     names = sorted(small.distinct("ground_truth.label"))

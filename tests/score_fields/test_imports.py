@@ -10,12 +10,6 @@ from fiftyone_drop import DropError, scoring
 
 
 @pytest.fixture
-def small(make_dataset):
-    """60 digits."""
-    return make_dataset(60)
-
-
-@pytest.fixture
 def scores():
     return np.random.default_rng(0).random(60)
 

@@ -30,12 +30,6 @@ EPOCHS = 5
 SHORT = {"window": 3, "tdds_window": 3}
 
 
-@pytest.fixture
-def small(make_dataset):
-    """60 digits."""
-    return make_dataset(60)
-
-
 def training(n=60, k=10, seed=0):
     """Batches of a training run: rows and logits, in another order in each epoch."""
     generator = torch.Generator().manual_seed(seed)
