@@ -34,6 +34,7 @@ GPU_CPUS = 8  # per GPU, to read images for it
 RETRIES = 8  # of a part whose process or machine was lost
 ANSWER = 10.0  # seconds in which a cluster must answer at its address
 STALL = 30.0  # seconds without a result, while a task would find room, until tasks are sent again
+LONG_STALL = 16  # times as long, where the tasks may run: others may use what seems to run them
 MOST_SENDS = 4  # of the same task once more
 
 
@@ -193,6 +194,9 @@ class OnCluster(Runner):
                     return
                 done, _ = ray.wait(list(sent), timeout=stall)
                 if not done and self._is_idle():
+                    if self._all_may_run(len(todo)) and stall < LONG_STALL * STALL:
+                        stall *= 2
+                        continue
                     # Ray may wait for ever for a machine that has just died
                     logger.info("Sending %d tasks again; the cluster has %s", len(todo), self)
                     if self._is_unused():  # not even a long one of them runs
@@ -239,6 +243,11 @@ class OnCluster(Runner):
     def _is_idle(self) -> bool:
         """Whether a task would find room now."""
         return self._slots(self._ray.available_resources()) > 0
+
+    def _all_may_run(self, tasks: int) -> bool:
+        """Whether so many run as were sent: of this process or, which cannot be told, of others."""
+        free, all_there = self._ray.available_resources(), self._ray.cluster_resources()
+        return self._slots(all_there) - self._slots(free) >= tasks
 
     def _is_unused(self) -> bool:
         """Whether no task runs at all, of this process or of others."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from cluster_tasks import LoadedOnce, facts, half_a_megabyte, killing
+from cluster_tasks import LoadedOnce, facts, half_a_megabyte, killing, slow
 from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
 from fresh import run
 from hosts import ADDRESSES, LINE, two_hosts
@@ -472,6 +472,16 @@ def test_a_process_that_is_killed_costs_the_part_that_it_was_at(connected, tmp_p
         found = [piece for _, piece in runner.run(work, range(6))]
     assert sorted(part for part, _ in found) == list(range(6))
     assert (tmp_path / "2").exists()
+
+
+def test_a_long_task_is_not_sent_again_while_there_is_room_for_more(
+    connected, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cluster_module, "STALL", 1)
+    with opened(SMALL()) as runner:
+        work = functools.partial(slow, folder=str(tmp_path))
+        assert [piece for _, piece in runner.run(work, [0])] == [0]
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_call_that_is_stopped_while_processes_load_leaves_them_whole(connected, tmp_path):

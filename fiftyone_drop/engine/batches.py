@@ -84,5 +84,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
+        module.train(modes[0][1])  # a layer may do more than set its mode, such as merge weights
         for layer, mode in modes:
             layer.training = mode

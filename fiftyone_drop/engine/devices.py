@@ -31,7 +31,7 @@ def check_device(device: str | torch.device) -> str:
     """
     name = str(device) if isinstance(device, torch.device) else checks.text("device", device)
     try:
-        torch.empty(1, device=name)
+        torch.zeros(1, device=name).item()  # 'meta' would have no value
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DropError(

@@ -133,6 +133,7 @@ class ImageReader:
             return torch.empty(
                 (n, *like.shape),
                 dtype=like.dtype,
+                device="cpu",
                 memory_format=self._layout,
                 pin_memory=self._pin,
             )
@@ -202,7 +203,7 @@ class Images:
             paths,
             [Square(size)],
             workers=workers,
-            likes=[torch.empty((3, size, size), dtype=torch.uint8)],
+            likes=[torch.empty((3, size, size), dtype=torch.uint8, device="cpu")],
             layout=torch.channels_last,
         )
         self._cache: Pixels | None = None

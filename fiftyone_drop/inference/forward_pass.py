@@ -79,8 +79,11 @@ class Scorer:
         with ExitStack() as stack:
             stack.enter_context(evaluating(self._module))
             if home != self.device:
-                self._module.to(self.device)
-                stack.callback(self._module.to, home)
+                stack.callback(self._module.to, home)  # a move that fails is undone too
+                try:
+                    self._module.to(self.device)
+                except torch.OutOfMemoryError as error:
+                    raise too_large(error) from error
             yield
 
     def probe(self, image: Tensor) -> int:

@@ -80,7 +80,7 @@ class ImageModel(Source):
     def fingerprint(self) -> str:
         """A hash of structure, weights, classes, and what one known image becomes as an input."""
         with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)  # and no device's, which are the caller's
             path = Path(folder) / "known.png"
             pixels = np.random.default_rng(0).integers(0, 256, KNOWN_IMAGE, np.uint8)
             Image.fromarray(pixels).save(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from fiftyone_drop import checks, scoring
 from fiftyone_drop._log import logger
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.engine.cache import cache_folder
-from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.errors import DropError, DropWarning, listing
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.reader import rows_of
 from fiftyone_drop.score_fields.class_order import class_order, positions
@@ -234,7 +235,9 @@ class DynamicsRecorder:
         """
         try:
             self._kept_in.parent.mkdir(parents=True, exist_ok=True)
-            self.save(self._kept_in)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DropWarning)  # finish() has said them
+                self.save(self._kept_in)
         except OSError as error:  # no reason not to write them
             logger.info("The scores of the training cannot be kept in a file: %s", error)
             yield UNFINISHED

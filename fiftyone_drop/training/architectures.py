@@ -10,6 +10,7 @@ import torchvision
 from torch import nn
 
 from fiftyone_drop.engine.head import Head
+from fiftyone_drop.engine.settings import own_settings
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.training.architecture_names import SMALL
 
@@ -59,6 +60,7 @@ _SMALL: dict[str, Callable[[int, int], nn.Module]] = dict(
 )
 
 
+@own_settings()
 def build(
     architecture: str,
     num_classes: int,

@@ -24,6 +24,7 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d
 from fiftyone_drop.engine.devices import choose_device, default_workers
 from fiftyone_drop.engine.images import Indices, probe_size
 from fiftyone_drop.engine.reader import Images, positions
+from fiftyone_drop.engine.settings import own_settings
 from fiftyone_drop.training.arrays import check_samples
 from fiftyone_drop.training.query_model import Progress
 from fiftyone_drop.training.trainer import OnLogits
@@ -72,6 +73,7 @@ class LeftOut:
         images = f"{len(self.paths):,} images at {self.size}x{self.size}"
         return f"a query model in closed form, {images} on {self.device}"
 
+    @own_settings()
     def predict(
         self,
         labels: npt.ArrayLike,
@@ -118,6 +120,7 @@ class LeftOut:
         return images.batches(indices[i : i + AT_ONCE] for i in range(0, len(indices), AT_ONCE))
 
 
+@own_settings()
 def leave_out(
     features: npt.NDArray[np.float32],
     labels: npt.NDArray[Any],

@@ -14,6 +14,7 @@ from fiftyone_drop.engine.devices import default_workers
 from fiftyone_drop.engine.images import read_image, spread
 from fiftyone_drop.engine.randomness import deterministic_algorithms, own_randomness
 from fiftyone_drop.engine.reader import fits_in_memory
+from fiftyone_drop.engine.settings import own_settings
 from fiftyone_drop.training.architectures import build
 from fiftyone_drop.training.arrays import check_enough, split_folds
 from fiftyone_drop.training.optimiser import Optimiser
@@ -97,6 +98,7 @@ class Pace:
         self._said = True
 
 
+@own_settings()
 def training_cost(
     paths: Sequence[str],
     fold_of: npt.ArrayLike | None = None,

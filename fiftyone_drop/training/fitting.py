@@ -75,7 +75,7 @@ def fit(
         # The batches that are done already are drawn once more, which takes no time.
         training.run(np.random.default_rng(seed), lambda: checkpoint.save(name, training.state))
     checkpoint.keep(name, training.state)
-    training.model.module.eval()
+    training.model.module.eval().zero_grad(set_to_none=True)
     return training.model
 
 

@@ -15,6 +15,7 @@ from fiftyone_drop.engine.checkpoint import Checkpoint
 from fiftyone_drop.engine.files import Folder
 from fiftyone_drop.engine.images import Indices
 from fiftyone_drop.engine.runner import Here, Runner
+from fiftyone_drop.engine.settings import own_settings
 from fiftyone_drop.training.arrays import Fold, check_recorder, split_folds
 from fiftyone_drop.training.fitting import Listeners, OnBatch
 from fiftyone_drop.training.folds import FoldTrainer, Trained
@@ -29,6 +30,7 @@ T = TypeVar("T")
 OnLogits = Callable[[Indices, Floats], object]
 
 
+@own_settings()
 def train(
     paths: Sequence[str],
     labels: npt.ArrayLike,
@@ -88,6 +90,7 @@ def train(
         return model()
 
 
+@own_settings()
 def cross_validate(
     paths: Sequence[str],
     labels: npt.ArrayLike,
@@ -138,16 +141,13 @@ def cross_validate(
     folds = split_folds(fold_of, len(paths))
     runner = runner or Here()
     task = Task.of(paths, labels, classes, options).on(runner)
-    models = []
     with (
         _recording(recorder, task, len(folds)),
         _checkpoint(checkpoint_dir, task, fold_of, recorder) as checkpoint,
     ):
         listeners = Listeners(progress, on_batch, recorder)
-        for model in _trained(task, folds, listeners, checkpoint, on_logits, runner):
-            if keep_models:
-                models.append(model())
-    return models
+        trained = _trained(task, folds, listeners, checkpoint, on_logits, runner, keep_models)
+        return [model() for model in trained]
 
 
 def _trained(
@@ -157,8 +157,12 @@ def _trained(
     checkpoint: Checkpoint,
     on_logits: OnLogits,
     runner: Runner,
+    keep_models: bool = True,
 ) -> Iterator[Callable[[], QueryModel]]:
-    """Train the models of folds, here or elsewhere; what makes each, in the order of the folds."""
+    """Train the models of folds, here or elsewhere; what makes each, in the order of the folds.
+
+    Without ``keep_models`` there is nothing to make: each model goes once it has predicted.
+    """
     names = {fold.number: f"fold-{fold.number}" for fold in folds}
     made: dict[int, Callable[[], QueryModel]] = {}
 
@@ -174,16 +178,18 @@ def _trained(
                     listeners.count(len(piece[0]))
                 continue
             if piece.model is not None:
-                made[fold.number] = functools.partial(_same, piece.model)
+                if keep_models:
+                    made[fold.number] = functools.partial(_same, piece.model)
                 continue
             state = piece.state
             assert state is not None
-            made[fold.number] = functools.partial(_model_of, task, fold, state)
+            if keep_models:
+                made[fold.number] = functools.partial(_model_of, task, fold, state)
             checkpoint.save(names[fold.number], functools.partial(_same, state), often=True)
             if listeners.recorder is not None:
                 listeners.recorder.load_state_dict(state["recorder"])
             listeners.count(len(fold.kept) * task.options.epochs_for(len(fold.kept)))
-    yield from (made[fold.number] for fold in folds)
+    yield from (made[fold.number] for fold in folds if keep_models)
 
 
 def _nobody(indices: Indices, logits: Floats) -> None:

@@ -75,3 +75,24 @@ def test_every_layer_has_its_own_mode_again_after_an_error():
         fail()
     assert inside == [False, False, False]
     assert [layer.training for layer in module.modules()] == [True, False, True]
+
+
+def test_what_a_layer_does_as_it_changes_its_mode_is_undone():
+    class Merging(nn.Module):
+        """Adds its adapter to its weight for evaluation, as loralib's layers do."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight, self.adapter = torch.ones(3), torch.full((3,), 0.5)
+
+        def train(self, mode=True):
+            if mode != self.training:
+                self.weight = self.weight + (-1 if mode else 1) * self.adapter
+            return super().train(mode)
+
+    module = nn.Sequential(Merging(), nn.Dropout())
+    module[1].training = False
+    with evaluating(module):
+        assert module[0].weight.tolist() == [1.5] * 3
+    assert module[0].weight.tolist() == [1] * 3
+    assert [layer.training for layer in module.modules()] == [True, True, False]

@@ -18,7 +18,7 @@ def test_a_device_goes_by_its_name(device):
     assert choose_device(device) == torch.device("cpu")
 
 
-@pytest.mark.parametrize("device", ["abacus", "cuda:99", "", 3])
+@pytest.mark.parametrize("device", ["abacus", "cuda:99", "meta", "", 3])
 def test_a_device_that_is_not_there_is_refused(device):
     with pytest.raises(DropError, match=r"must be a (device|text)") as refused:
         choose_device(device)

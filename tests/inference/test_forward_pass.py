@@ -6,6 +6,7 @@ import torch
 from digit_models import CLASSES, TRANSFORM, network
 from torch import nn
 
+from fiftyone_drop import DropError
 from fiftyone_drop.engine.images import Transformed
 from fiftyone_drop.inference.forward_pass import Scorer
 from fiftyone_drop.inference.image_model import ImageModel
@@ -132,3 +133,22 @@ def test_logits_of_a_half_precision_module_do_not_tie(digits):
         scorer.probe(images[0])
         logits = scorer.logits(images)
     assert not torch.equal(logits, logits.bfloat16().float())
+
+
+def test_a_model_that_does_not_fit_on_its_device_is_brought_back():
+    moves = []
+
+    class Large(nn.Linear):
+        def to(self, device):
+            moves.append(str(device))
+            if moves == ["meta"]:  # in the place of a GPU
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    device = torch.device("meta")
+    model = ImageModel(CLASSES, "a model", Large(4, 10), Transformed(TRANSFORM), device=device)
+    with (
+        pytest.raises(DropError, match="device: not even one"),
+        Scorer(model, {"el2n": {}}).ready(),
+    ):
+        pass
+    assert moves == ["meta", "cpu"]

@@ -13,6 +13,7 @@ from torch import nn
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
+from fiftyone_drop.inference.image_model import ImageModel
 from fiftyone_drop.inference.resolve import Extras, query_model, resolve
 from fiftyone_drop.scoring import (
     SCORES,
@@ -157,3 +158,12 @@ def test_a_zoo_model_that_cannot_be_downloaded_is_the_models_fault(small, score,
         score(small, ["el2n"], "far-away-torch", **bare)
     with pytest.raises(DropError, match=r"^model: 'far-away-torch' could not be loaded"):
         fod.plan_drop(small[:30], 0.5, validation=small[30:], model="far-away-torch")
+
+
+def test_the_generators_of_gpus_are_the_callers(monkeypatch):
+    model, seeds = ImageModel.behind(TRANSFORM, CLASSES, "a model", network()), []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    before = torch.get_rng_state()
+    assert model.fingerprint
+    assert seeds == []
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,5 +1,6 @@
 """Training one query model, or one per fold: reproducible, and out of sample."""
 
+import gc
 import random
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 
 from fiftyone_drop import DropError
-from fiftyone_drop.training import TrainingOptions, train
+from fiftyone_drop.training import QueryModel, TrainingOptions, cross_validate, train
 
 QUICK = TrainingOptions(epochs=2, batch_size=32, device="cpu")
 
@@ -99,3 +100,24 @@ def test_small_resnet18_takes_images_of_eight_pixels(few):
     options = TrainingOptions(architecture="small-resnet18", epochs=1)
     model = train(few[0][:8], few[1][:8], few[2], options)
     assert logits_of(model, few[0][:8]).shape == (8, 10)
+
+
+def test_models_are_gone_once_they_have_predicted(few):
+    alive = []
+
+    def count(*_):
+        gc.collect()
+        models = [one for one in gc.get_objects() if type(one) is QueryModel]
+        alive.append(len(models))
+
+    count()
+    options = TrainingOptions(epochs=1, batch_size=32, device="cpu")
+    gone = cross_validate(*few, np.arange(120) % 4, options, on_logits=count)
+    assert gone == []
+    before, *during = alive
+    assert max(during) <= before + 2  # the one that predicts, and the one before
+
+
+def test_a_trained_model_holds_no_gradients(few):
+    model = train(*few, QUICK)
+    assert all(weights.grad is None for weights in model.module.parameters())
