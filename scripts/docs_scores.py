@@ -32,9 +32,10 @@ see [Your own score, your own rule](extending.md).
 
 Scores of two models do not compare, and neither do those of two conventions. So a field holds the
 scores of one: its `info` says which (`score`, `convention`, `model`), and has a fingerprint of the
-model's weights, its classes and its transform, or of the field with stored logits; of the switches;
-of the label field, where the score uses labels; of the names of the parameters that are not frozen,
-where it takes gradients in them; and of its code, where it is [your own](extending.md).
+model's weights, its classes, its transform and the code of layers that you wrote, or of the field
+with stored logits; of the switches; of the label field, where the score uses labels; of the names
+of the parameters that are not frozen, where it takes gradients in them; and of the score's code,
+where it is [your own](extending.md).
 
 - **More samples.** A call with the same model and convention adds to the field.
 - **Another model or convention.** The new scores replace all of the old ones. If the call does not

@@ -35,7 +35,7 @@ from fiftyone_drop.errors import DropWarning
 
 SECONDS = 30.0  # between two checkpoints, at least: an interruption costs about as many
 SHARE = 0.01  # of the time that writing may take; checkpoints of large models are rarer
-FORMAT = 3  # raise it whenever an old checkpoint would lead to another result
+FORMAT = 4  # raise it whenever an old checkpoint would lead to another result
 # Names in a folder of checkpoints, and in one of them; other files are the user's
 _FOLDER = re.compile(r"checkpoint-[0-9a-f]{32}")
 _FILE = re.compile(r"[\w-]+\.(pt|npy)(\.\d+\.partial)?")

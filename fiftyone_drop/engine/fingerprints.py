@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-PASSING = {"training", "device", "name_or_path", "gradient_checkpointing", "classes"}
-"""Attributes in which two loads of one model may differ: state, place, folder, names of outputs."""
+PASSING = {"training", "device", "name_or_path", "gradient_checkpointing", "classes", "transform"}
+"""Attributes in which two loads of one model may differ: state, place, folder, inputs, outputs."""
 PLAIN = (bool, int, float, str, np.generic)
 BLOCK = 1024  # files of which one hash is made
 THREADS = 32  # that ask for the states of files
@@ -69,6 +69,9 @@ def _feed(digest: hashlib.blake2b, value: object) -> None:
     loaded = "torch" in sys.modules  # or else nobody has a module, or a tensor
     if loaded and isinstance(value, torch.nn.Module):
         value = ["module", *_parts_of(value)]
+    elif loaded and isinstance(value, torch.Tensor) and value.layout is not torch.strided:
+        whole = value.detach().to_sparse_coo().coalesce()  # type: ignore[no-untyped-call]
+        value = [str(value.layout), tuple(value.shape), whole.indices(), whole.values()]
     if isinstance(value, Mapping):
         value = [[key, value[key]] for key in sorted(value)]
     if isinstance(value, list | tuple):

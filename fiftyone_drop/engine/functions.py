@@ -11,16 +11,21 @@ import dis
 import functools
 import inspect
 import os
+import re
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fiftyone_drop import checks
 from fiftyone_drop._torch import torch
-from fiftyone_drop.engine.fingerprints import PLAIN, fingerprint
+from fiftyone_drop.engine.fingerprints import PASSING, PLAIN, fingerprint
+from fiftyone_drop.engine.wrappers import unwrapped
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 INSTALLED = {"site-packages", "dist-packages"}  # folders of libraries
 LIBRARIES = (Path(os.__file__).parent, Path(__file__).parents[1])  # Python's, and this package
@@ -35,6 +40,14 @@ WRAPPERS = (
     property,
 )
 WRAPPED = ("func", "args", "keywords", "__func__", "__self__", "__wrapped__", "fget")
+MANGLED = re.compile(r"\b___torch_mangle_\d+\.")  # part of a name, another at each compilation
+FUNCTIONS = (
+    functools.partial,
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+)
 
 
 def code_of(function: object) -> object:
@@ -49,6 +62,16 @@ def code_of(function: object) -> object:
         function: a function, a class, or an object that can be called
     """
     return _Reader()(function)
+
+
+def code_in(module: Module) -> list[object]:
+    """What a module computes by that its structure does not tell: see :func:`code_of`.
+
+    Returns:
+        the classes of layers that somebody wrote, what PyTorch has compiled, and the functions that
+        layers hold; nothing for a module of libraries' layers alone
+    """
+    return _Reader().layers(module)
 
 
 class _Reader:
@@ -80,6 +103,21 @@ class _Reader:
         if isinstance(value, type):
             return self._class(value)
         return self._object(value)
+
+    def layers(self, module: Module) -> list[object]:
+        """See :func:`code_in`."""
+        found: list[object] = []
+        for name, layer in unwrapped(module).named_modules():
+            # A parametrised layer has a class of PyTorch's, above that of its author
+            own = [kind for kind in type(layer).__mro__ if not _is_library(kind.__module__)]
+            parts = [*map(self, own), *map(self, _compiled(layer))]
+            for key, held in sorted(vars(layer).items()):
+                passing = key in PASSING or (key.startswith("_") and not own)
+                if isinstance(held, FUNCTIONS) and not passing:
+                    parts.append([key, self(held)])
+            if parts:
+                found.append([name, *parts])
+        return found
 
     def _function(self, function: types.FunctionType) -> object:
         # A library's decorator computes by the function that it wraps
@@ -135,7 +173,7 @@ class _Reader:
             return ["module", value.__name__]
         kind = type(value)
         if "torch" in sys.modules and isinstance(value, torch.nn.Module):
-            return ["object", self(kind), value]
+            return ["object", self(kind), value, *self.layers(value)]
         if _is_library(kind.__module__):  # whose objects may do anything when they are asked
             has_name = inspect.getattr_static(value, "__qualname__", None) is not None
             return ["object", *checks.place_of(value if has_name else kind)]
@@ -148,6 +186,16 @@ def _is_final(value: object) -> bool:
     if "torch" in sys.modules:  # or else nobody has a tensor
         final += (torch.Tensor, torch.dtype, torch.device)
     return value is None or value is ... or isinstance(value, final)
+
+
+def _compiled(layer: Module) -> list[object]:
+    """The code of a layer that PyTorch has compiled, which has no class of its own."""
+    if isinstance(layer, torch.fx.GraphModule):
+        return [layer.code]
+    if isinstance(layer, torch.jit.ScriptModule) and hasattr(layer, "code_with_constants"):
+        code, constants = layer.code_with_constants
+        return [MANGLED.sub("", code), constants.const_mapping]
+    return []
 
 
 def _state(value: object) -> dict[str, object]:

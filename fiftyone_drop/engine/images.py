@@ -114,7 +114,7 @@ class Transformed:
                 f"must return a tensor, but returned a {type(value).__name__}; add "
                 "v2.ToImage() and v2.ToDtype(torch.float32, scale=True)",
             )
-        return value
+        return value.detach()  # of a transform with weights
 
 
 def read_image(path: str, size: int) -> Pixels:

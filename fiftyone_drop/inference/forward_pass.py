@@ -5,6 +5,7 @@ Evaluation mode, another device and hooks are undone afterwards.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from torch.nn.functional import linear
 from fiftyone_drop._types import IntArray
 from fiftyone_drop.engine.batches import evaluating, too_large
 from fiftyone_drop.engine.head import Head
-from fiftyone_drop.errors import DropError
+from fiftyone_drop.errors import DropError, DropWarning
 from fiftyone_drop.inference.class_names import ClassNames
 from fiftyone_drop.inference.source import Floats, Switches, outcomes_of, wanted
 from fiftyone_drop.scoring import (
@@ -26,7 +27,7 @@ from fiftyone_drop.scoring import (
     get_score,
     per_sample_gradient_norms,
 )
-from fiftyone_drop.scoring.forward import finite_rows
+from fiftyone_drop.scoring.forward import are_probabilities, finite_rows
 from fiftyone_drop.scoring.grand.gradient_norms import GradientNorms
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ Bools = NDArray[np.bool_]
 LOOKED_AT = 8  # one image of so many has its class predicted for its own sake
 HALF = (torch.float16, torch.bfloat16)
 WIDE = (nn.Linear, Head)  # last layers that can compute in float32 under mixed precision
+OF_LOGITS = ("logits", "features", "model")  # what scores need that take the softmax of logits
 PROBED = 2  # images that a model is tried on: batch norm and broadcasting show with two
 
 
@@ -94,6 +96,9 @@ class Scorer:
 
         Raises:
             DropError: it does not
+
+        Warns:
+            DropWarning: it seems to return probabilities, and scores need logits
         """
         for name in self._gradient_names:
             self._gradients[name] = self._gradient_function(name)
@@ -111,6 +116,15 @@ class Scorer:
                 f"must name every output of the model, in the order of its logits; there are {k} "
                 f"names, but the model ({self._model.words}) returns {tuple(logits.shape)} for "
                 f"{len(images)} images",
+            )
+        if wanted(self._switches, *OF_LOGITS) and k > 1 and are_probabilities(logits):
+            warnings.warn(
+                f"The model ({self._model.words}) seems to return probabilities: its outputs are "
+                ">= 0 and add up to 1. Scores take the softmax of logits, and those of "
+                "probabilities hardly differ: pass the model without its last softmax, or let it "
+                "return the logarithm of them",
+                DropWarning,
+                stacklevel=2,
             )
         needy = wanted(self._switches, "features", "embeddings")
         if needy and features is None:
@@ -191,13 +205,15 @@ class Scorer:
         """The logits, the linear layer that puts them out, and its inputs."""
         seen: list[tuple[nn.Linear, Tensor, Tensor]] = []
 
-        def note(layer: nn.Linear, args: tuple[Tensor], output: Tensor) -> None:
-            seen.append((layer, args[0], output))
+        def note(
+            layer: nn.Linear, args: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor
+        ) -> None:
+            seen.append((layer, _first(args, named), output))
 
         with ExitStack() as stack, torch.inference_mode():
             for layer in self._module.modules():
                 if isinstance(layer, nn.Linear):
-                    stack.callback(layer.register_forward_hook(note).remove)
+                    stack.callback(layer.register_forward_hook(note, with_kwargs=True).remove)
             logits = self._network(inputs)
         for layer, features, output in reversed(seen):
             same = output.shape == logits.shape and output.dtype == logits.dtype
@@ -214,15 +230,17 @@ class Scorer:
     def _forward_in(self, inputs: Tensor, mixed: bool) -> tuple[Tensor, Tensor | None]:
         features: list[Tensor] = []
 
-        def tap(layer: nn.Linear, args: tuple[Tensor], output: Tensor) -> Tensor | None:
-            features.append(args[0])
+        def tap(
+            layer: nn.Linear, args: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor
+        ) -> Tensor | None:
+            features.append(_first(args, named))
             half = mixed or layer.weight.dtype in HALF
             if not half or type(layer) is not nn.Linear:
                 return None
             # In half precision logits would tie that differ
             bias = None if layer.bias is None else layer.bias.float()
             with torch.autocast(self.device.type, enabled=False):
-                return linear(args[0].float(), layer.weight.float(), bias)
+                return linear(features[-1].float(), layer.weight.float(), bias)
 
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
@@ -230,20 +248,25 @@ class Scorer:
                 torch.autocast(self.device.type, dtype=torch.float16, enabled=mixed)
             )
             if self._head is not None:
-                stack.callback(self._head.register_forward_hook(tap).remove)
+                hook = self._head.register_forward_hook(tap, with_kwargs=True)
+                stack.callback(hook.remove)
             logits = self._network(inputs)
         return logits, features[-1] if features else None
 
 
 class _Logits(nn.Module):
-    """A module that returns logits where the module inside wraps them in something."""
+    """A module that returns logits where the module inside wraps them in something.
+
+    It leaves its inputs as they are, of which there may be another use: the module inside may
+    normalise them in place.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, inputs: Tensor) -> Tensor:
-        output = self.module(inputs)
+        output = self.module(inputs.clone())
         if not isinstance(output, Tensor):
             named = isinstance(output, Mapping) and "logits" in output
             output = output["logits"] if named else getattr(output, "logits", None)
@@ -254,6 +277,11 @@ class _Logits(nn.Module):
                 "under the name 'logits'; wrap it in a module that does",
             )
         return output
+
+
+def _first(args: tuple[Tensor, ...], named: dict[str, Tensor]) -> Tensor:
+    """The input of a layer, which a model may name."""
+    return (*args, *named.values())[0]
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -19,9 +19,11 @@ from fiftyone_drop.engine.batches import Halving
 from fiftyone_drop.engine.cache import new_checkpoint
 from fiftyone_drop.engine.devices import default_workers
 from fiftyone_drop.engine.fingerprints import file_states, fingerprint
+from fiftyone_drop.engine.functions import code_in
 from fiftyone_drop.engine.images import Read, Transformed, UnreadableImageError
 from fiftyone_drop.engine.reader import ImageReader, positions
 from fiftyone_drop.engine.wrappers import unwrapped
+from fiftyone_drop.errors import DropError
 from fiftyone_drop.inference.chunks import start_batch_size
 from fiftyone_drop.inference.failures import (
     check_all_read,
@@ -59,6 +61,12 @@ class ImageModel(Source):
 
     def __post_init__(self) -> None:
         self.module = unwrapped(self.module)
+        if not all(hasattr(layer, "training") for layer in self.module.modules()):
+            raise DropError(
+                "model",
+                "must not be frozen by torch.jit.freeze, after which it has no parameters and no "
+                f"modes, but this {type(self.module).__name__} is; pass the model as it was before",
+            )
 
     @classmethod
     def behind(
@@ -78,7 +86,7 @@ class ImageModel(Source):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of structure, weights, classes, and what one known image becomes as an input."""
+        """A hash of structure, weights, code, classes, and what one known image becomes."""
         with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)  # and no device's, which are the caller's
             path = Path(folder) / "known.png"
@@ -87,7 +95,7 @@ class ImageModel(Source):
             reading = b""
             with suppress(Exception):  # of a transform, which the pass will name
                 reading = self.reading([str(path)])
-        return fingerprint([self.module, self.classes, reading])
+        return fingerprint([self.module, self.classes, reading, *code_in(self.module)])
 
     def origin(self, score: Score) -> list[object]:
         """Which parameters are frozen decides gradients, and no logits."""
@@ -183,7 +191,12 @@ def _facts(models: Sequence[ImageModel], request: Request) -> dict[str, object]:
         ],
         "mixed": [model.on(request.runner.device).mixed for model in models],
         "models": [
-            [model.module, model.classes, model.reading(request.paths[:READ_TWICE])]
+            [
+                model.module,
+                code_in(model.module),
+                model.classes,
+                model.reading(request.paths[:READ_TWICE]),
+            ]
             for model in models
         ],
     }

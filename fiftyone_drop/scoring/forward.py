@@ -35,6 +35,15 @@ def finite_rows(*values: Tensor | None) -> Tensor:
     return torch.stack([v.isfinite().flatten(1).all(1) for v in values if v is not None]).all(0)
 
 
+def are_probabilities(outputs: Tensor) -> bool:
+    """Whether outputs (B, K) look like those of a softmax, as far as their precision tells."""
+    if not outputs.is_floating_point():
+        return False
+    error = max(1e-4, torch.finfo(outputs.dtype).eps)
+    sums = widen(outputs).sum(1)
+    return bool((outputs >= 0).all() and ((sums - 1).abs() <= error).all())
+
+
 def _others(probabilities: Tensor, classes: Tensor) -> Tensor:
     """The probabilities with one class (B,) of each row put to 0.
 

@@ -98,6 +98,16 @@ def test_empty_tensors_have_a_fingerprint_whatever_their_strides():
     assert fingerprint(from_numpy) != fingerprint(torch.zeros(0))
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
+def test_sparse_tensors_have_the_fingerprint_of_their_numbers_and_places(layout):
+    one = torch.eye(3)
+    before = fingerprint(one.to_sparse(layout=layout))
+    assert fingerprint(one.clone().to_sparse(layout=layout)) == before
+    for other in (2 * one, one.flip(0), torch.eye(3, 4)):
+        assert fingerprint(other.to_sparse(layout=layout)) != before
+
+
 def test_names_of_results_that_are_on_record_stay_the_same():
     assert fingerprint("Preset(name='cpu')") == "6db5b5ceaf773d2a05fe7f4dd50d0483"
 

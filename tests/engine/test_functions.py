@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fiftyone_drop.engine.fingerprints import fingerprint
-from fiftyone_drop.engine.functions import code_of
+from fiftyone_drop.engine.functions import code_in, code_of
 from fiftyone_drop.scoring import SCORES, Accumulator
 
 
@@ -192,3 +192,56 @@ def test_an_accumulator_counts_by_its_methods():
 
     assert fingerprint(code_of(made(1))) == fingerprint(code_of(made(1)))
     assert fingerprint(code_of(made(1))) != fingerprint(code_of(made(2)))
+
+
+def model(forward, act="torch.relu", made="f = torch.nn.Sequential(A())"):
+    """The fingerprint of the code in a model after a cell of a notebook has run."""
+    cell = {"__name__": "__main__", "torch": torch}
+    exec(
+        "class A(torch.nn.Module):\n"
+        f"    def __init__(self): super().__init__(); self.act = {act}\n"
+        f"    def forward(self, x): return {forward}\n{made}",
+        cell,
+    )
+    return fingerprint(code_in(cell["f"]))
+
+
+COMPILED = [
+    "f = torch.fx.symbolic_trace(A())",
+    "f = torch.nn.Sequential(torch.jit.trace(A(), torch.ones(1)))",
+    "A.__module__ = 'torch.nn'; f = torch.fx.symbolic_trace(A())",
+]
+PARAMETRISED = (
+    "f = torch.nn.utils.parametrize.register_parametrization(\n"
+    "    torch.nn.Linear(1, 1), 'weight', A())"
+)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit:DeprecationWarning", "ignore:.torch.jit:FutureWarning"
+)
+@pytest.mark.parametrize("made", ["f = torch.nn.Sequential(A())", *COMPILED, PARAMETRISED])
+def test_a_model_has_the_code_of_the_layers_that_somebody_wrote(made):
+    assert model("2 * x", made=made) == model("2 * x", made=made)
+    assert model("2 * x", made=made) != model("3 * x", made=made)
+
+
+def test_a_model_has_the_functions_that_its_layers_hold():
+    names = [
+        "torch.relu",
+        "torch.sigmoid",
+        "torch.nn.functional.relu",
+        "lambda x: x",
+        "torch.Tensor.relu",
+    ]
+    acts = [*names, "lambda x: 2 * x", "self.extra_repr"]
+    assert len({model("self.act(x)", act) for act in acts}) == len(acts)
+    assert model("self.act(x)", "self.extra_repr") == model("self.act(x)", "self.extra_repr")
+
+
+def test_models_of_libraries_have_no_code_to_tell():
+    parts = [torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.MultiheadAttention(4, 2)]
+    module = torch.nn.Sequential(*parts)
+    torch.nn.utils.parametrizations.weight_norm(module[0])
+    module.transform = torch.relu
+    assert code_in(module) == []

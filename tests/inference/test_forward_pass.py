@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from digit_models import CLASSES, TRANSFORM, network
+from PIL import Image
 from torch import nn
 
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, DropWarning
 from fiftyone_drop.engine.images import Transformed
 from fiftyone_drop.inference.forward_pass import Scorer
 from fiftyone_drop.inference.image_model import ImageModel
@@ -76,6 +77,7 @@ def ends_in(kind):
     return nn.Sequential(*body, *ends[kind])
 
 
+@pytest.mark.filterwarnings("ignore:.* seems to return probabilities")
 @pytest.mark.parametrize("kind", ["convolution", "softmax", "own layer"])
 def test_a_model_that_ends_otherwise_than_in_a_linear_layer_runs_in_float32(digits, kind):
     read = Transformed(TRANSFORM)
@@ -152,3 +154,83 @@ def test_a_model_that_does_not_fit_on_its_device_is_brought_back():
     ):
         pass
     assert moves == ["meta", "cpu"]
+
+
+class Around(nn.Module):
+    """Something before and after a network."""
+
+    def __init__(self, before=lambda images: images, after=lambda logits: logits):
+        super().__init__()
+        self.inner, self.before, self.after = network(), before, after
+
+    def forward(self, images):
+        return self.after(self.inner(self.before(images)))
+
+
+def test_a_model_may_change_its_inputs_in_place(small, score):
+    """Nor do the models after it see the change."""
+    names = ["el2n", "grand", "k_center"]
+    given = {"transform": lambda image: TRANSFORM(image)}  # of which no step waits for the batch
+    beside = Around(lambda images: images.sub(0.5).mul(4))
+    expected = score(small, names, [beside] * 2, "out_", **given)
+    changing = Around(lambda images: images.sub_(0.5).mul_(4))
+    found = score(small, names, [changing] * 2, "in_", **given)
+    assert len(expected) == len(found)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name.replace("out_", "in_")], values, rtol=1e-5)
+
+
+def test_a_transform_with_weights_leaves_the_scores_as_they_are(small, score):
+    blur = nn.Conv2d(3, 3, 3, padding=1)
+    given = {"transform": lambda image: blur(TRANSFORM(image)).detach()}
+    expected = score(small, ["el2n", "grand"], network(), "plain_", **given)
+    given = {"transform": lambda image: blur(TRANSFORM(image))}
+    found = score(small, ["el2n", "grand"], network(), **given)
+    for name, values in found.items():
+        assert (values > 0).any()
+        np.testing.assert_allclose(values, expected[f"plain_{name}"], rtol=1e-5)
+
+
+def test_a_model_may_name_the_inputs_of_its_layers(small, score):
+    class Naming(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, images):
+            return self.inner[-1](input=self.inner[:-1](images))
+
+    names = ["el2n", "grand_last_layer", "grand"]
+    expected = score(small, names, network(), "plain_")
+    for name, values in score(small, names, Naming()).items():
+        np.testing.assert_allclose(values, expected[f"plain_{name}"], rtol=1e-5)
+
+
+def test_a_model_that_returns_probabilities_is_warned_of_once(small, score):
+    with pytest.warns(
+        DropWarning, match=r"Around \(.*\) seems to return probab.*softmax"
+    ) as caught:
+        score(small, ["el2n", "margin"], Around(after=lambda x: x.softmax(1)), batch_size=10)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_probabilities_of_any_precision_are_known(digits, dtype):
+    images = TRANSFORM(Image.open(digits[0][0]).convert("RGB"))
+    module = Around(after=lambda x: x.softmax(1)).to(dtype)
+    scorer = Scorer(ImageModel(CLASSES, "it", module, Transformed(TRANSFORM)), {"el2n": {}})
+    with scorer.ready(), pytest.warns(DropWarning, match="seems to return probabilities"):
+        scorer.probe(images)
+
+
+def test_logits_of_probabilities_have_the_scores_of_logits_and_no_warning(small, score):
+    expected = score(small, ["el2n"], network(), "plain_")["plain_el2n"]
+    found = score(small, ["el2n"], Around(after=lambda x: x.log_softmax(1)))["el2n"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_of_one_class_is_always_sure_and_not_warned_of(digits):
+    image = TRANSFORM(Image.open(digits[0][0]).convert("RGB"))
+    module = nn.Sequential(nn.Flatten(), nn.Linear(image.numel(), 1), nn.Softmax(1))
+    model = ImageModel(CLASSES[:1], "it", module, Transformed(TRANSFORM))
+    Scorer(model, {"el2n": {}}).probe(image)

@@ -12,7 +12,7 @@ from digit_models import TRANSFORM, Restless, interrupt, scored_again
 from PIL import Image
 from torchvision.transforms import v2
 
-from fiftyone_drop import DropWarning, store
+from fiftyone_drop import DropError, DropWarning, store
 from fiftyone_drop.inference.image_model import ImageModel
 
 
@@ -44,6 +44,26 @@ def test_other_weights_do_not_find_the_checkpoint(small, score, cache):
     score(small, ["el2n"], module, batch_size=20)
     assert sum(module.sizes) == 62
     assert len(list(cache.glob("*"))) == 1
+
+
+def test_corrected_code_does_not_find_the_checkpoint(small, score, cache):
+    """As in a notebook, where the cell of the class runs again, and the same weights are loaded."""
+
+    def after(cell):
+        exec(
+            f"class Again(Restless):\n    def forward(self, x): return {cell}",
+            made := {**globals()},
+        )
+        return made["Again"]
+
+    one, other = after("3 * super(Again, self).forward(x)"), after("super(Again, self).forward(x)")
+    with pytest.raises(KeyboardInterrupt):
+        score(small, ["el2n"], one(calls=2), batch_size=20)
+    module = other()
+    score(small, ["el2n"], module, batch_size=20)
+    assert sum(module.sizes[1:]) == 60
+    with pytest.raises(DropError, match="overwrite"):
+        score(small.limit(30), ["el2n"], one())
 
 
 def test_other_trainable_parameters_do_not_find_the_checkpoint_of_gradients(small, score, cache):

@@ -92,6 +92,20 @@ def test_a_transform_that_became_a_layer_is_refused(small, score):
         score(small, ["el2n"], module, transform=None, classes=None)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+def test_a_frozen_model_is_refused_and_a_compiled_one_is_not(small, score):
+    expected = score(small, ["el2n"], network(), "plain_")["plain_el2n"]
+    compiled = torch.jit.script(network().eval())
+    np.testing.assert_allclose(score(small, ["el2n"], compiled)["el2n"], expected, rtol=1e-5)
+    frozen = torch.jit.freeze(compiled)
+    for model in (frozen, torch.nn.Sequential(frozen)):
+        with pytest.raises(
+            DropError, match=r"model: must not be frozen by torch.jit.freeze, .* was"
+        ):
+            score(small, ["el2n"], model, "frozen_")
+
+
 def test_models_without_logits_are_refused_with_the_way_round(small, score):
     config = fout.TorchImageModelConfig({"entrypoint_fcn": network, "device": "cpu"})
     with pytest.raises(DropError, match=r"image classifiers .*store_logits=True.*model='predic"):

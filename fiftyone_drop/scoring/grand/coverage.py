@@ -70,18 +70,18 @@ def find_coverage(module: nn.Module, trainable: dict[str, nn.Parameter], inputs:
     odd: set[nn.Module] = set()
     for size in (2, 3):
         samples = inputs[:1].expand(size, *inputs.shape[1:]).clone()
-        calls, edges = _run(module, watched, samples, odd)
+        calls, uses = _run(module, watched, samples, odd)
     for p in trainable.values():
         p.requires_grad_(False)
 
     plan = Plan({}, [])
     for name, p in trainable.items():
         pairs = owners[p]
-        if not edges[p] and not any(calls[m] for m, _ in pairs):
+        if not uses[p] and not any(calls[m] for m, _ in pairs):
             continue  # not used in evaluation mode, as an auxiliary head: its gradient is zero
         layer, local = pairs[0]
         norm = layer_norms(layer).get(local)
-        once = len(pairs) == 1 and calls[layer] == 1 and edges[p] == 1 and layer not in odd
+        once = len(pairs) == 1 and calls[layer] == 1 and uses[p] == 1 and layer not in odd
         if norm is not None and once:
             plan.hooked.setdefault(layer, []).append(norm)
         else:
@@ -118,7 +118,7 @@ def _run(
     with forward_hooks(watched, watch):
         logits = module(samples)
     _check_logits(logits, len(samples))
-    return calls, _edges(logits.sum())
+    return calls, edges(logits.sum())
 
 
 def _check_logits(logits: object, size: int) -> None:
@@ -131,7 +131,7 @@ def _check_logits(logits: object, size: int) -> None:
         )
 
 
-def _edges(root: Tensor) -> Counter[Tensor]:
+def edges(root: Tensor) -> Counter[Tensor]:
     """How many edges of the autograd graph lead to each leaf."""
     count: Counter[Tensor] = Counter()
     seen = {root.grad_fn}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -26,12 +26,14 @@ from fiftyone_drop.engine.batches import evaluating
 from fiftyone_drop.engine.wrappers import unwrapped
 from fiftyone_drop.errors import DropError, DropWarning
 from fiftyone_drop.scoring.forward import widen
-from fiftyone_drop.scoring.grand.coverage import Plan, find_coverage, forward_hooks
+from fiftyone_drop.scoring.grand.coverage import Plan, edges, find_coverage, forward_hooks
 from fiftyone_drop.scoring.grand.layer_formulas import Norm, squared_norm
 from fiftyone_drop.scoring.grand.untrained import looks_untrained
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(logits (B, K), labels (B,)) -> (B,) losses."""
+OfSample = Callable[[Tensor, Tensor], Tensor]
+"""(input, label) -> the squared norm of its gradient."""
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -90,6 +92,7 @@ class GradientNorms:
             )
         if len(inputs) == 0:
             return torch.zeros(0, device=inputs.device)
+        inputs = inputs.detach()  # of no graph that ends in the weights of a transform
         if inputs.is_inference():  # autograd refuses to save those
             inputs = inputs.clone()
         with _prepared(self.module, inputs.device.type) as trainable:
@@ -107,18 +110,27 @@ class GradientNorms:
         rest = {name: frozen.pop(name) for name in self._plan.rest}
 
         def sample_loss(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-            logits = functional_call(self.module, {**frozen, **parameters}, (x[None],))
+            x = x[None].clone()  # the model may change it
+            logits = functional_call(self.module, {**frozen, **parameters}, (x,))
             return self.loss(logits, y[None]).sum()
 
-        def sample_square(x: Tensor, y: Tensor) -> Tensor:
-            gradients = grad(sample_loss)(rest, x, y)
-            return torch.stack([widen(g).square().sum() for g in gradients.values()]).sum()
+        def square(x: Tensor, y: Tensor) -> Tensor:
+            return _square(grad(sample_loss)(rest, x, y).values())
+
+        def square_alone(x: Tensor, y: Tensor) -> Tensor:
+            leaves = {name: p.detach().requires_grad_() for name, p in rest.items()}
+            total = sample_loss(leaves, x, y)
+            if not total.requires_grad:
+                return torch.zeros_like(total)
+            of = list(leaves.values())
+            return _square(torch.autograd.grad(total, of, materialize_grads=True))
 
         starts = range(0, len(inputs), self.chunk_size)
         chunks = (slice(start, start + self.chunk_size) for start in starts)
         # The fused attention kernels have no batching rule: vmap would fall back to a slow loop
         with sdpa_kernel(SDPBackend.MATH):
-            return torch.cat([_vectorised(sample_square, inputs[c], labels[c]) for c in chunks])
+            parts = [_vectorised(square, square_alone, inputs[c], labels[c]) for c in chunks]
+            return torch.cat(parts)
 
 
 def _check_module(module: nn.Module) -> None:
@@ -182,7 +194,6 @@ def _hooked_squares(
 ) -> Tensor:
     """Squared norms in the parameters of the hooked layers: one forward and one backward pass."""
     squares: list[Tensor] = []
-    anchors: list[Tensor] = []
     calls: Counter[nn.Module] = Counter()
 
     def tap(layer: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor | None:
@@ -192,8 +203,7 @@ def _hooked_squares(
         if not output.requires_grad:
             # The graph starts here, since parameters are frozen. The clone is for an in-place
             # activation after it, which must not modify a leaf
-            anchors.append(output.detach().requires_grad_())
-            output = replaced = anchors[-1].clone()
+            output = replaced = output.detach().requires_grad_().clone()
 
         def add(g: Tensor) -> None:
             squares.extend(squared_norm(norm, layer, x, g) for norm in hooked[layer])
@@ -203,7 +213,7 @@ def _hooked_squares(
         return replaced
 
     with forward_hooks(hooked, tap):
-        logits = module(inputs)
+        logits = module(inputs.clone())  # which the model may change
     if any(calls[layer] != 1 for layer in hooked):
         raise DropError(
             "module",
@@ -211,14 +221,21 @@ def _hooked_squares(
             "in the probe; its forward pass must not depend on the data",
         )
     total = loss(logits, labels).sum()
-    if anchors and total.requires_grad:
-        torch.autograd.grad(total, anchors, allow_unused=True)
+    # All leaves, not only those made above: where something else in the model requires a gradient,
+    # such as the output of a hook, layers after it are on the way to that alone
+    if leaves := edges(total):
+        torch.autograd.grad(total, list(leaves), allow_unused=True)
     zero = torch.zeros(len(inputs), device=total.device, dtype=widen(total).dtype)
     return torch.stack([zero, *squares]).sum(0)
 
 
-def _vectorised(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
-    """``vmap(function)(x, y)``, or one by one for models that ``vmap`` cannot trace."""
+def _square(gradients: Iterable[Tensor]) -> Tensor:
+    """The squared norm of gradients together."""
+    return torch.stack([widen(g).square().sum() for g in gradients]).sum()
+
+
+def _vectorised(function: OfSample, alone: OfSample, x: Tensor, y: Tensor) -> Tensor:
+    """``vmap(function)(x, y)``, or ``alone`` one by one for models that vmap cannot trace."""
     try:
         return vmap(function)(x, y).detach()
     except torch.OutOfMemoryError:
@@ -230,4 +247,4 @@ def _vectorised(function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tens
             DropWarning,
             stacklevel=2,
         )
-        return torch.stack([function(a, b).detach() for a, b in zip(x, y, strict=True)])
+        return torch.stack([alone(a, b).detach() for a, b in zip(x, y, strict=True)])

@@ -1,6 +1,7 @@
 """GraNd over all parameters equals the loop over single samples, for any model."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -47,6 +48,61 @@ def test_hooks_of_the_user_count(kind, hook):
     model.append(nn.Linear(8, 10))
     getattr(model[3], f"register_{kind}_hook")(hook)
     check(model, images(3, 2))
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_layers_after_a_hook_that_asks_for_a_gradient_count(frozen):
+    """Libraries of adapters have one on the first layer, since all before adapters is frozen."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh())
+    model.append(nn.Linear(8, 10))
+    model[1].requires_grad_(not frozen)
+    model[1].register_forward_hook(lambda layer, args, output: output.requires_grad_(True))
+    with warnings.catch_warnings():  # vmap knows no requires_grad_
+        warnings.filterwarnings("ignore", "torch.func.vmap cannot vectorise", DropWarning)
+        check(model, images(3, 2))
+
+
+def test_layers_after_a_tensor_that_requires_a_gradient_count():
+    torch.manual_seed(0)
+
+    class Prompted(Twice):
+        def __init__(self):
+            super().__init__()
+            self.prompt = torch.ones((), requires_grad=True)  # no parameter
+
+        def forward(self, x):
+            return super().forward(x * self.prompt)
+
+    model = Prompted()
+    check(model, images(3, 2))
+    assert model.prompt.grad is None
+
+
+def test_inputs_that_require_a_gradient_have_the_norms_of_those_that_do_not():
+    torch.manual_seed(0)
+    model, inputs, labels = Twice(), images(3, 2), torch.arange(3)
+    expected = per_sample_gradient_norms(model, inputs, labels)
+    assert expected.gt(0).all()
+    weight = torch.ones((), requires_grad=True)  # as of a transform
+    for given in (inputs.clone().requires_grad_(), weight * inputs):
+        torch.testing.assert_close(per_sample_gradient_norms(model, given, labels), expected)
+    assert weight.grad is None
+
+
+def test_a_model_may_change_its_inputs_in_place():
+    class InPlace(Twice):
+        def forward(self, x):
+            return super().forward(x.sub_(0.5).mul_(4))
+
+    torch.manual_seed(0)
+    model, inputs, labels = InPlace(), images(3, 2), torch.arange(3)
+    found = per_sample_gradient_norms(model, inputs, labels)
+    assert torch.equal(inputs, images(3, 2))
+    plain = Twice()
+    plain.load_state_dict(model.state_dict())
+    expected = per_sample_gradient_norms(plain, (inputs - 0.5) * 4, labels)
+    torch.testing.assert_close(found, expected)
 
 
 def test_half_precision_gradients_do_not_underflow():
