@@ -297,7 +297,7 @@ def test_a_warning_of_many_processes_is_heard_once(small_dataset, connected):
 def test_errors_of_the_model_are_the_same(small_dataset, connected):
     with pytest.raises(DropError, match="classes: must name every output of the model"):
         score(small_dataset, ["el2n"], classes=CLASSES + ("ten",), cluster=SMALL())
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(DropError, match=r"transform: fails for the image .*ZeroDivisionError"):
         score(small_dataset, ["el2n"], transform=lambda image: 1 / 0, cluster=SMALL())
 
 
