@@ -25,6 +25,7 @@ from fiftyone_drop.engine.reader import Batch, ImageReader, positions
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.inference.failures import NOT_FINITE
 from fiftyone_drop.inference.forward_pass import Scorer, batch_scores
+from fiftyone_drop.inference.repaired import Unread, find_repaired
 from fiftyone_drop.inference.source import Floats, Switches
 from fiftyone_drop.scoring import SCORES, Score, get_score
 from fiftyone_drop.training.options import SMALL_IMAGE
@@ -149,6 +150,10 @@ class ChunkScorer:
                 scores = self._score(chunk, batch, halving)
                 self.batch_size = halving.batch_size
                 yield scores
+
+    def repaired(self, unread: Unread) -> Generator[int, None, None]:
+        """See :func:`find_repaired`."""
+        yield from find_repaired(unread, self._reads, self.workers or default_workers())
 
     def _running(self) -> ExitStack:
         """A context in which models are ready."""
