@@ -33,6 +33,8 @@ from fiftyone_drop.training.options import SMALL_IMAGE
 if TYPE_CHECKING:
     from fiftyone_drop.inference.image_model import ImageModel
 
+BATCH_BYTES = 2**29  # of a batch as floats; three and more are in memory at once
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -280,7 +282,9 @@ def _move(model: ImageModel, where: str) -> None:
 
 def start_batch_size(device: torch.device, shape: torch.Size) -> int:
     """How many images to start with, from the shape of one."""
-    small = max(shape[-2:]) <= SMALL_IMAGE
+    size = 256 if max(shape[-2:]) <= SMALL_IMAGE else 64
     if device.type == "cuda":
-        return 1024 if small else 256
-    return 256 if small else 64
+        size *= 4
+    while size > 1 and 4 * size * shape.numel() > BATCH_BYTES:
+        size //= 2
+    return size
