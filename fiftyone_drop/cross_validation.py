@@ -226,8 +226,7 @@ def check_readable(ids: Ids, paths: Sequence[str], argument: str) -> None:
     from fiftyone_drop.inference.failures import check_all_read
 
     failures = find_unreadable(paths, Square(MIN_SIZE), default_workers())
-    reasons = {row: error.reason for row, error in failures.items()}
-    check_all_read(ids, paths, reasons, argument)
+    check_all_read(ids, paths, failures, argument)
 
 
 @contextmanager

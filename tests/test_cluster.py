@@ -179,6 +179,42 @@ def test_a_call_that_was_interrupted_goes_on_with_or_without_the_cluster(
     assert_equal(found, expected)
 
 
+def test_the_cluster_reads_images_that_were_repaired_meanwhile(small_dataset, connected, tmp_path):
+    expected = score(small_dataset, ["el2n"], "whole_")["el2n"]
+    paths = small_dataset.values("filepath")
+    good = {row: Path(paths[row]).read_bytes() for row in (9, 20, 21)}
+
+    def write(row, content):
+        path = tmp_path / f"{row}.png"
+        path.write_bytes(content)
+        os.utime(path, (0, 0))
+        paths[row] = str(path)
+
+    for row, content in good.items():
+        write(row, bytes(len(content)))
+    small_dataset.set_values("filepath", paths)
+
+    def interrupt(bar):
+        if bar.iteration >= 32:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(small_dataset, ["el2n"], progress=interrupt)
+    write(20, good[20])
+    write(21, good[21])
+    begun = []
+    with pytest.warns(DropWarning, match="1 of 100 images cannot be read"):
+        found = score(
+            small_dataset,
+            ["el2n"],
+            cluster=SMALL(chunk=16),
+            progress=lambda bar: begun.append(bar.iteration),
+        )["el2n"]
+    assert begun[0] >= 16  # the first batch, of whose image nothing is new
+    assert np.flatnonzero(np.isnan(found)).tolist() == [9]
+    np.testing.assert_array_equal(np.delete(found, 9), np.delete(expected, 9))
+
+
 def test_processes_of_the_cluster_load_no_fiftyone_and_start_no_server(small_dataset, connected):
     score(small_dataset, ["el2n"], cluster=SMALL())
     with opened(SMALL()) as runner:
@@ -297,7 +333,7 @@ def test_a_warning_of_many_processes_is_heard_once(small_dataset, connected):
 def test_errors_of_the_model_are_the_same(small_dataset, connected):
     with pytest.raises(DropError, match="classes: must name every output of the model"):
         score(small_dataset, ["el2n"], classes=CLASSES + ("ten",), cluster=SMALL())
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(DropError, match=r"transform: fails for the image .*ZeroDivisionError"):
         score(small_dataset, ["el2n"], transform=lambda image: 1 / 0, cluster=SMALL())
 
 

@@ -11,6 +11,7 @@ import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,13 +81,10 @@ class ImageReader:
     def probe(self, start: int) -> Sequence[Tensor] | None:
         """The first image from ``start`` on that can be read, or None. It is not read again."""
         for row in range(start, len(self._paths)):
-            try:
-                self._likes = [read(self._paths[row]) for read in self._reads]
-            except UnreadableImageError as error:
-                self._known[row] = error
-            else:
-                self._known[row] = self._likes
-                return self._likes
+            self._known[row] = found = self._read(row)
+            if not isinstance(found, UnreadableImageError):
+                self._likes = found
+                return found
         return None
 
     @property
@@ -107,7 +105,7 @@ class ImageReader:
             DropError: a transform gives tensors of several shapes
         """
         pending: deque[tuple[Indices, list[Tensor], list[Future[_Failures]]]] = deque()
-        waiting = 0  # images in `pending`
+        waiting = 0  # tasks in `pending`
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="fiftyone-drop-images")
         try:
             for rows in batches:
@@ -117,10 +115,10 @@ class ImageReader:
                     for i in range(0, len(rows), CHUNK)
                 ]
                 pending.append((rows, rooms, tasks))
-                waiting += len(rows)
+                waiting += len(tasks)
                 # Batches may be so small that a few of them leave threads without work; or empty
-                if len(pending) > AHEAD and not 0 < waiting <= self._workers * CHUNK:
-                    waiting -= len(pending[0][0])
+                if len(pending) > AHEAD and not 0 < waiting <= self._workers:
+                    waiting -= len(pending[0][2])
                     yield _collect(*pending.popleft())
             while pending:
                 yield _collect(*pending.popleft())
@@ -141,13 +139,9 @@ class ImageReader:
     def _fill(self, rows: Indices, part: slice, rooms: list[Tensor]) -> _Failures:
         failures = {}
         for at, row in enumerate(rows[part].tolist(), start=part.start):
-            known = self._known.pop(row, None)
-            try:
-                if isinstance(known, UnreadableImageError):
-                    raise known
-                values = known or [read(self._paths[row]) for read in self._reads]
-            except UnreadableImageError as error:
-                failures[at] = error
+            values = self._known.pop(row, None) or self._read(row)
+            if isinstance(values, UnreadableImageError):
+                failures[at] = values
                 continue
             for room, value in zip(rooms, values, strict=True):
                 if value.shape != room.shape[1:]:
@@ -159,6 +153,13 @@ class ImageReader:
                     )
                 room[at].copy_(value)
         return failures
+
+    def _read(self, row: int) -> Sequence[Tensor] | UnreadableImageError:
+        """The image in each of the ways, or why it cannot be read."""
+        try:
+            return [read(self._paths[row]) for read in self._reads]
+        except UnreadableImageError as error:
+            return error.with_traceback(None)  # whose frames hold a whole batch
 
 
 _Failures = dict[int, UnreadableImageError]  # position in the batch -> why
@@ -274,17 +275,15 @@ def fits_in_memory(n: int, size: int) -> bool:
     return n * size * size * 3 <= CACHE_BYTES
 
 
-def find_unreadable(
-    paths: Sequence[str], read: Read, workers: int
-) -> dict[int, UnreadableImageError]:
+def find_unreadable(paths: Sequence[str], read: Read, workers: int) -> dict[int, str]:
     """Position -> why the file cannot be read, of those that cannot."""
 
-    def problem(path: str) -> UnreadableImageError | None:
+    def problem(path: str) -> str | None:
         try:
             read(path)
         except UnreadableImageError as error:
-            return error
+            return error.reason
         return None
 
-    problems = enumerate(in_threads(problem, paths, workers))
-    return {row: error for row, error in problems if error is not None}
+    with closing(in_threads(problem, paths, workers)) as problems:
+        return {row: why for row, why in enumerate(problems) if why is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 def in_threads(
     compute: Callable[[Item], Result], items: Iterable[Item], threads: int, size: int = 16
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Compute something for each item; an executor's ``map`` would hold a task for all of them.
 
     Args:
@@ -34,10 +34,13 @@ def in_threads(
 
     rest = iter(items)
     waiting: deque[Future[list[Result]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         while part := list(itertools.islice(rest, size)):
             waiting.append(pool.submit(several, part))
             if len(waiting) > AHEAD * threads:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
+    finally:  # an executor's own end would wait for all that it has been given
+        pool.shutdown(cancel_futures=True)

@@ -25,12 +25,15 @@ from fiftyone_drop.engine.reader import Batch, ImageReader, positions
 from fiftyone_drop.errors import DropError
 from fiftyone_drop.inference.failures import NOT_FINITE
 from fiftyone_drop.inference.forward_pass import Scorer, batch_scores
+from fiftyone_drop.inference.repaired import Unread, find_repaired
 from fiftyone_drop.inference.source import Floats, Switches
 from fiftyone_drop.scoring import SCORES, Score, get_score
 from fiftyone_drop.training.options import SMALL_IMAGE
 
 if TYPE_CHECKING:
     from fiftyone_drop.inference.image_model import ImageModel
+
+BATCH_BYTES = 2**29  # of a batch as floats; three and more are in memory at once
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,10 @@ class ChunkScorer:
                 scores = self._score(chunk, batch, halving)
                 self.batch_size = halving.batch_size
                 yield scores
+
+    def repaired(self, unread: Unread) -> Generator[int, None, None]:
+        """See :func:`find_repaired`."""
+        yield from find_repaired(unread, self._reads, self.workers or default_workers())
 
     def _running(self) -> ExitStack:
         """A context in which models are ready."""
@@ -275,7 +282,9 @@ def _move(model: ImageModel, where: str) -> None:
 
 def start_batch_size(device: torch.device, shape: torch.Size) -> int:
     """How many images to start with, from the shape of one."""
-    small = max(shape[-2:]) <= SMALL_IMAGE
+    size = 256 if max(shape[-2:]) <= SMALL_IMAGE else 64
     if device.type == "cuda":
-        return 1024 if small else 256
-    return 256 if small else 64
+        size *= 4
+    while size > 1 and 4 * size * shape.numel() > BATCH_BYTES:
+        size //= 2
+    return size

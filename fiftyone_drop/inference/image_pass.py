@@ -1,7 +1,8 @@
 """One pass over the images, with one model or several: the scores of every batch, as arrays.
 
 Batches are scored here or elsewhere, in any order, and lie on disk as they come: memory is little
-beside the ids and paths of the images.
+beside the ids and paths of the images. A pass begins where an interrupted one has ended, so that
+the module is longer than others.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from fiftyone_drop.inference.chunks import Chunk, ChunkScorer, Probe, Scores
 from fiftyone_drop.inference.embedding_scores import Embedded, EmbeddingScorer
 from fiftyone_drop.inference.failures import check_failures, none_readable
 from fiftyone_drop.inference.forward_pass import batch_scores
+from fiftyone_drop.inference.repaired import unread_images
 from fiftyone_drop.inference.source import Floats, Request, Values, wanted
 
 if TYPE_CHECKING:
@@ -138,6 +140,7 @@ class ImagePass:
         self._scorer.likes, self._scorer.read_size = probe.likes, self.state.read_size
         self._scorer.batch_size = self.state.batch_size
         self._forget_damaged()
+        self._forget_repaired()
         if self._done:
             logger.info("Going on after %d of %d images", self._done, n)
 
@@ -164,7 +167,24 @@ class ImagePass:
         for batch in np.flatnonzero(self.state.sums != OPEN).tolist():
             if self._sum(batch) != self.state.sums[batch]:
                 logger.info("The scores of batch %d are damaged, and computed again", batch)
-                self.state.sums[batch] = OPEN
+                self._open(batch)
+
+    def _forget_repaired(self) -> None:
+        """Batches with an image that can be read now are scored again, as in one call."""
+        size, chunk = self.state.read_size, self._runner.chunk
+        parts = unread_images(self._request.paths, self.state.failures, size, chunk)
+        if not parts:
+            return  # a cluster would get the models for nothing
+        with closing(self._runner.run(self._scorer.repaired, parts)) as batches:
+            for _, batch in batches:
+                self._open(batch)
+
+    def _open(self, batch: int) -> None:
+        """Let a batch be scored again, as if it never was."""
+        rows = self._rows(batch)
+        self.state.sums[batch] = OPEN
+        for row in range(rows.start, rows.stop):
+            self.state.failures.pop(row, None)
 
     def _sum(self, batch: int) -> int:
         """The checksum of what there is of a batch."""

@@ -64,8 +64,7 @@ def by_query_models(
         return Computed(keyed, "none", True)
     paths = _paths(population)
     # Training needs all of its images; reading them once is little beside its many epochs
-    unreadable = find_unreadable(paths, Square(MIN_SIZE), default_workers())
-    failures = {row: error.reason for row, error in unreadable.items()}
+    failures = find_unreadable(paths, Square(MIN_SIZE), default_workers())
     check_failures(population.ids, paths, failures, options.strict)
     readable = np.ones(len(population), bool)
     readable[list(failures)] = False

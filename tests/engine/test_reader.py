@@ -89,7 +89,8 @@ def test_images_that_cannot_be_read_are_reported_and_left_out(broken):
     assert "UnidentifiedImageError" in batch.failures[5].reason
     for row, pixels in zip(batch.rows, batch.inputs[0], strict=True):
         assert np.array_equal(pixels.permute(1, 2, 0), read_image(broken[row], 8))
-    assert list(find_unreadable(broken, Square(8), 2)) == [1, 5]
+    found = find_unreadable(broken, Square(8), 2)
+    assert found == {row: error.reason for row, error in batch.failures.items()}
     assert ImageReader([broken[1], broken[5]], [Square(8)], workers=1).probe(0) is None
 
 
@@ -112,6 +113,31 @@ def test_reading_goes_on_ahead_but_not_without_bounds(paths):
     asked = len(read.paths)
     assert asked <= 2 * CHUNK
     batches.close()
+
+
+@pytest.mark.parametrize("size", [1, 3, CHUNK])
+def test_a_thread_has_few_tasks_ahead_however_small_batches_are(paths, size):
+    held, most, original = 0, 0, ImageReader._room
+
+    class Counted(ImageReader):
+        def _room(self, n, like):
+            nonlocal held, most
+            held += n
+            most = max(most, held)
+            return original(self, n, like)
+
+    reader = Counted(paths, [Square(8)], workers=4)
+    reader.probe(0)
+    for batch in reader.batches(positions(0, 120, size)):
+        held -= len(batch.rows)
+    assert most <= size * (4 + 1)
+
+
+def test_what_cannot_be_read_holds_no_batch(broken):
+    reader = ImageReader(broken, [Square(8)], workers=2)
+    reader.probe(0)
+    (batch,) = reader.batches([np.arange(6)])
+    assert [error.__traceback__ for error in batch.failures.values()] == [None, None]
 
 
 def test_the_callers_inference_mode_does_not_matter(paths):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -48,3 +49,22 @@ def test_an_error_ends_it_before_the_rest_is_computed():
     with pytest.raises(KeyError):
         list(in_threads(compute, range(100_000), 2))
     assert len(computed) < 1000
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_end_before_the_last_result_waits_for_nothing_that_has_not_begun(error):
+    begun, free = [], threading.Event()
+
+    def compute(i):
+        begun.append(i)
+        assert i == 0 or free.wait(30)
+
+    def first():
+        with closing(in_threads(compute, range(100), 2, size=1)) as results:
+            for _ in results:
+                threading.Timer(0.2, free.set).start()
+                raise error
+
+    with pytest.raises(error):
+        first()
+    assert len(begun) <= 3

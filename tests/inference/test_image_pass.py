@@ -16,6 +16,7 @@ from PIL import Image
 from fiftyone_drop import DropError
 from fiftyone_drop.engine import checkpoint, images
 from fiftyone_drop.inference import chunks
+from fiftyone_drop.inference.chunks import BATCH_BYTES, start_batch_size
 from fiftyone_drop.inference.image_model import READ_TWICE
 from fiftyone_drop.scoring import (
     SCORES,
@@ -158,3 +159,13 @@ def test_images_of_several_sizes_need_a_transform_that_resizes(small, score, tmp
     small.add_sample(sample)
     with pytest.raises(DropError, match=r"transform: .*\(3, 8, 8\) and, .*large.png, \(3, 9, 9\)"):
         score(small, ["el2n"], network())
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("side", [8, 32, 224, 512, 1024, 4096, 20_000])
+def test_a_batch_to_start_with_takes_few_bytes_however_large_images_are(device, side):
+    size = start_batch_size(torch.device(device), torch.Size((3, side, side)))
+    usual = (1024 if side <= 64 else 256) // (1 if device == "cuda" else 4)
+    assert size == usual or side > 224
+    assert size == 1 or size * 12 * side**2 <= BATCH_BYTES
+    assert size in (1, usual) or 2 * size * 12 * side**2 > BATCH_BYTES

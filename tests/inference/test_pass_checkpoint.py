@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from digit_models import TRANSFORM, Restless, interrupt, scored_again
-from PIL import Image
+from PIL import Image, ImageFile
 from torchvision.transforms import v2
 
 from fiftyone_drop import DropError, DropWarning, store
@@ -202,3 +202,50 @@ def test_a_full_disk_is_reported_and_the_call_goes_on(small, score, monkeypatch,
                 found = score(small, ["el2n", "k_center"], Restless())
         for name, values in found.items():
             np.testing.assert_array_equal(values, expected[f"whole_{name}"])
+
+
+def test_images_that_can_be_read_meanwhile_have_the_scores_of_one_call(
+    small, score, tmp_path, monkeypatch
+):
+    def truncate(row, at):
+        path = tmp_path / f"{row}.png"
+        noise = np.random.default_rng(row).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(path)
+        path.write_bytes(path.read_bytes()[:at])
+        paths[row] = str(path)
+
+    paths, names = small.values("filepath"), ["el2n", "k_center"]
+    for row in (13, 24, 27):  # none of those by which a checkpoint knows a transform
+        truncate(row, 150)
+    truncate(35, 20)  # which is no image to anything
+    small.set_values("filepath", paths)
+    with pytest.raises(KeyboardInterrupt):
+        score(small, names, Restless(calls=5), batch_size=10)  # the first tries the model out
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    module = Restless()
+    with pytest.warns(DropWarning, match="1 of 60 images cannot be read"):
+        found = score(small, names, module, batch_size=10)
+    with pytest.warns(DropWarning, match="1 of 60 images cannot be read"):
+        expected = score(small, names, Restless(), "whole_", batch_size=10)
+    assert module.sizes[1:] == [10, 10, 10, 10]  # not the batch of what is no image
+    for name in names:
+        np.testing.assert_array_equal(found[name], expected[f"whole_{name}"])
+        assert np.flatnonzero(np.isnan(found[name])).tolist() == [35]
+
+
+def test_a_batch_whose_output_is_not_finite_is_not_scored_again(small, score):
+    class Faulty(Restless):
+        def __init__(self, **faults):
+            super().__init__(**faults)
+            self.bad = TRANSFORM(Image.open(small.first().filepath).convert("RGB"))
+
+        def forward(self, images):
+            bad = (images == self.bad).flatten(1).all(1)
+            return super().forward(images).masked_fill(bad[:, None], torch.nan)
+
+    with pytest.raises(KeyboardInterrupt):
+        score(small, ["el2n"], Faulty(calls=3), batch_size=20)
+    module = Faulty()
+    with pytest.warns(DropWarning, match="1 of 60 images have no scores"):
+        score(small, ["el2n"], module, batch_size=20)
+    assert module.sizes[1:] == [20]
