@@ -44,8 +44,9 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
     Follows from the class table. It is counted in the data for rule ``"none"``, which sets no
     quotas, and where samples are gone since the run was decided. A sample counts in the class that
     the run was decided on. Where the labels of now cannot be those, as after a class was renamed,
-    the samples of the run are read one by one; else one aggregation counts them by label, which
-    does not see an exchange of labels that leaves every class its size.
+    the samples of the run are read one by one; else one aggregation counts them by label. That
+    does not see a relabelling that leaves no class larger than it was: an even exchange, or one
+    into a class that has lost as many samples.
 
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
