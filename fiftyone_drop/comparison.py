@@ -359,7 +359,7 @@ def _warnings(keys: Sequence[str], tables: Sequence[ClassTable], counted: _Count
         if n < size:
             warnings.append(
                 f"{size - n:,} of the {size:,} samples of '{key}' are gone since it was decided, "
-                f"and are counted nowhere: fod.verify_drop(dataset, {key!r}) names them"
+                f"and count as kept by neither: fod.verify_drop(dataset, {key!r}) names them"
             )
     if counted.strays:
         warnings.append(
