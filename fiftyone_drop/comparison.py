@@ -1,8 +1,13 @@
-"""Two runs of one dataset side by side: class densities, and the samples only one of them keeps."""
+"""Two runs of one dataset side by side: class densities, and the samples only one of them keeps.
+
+How samples are counted, what is warned of and how it prints belong together, so the module is
+longer than others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +19,15 @@ from fiftyone.core.expressions import ViewExpression
 from fiftyone_drop import checks
 from fiftyone_drop._types import ClassName, FloatArray, IntArray
 from fiftyone_drop.class_table import ClassTable, class_words
-from fiftyone_drop.counts import class_of
+from fiftyone_drop.counts import class_of, decided_codes
 from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import class_paths
 from fiftyone_drop.figures import pair_chart, pair_scatter
+from fiftyone_drop.members import OTHER, read_members
 from fiftyone_drop.reader import count_groups
 from fiftyone_drop.run_lookup import get_config, load_order
 from fiftyone_drop.run_outputs import in_part
+from fiftyone_drop.runs import DropResults
 from fiftyone_drop.tables import Table, class_frame, in_html
 
 if TYPE_CHECKING:
@@ -154,6 +161,10 @@ class DropComparison:
 def compare_drops(dataset: foc.SampleCollection, key: str, other: str) -> DropComparison:
     """Compare what two runs of a dataset keep, each at its own density.
 
+    A sample counts in the class that it has now, if one of the runs was decided on that. Where the
+    labels of now cannot be those of both, as after a class was renamed, the samples are read one by
+    one, and count in the class that the first was decided on, or else the second.
+
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
         key: the key of the first run
@@ -170,24 +181,18 @@ def compare_drops(dataset: foc.SampleCollection, key: str, other: str) -> DropCo
     a, b = first.config, second.config
     check_comparable(dataset, key, other)
     root = dataset._root_dataset
-    tables = [first.table, second.table]
-    paths = [f"${path}" for path in class_paths(root, a.label_field, a.group_by)]
+    runs, tables, group_by = (first, second), [first.table, second.table], a.group_by
     if a.group_by != b.group_by:
-        tables, paths = [_ungrouped(table) for table in tables], paths[:1]
+        tables, group_by = [_ungrouped(table) for table in tables], None
     classes = tuple(sorted(set(tables[0].classes) | set(tables[1].classes)))
-    kept = [in_part(run.config.keep_at_field, run.density, "kept") for run in (first, second)]
-    in_run = [in_part(run.config.keep_at_field, run.density, "all") for run in (first, second)]
-    row = {name: k for k, name in enumerate(classes)}
-    counts = np.zeros((len(classes), 2, 2), dtype=np.int64)
-    common = 0
-    by = [*paths, *(expression.to_mongo() for expression in (*kept, *in_run))]
-    for *values, by_first, by_second, in_first, in_second, n in count_groups(
-        root, in_run[0] | in_run[1], by
-    ):
-        common += n * (in_first and in_second)
-        name = class_of(values)
-        if name in row:
-            counts[row[name], int(by_first), int(by_second)] += n
+    kept = [in_part(run.config.keep_at_field, run.density, "kept") for run in runs]
+    counted = _by_label(root, runs, classes, group_by)
+    sizes = [table.by_class("sizes") for table in tables]
+    known = np.array([[size.get(name, 0) for size in sizes] for name in classes])
+    # Reading a million samples takes seconds: only where the labels cannot be those of the runs
+    if counted.strays or (counted.of_class > known).any():
+        counted = _by_sample(root, runs, classes, group_by)
+    counts = counted.kept
     return DropComparison(
         dataset=root,
         key=first.key,
@@ -197,9 +202,109 @@ def compare_drops(dataset: foc.SampleCollection, key: str, other: str) -> DropCo
         kept_by_both=counts[:, 1, 1],
         only_first=counts[:, 1, 0],
         only_second=counts[:, 0, 1],
-        warnings=tuple(_warnings([first.key, second.key], tables, common)),
+        warnings=tuple(_warnings([first.key, second.key], tables, counted)),
         _kept=(kept[0], kept[1]),
     )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """The samples of two runs, counted.
+
+    Attributes:
+        cells: (K + 1, 2, 2, 2, 2) int, by class, of which the last is none, and by whether the
+            first keeps them, the second keeps them, the first has them, the second has them
+    """
+
+    cells: IntArray
+
+    @property
+    def kept(self) -> IntArray:
+        """(K, 2, 2) int, by class and by whether the first keeps them, and the second."""
+        return np.asarray(self.cells[:-1].sum(axis=(3, 4)))
+
+    @property
+    def of_class(self) -> IntArray:
+        """(K, 2) int, by class: those of the first, and those of the second."""
+        by_run = self.cells[:-1].sum(axis=(1, 2))
+        return np.stack([by_run[:, 1].sum(axis=1), by_run[:, :, 1].sum(axis=1)], axis=1)
+
+    @property
+    def there(self) -> list[int]:
+        """How many the first has, and how many the second."""
+        by_run = self.cells.sum(axis=(0, 1, 2))
+        return [int(by_run[1].sum()), int(by_run[:, 1].sum())]
+
+    @property
+    def common(self) -> int:
+        """How many both have."""
+        return int(self.cells[..., 1, 1].sum())
+
+    @property
+    def strays(self) -> int:
+        """How many have no class of either."""
+        return int(self.cells[-1].sum())
+
+
+def _by_label(
+    dataset: fo.Dataset,
+    runs: Sequence[DropResults],
+    classes: Sequence[ClassName],
+    group_by: Any,
+) -> _Counted:
+    """Count the samples of two runs by their present labels."""
+    row: Mapping[Any, int] = {name: k for k, name in enumerate(classes)}
+    paths = [f"${p}" for p in class_paths(dataset, runs[0].config.label_field, group_by)]
+    flags = [_flag(run, part) for part in ("kept", "all") for run in runs]
+    cells = np.zeros((len(classes) + 1, 2, 2, 2, 2), np.int64)
+    by = [*paths, *(flag.to_mongo() for flag in flags)]
+    for *values, by_first, by_second, in_first, in_second, n in count_groups(
+        dataset, flags[2] | flags[3], by
+    ):
+        code = row.get(class_of(values), OTHER)
+        cells[code, int(by_first), int(by_second), int(in_first), int(in_second)] += n
+    return _Counted(cells)
+
+
+def _by_sample(
+    dataset: fo.Dataset,
+    runs: Sequence[DropResults],
+    classes: Sequence[ClassName],
+    group_by: Any,
+) -> _Counted:
+    """Count the samples of two runs by the classes that these were decided on, where known."""
+    row = {name: k for k, name in enumerate(classes)}
+    members = read_members(
+        dataset.match(_flag(runs[0], "all") | _flag(runs[1], "all")),
+        classes,
+        runs[0].config.label_field,
+        group_by,
+        [run.config.keep_at_field for run in runs],
+    )
+    decided = []
+    for run in runs:
+        codes = decided_codes(run, members.ids)
+        if codes is None:
+            codes = np.full(len(members.ids), OTHER)
+        names = [name if name in row else name[0] for name in run.table.classes]
+        decided.append(np.array([*(row[name] for name in names), OTHER])[codes])
+    of_one = (members.codes == decided[0]) | (members.codes == decided[1])
+    was = np.where(decided[0] != OTHER, decided[0], decided[1])
+    stays = (of_one & (members.codes >= 0)) | (was == OTHER)
+    codes = np.where(stays, members.codes, was)
+    keep_at = np.array(
+        [[np.nan if v is None else v for v in column] for column in members.columns], np.float64
+    )
+    in_run = keep_at > 0  # NaN is not
+    kept = in_run & (keep_at <= np.array([[run.density] for run in runs]))
+    shape = (len(classes) + 1, 2, 2, 2, 2)
+    rows = np.where(codes < 0, len(classes), codes)
+    flat = np.ravel_multi_index((rows, *kept.astype(int), *in_run.astype(int)), shape)
+    return _Counted(np.bincount(flat, minlength=math.prod(shape)).reshape(shape))
+
+
+def _flag(run: DropResults, part: str) -> ViewExpression:
+    return in_part(run.config.keep_at_field, run.density, part)
 
 
 def check_comparable(dataset: foc.SampleCollection, key: str, other: str) -> None:
@@ -234,7 +339,7 @@ def _densities(table: ClassTable, classes: Sequence[ClassName]) -> FloatArray:
     return np.array([known.get(name, np.nan) for name in classes])
 
 
-def _warnings(keys: Sequence[str], tables: Sequence[ClassTable], common: int) -> list[str]:
+def _warnings(keys: Sequence[str], tables: Sequence[ClassTable], counted: _Counted) -> list[str]:
     first, second = tables
     warnings = []
     if first.density != second.density:
@@ -242,10 +347,24 @@ def _warnings(keys: Sequence[str], tables: Sequence[ClassTable], common: int) ->
             f"'{keys[0]}' keeps {first.density:g} and '{keys[1]}' {second.density:g} of its "
             "samples: at one density (set_density) their classes could be compared"
         )
-    if not common == first.size == second.size:
+    # Those that are there: two runs of the same samples, of which some were deleted, have the same
+    there, common = counted.there, counted.common
+    if not common == there[0] == there[1]:
         warnings.append(
-            f"the runs prune different samples: {first.size:,} and {second.size:,}, of which "
-            f"{common:,} are in both; a sample that a run does not have counts as not kept by it"
+            f"the runs prune different samples: {there[0]:,} and {there[1]:,}, of which {common:,} "
+            "are in both; a sample that a run does not have counts as not kept by it"
+        )
+    sizes = dict(zip(keys, (first.size, second.size), strict=True))
+    for (key, size), n in zip(sizes.items(), there, strict=False):  # one, compared with itself
+        if n < size:
+            warnings.append(
+                f"{size - n:,} of the {size:,} samples of '{key}' are gone since it was decided, "
+                f"and count as kept by neither: fod.verify_drop(dataset, {key!r}) names them"
+            )
+    if counted.strays:
+        warnings.append(
+            f"{counted.strays:,} samples have no class of either run any more, and it is not known "
+            "which they had: they count in no class"
         )
     for key, mine, others in ((keys[0], first, second), (keys[1], second, first)):
         alone = sorted(set(mine.classes) - set(others.classes))

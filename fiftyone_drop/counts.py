@@ -1,7 +1,7 @@
 """How many samples of each class a run keeps, and how scores are distributed: the server counts.
 
 A bin holds exactly the samples that a view with the bounds of the bin shows: both compare the same
-numbers.
+numbers. Both kinds of counts are aggregations over a run, so the module is longer than others.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ import numpy as np
 from fiftyone import ViewField as F
 
 from fiftyone_drop import checks
-from fiftyone_drop._types import ClassName, FloatArray, IntArray
+from fiftyone_drop._types import ClassName, Codes, FloatArray, Ids, IntArray
 from fiftyone_drop.dataset_state import changes_since
+from fiftyone_drop.errors import Warner, listing
 from fiftyone_drop.fields import class_paths, number_field
 from fiftyone_drop.figures import histogram_chart
-from fiftyone_drop.reader import aggregate, count_groups
+from fiftyone_drop.members import OTHER, read_members
+from fiftyone_drop.reader import aggregate, count_groups, rows_of
 from fiftyone_drop.run_lookup import check_order, load_order
 from fiftyone_drop.run_outputs import in_part
 from fiftyone_drop.runs import DropResults
+from fiftyone_drop.snapshot import load_snapshot
 from fiftyone_drop.tables import Table, in_html
 
 if TYPE_CHECKING:
@@ -38,8 +41,12 @@ MOST_BINS = 10_000
 def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[float]) -> IntArray:
     """How many samples of each class a run keeps at many densities.
 
-    Follows from the class table. It is counted in the data, in one aggregation, for rule
-    ``"none"``, which sets no quotas, and where samples are gone since the run was decided.
+    Follows from the class table. It is counted in the data for rule ``"none"``, which sets no
+    quotas, and where samples are gone since the run was decided. A sample counts in the class that
+    the run was decided on. Where the labels of now cannot be those, as after a class was renamed,
+    the samples of the run are read one by one; else one aggregation counts them by label. That
+    does not see a relabelling that leaves no class larger than it was: an even exchange, or one
+    into a class that has lost as many samples.
 
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it
@@ -55,22 +62,27 @@ def kept_counts(dataset: foc.SampleCollection, key: str, densities: Sequence[flo
         DropError: if there is no such run, or a density is out of range
     """
     results = load_order(dataset, key)
-    table = results.table
+    root, table = dataset._root_dataset, results.table
     wanted = np.array(checks.numbers_in("densities", densities, "[0, 1]"), dtype=np.float64)
-    if not counts_samples(dataset._root_dataset, results):
+    if not counts_samples(root, results):
         return table.quotas_at(wanted)
     bounds, row = np.unique(wanted, return_inverse=True)
-    counts = np.zeros((len(bounds), len(table.classes)), dtype=np.int64)
-    column = {name: k for k, name in enumerate(table.classes)}
-    root, config = dataset._root_dataset, results.config
-    position = _bin(f"${config.keep_at_field}", "$lte", bounds.tolist())
-    kept = in_part(config.keep_at_field, float(wanted.max(initial=0)), "kept")
-    by = [f"${path}" for path in class_paths(root, config.label_field, config.group_by)]
-    for *values, i, n in count_groups(root, kept, [*by, position]):
-        name = class_of(values)
-        if name in column:
-            counts[i, column[name]] += n
-    return np.asarray(np.cumsum(counts, axis=0)[row])
+    counts, strays = _by_label(root, results, bounds)
+    kept = np.cumsum(counts, axis=0)[:-1]
+    # To read a million samples takes seconds where the server groups them in one: so they are read
+    # only if the labels cannot be those of the run. Deletions make classes smaller, never larger
+    beyond = counts.sum(axis=0) > table.sizes
+    if table.weights is not None:
+        beyond |= (kept > table.quotas_at(bounds)).any(axis=0)
+    if strays or beyond.any():
+        decided = _by_sample(root, results, bounds)
+        if decided is None:
+            _warn_of_labels(results, strays, [table.classes[k] for k in np.flatnonzero(beyond)])
+        else:
+            counts, strays = decided
+            _warn_of_labels(results, strays, ())
+            kept = np.cumsum(counts, axis=0)[:-1]
+    return np.asarray(kept[row])
 
 
 def counts_samples(dataset: fo.Dataset, results: DropResults) -> bool:
@@ -86,6 +98,96 @@ def counts_samples(dataset: fo.Dataset, results: DropResults) -> bool:
     in_run = in_part(results.config.keep_at_field, results.density, "all")
     counted: int = sum(n for (n,) in count_groups(dataset, in_run, []))
     return counted != table.size
+
+
+def _by_label(
+    dataset: fo.Dataset, results: DropResults, bounds: FloatArray
+) -> tuple[IntArray, int]:
+    """Count the samples of a run by their present labels.
+
+    Args:
+        dataset: the dataset
+        results: the run
+        bounds: (D,) float, ascending densities
+
+    Returns:
+        a tuple of
+
+        -   (D + 1, K) int: the samples whose smallest density is at most a bound and above the one
+            before; the last row has those above all
+        -   the number of samples that have no class of the run
+    """
+    config, classes = results.config, results.table.classes
+    counts, strays = np.zeros((len(bounds) + 1, len(classes)), dtype=np.int64), 0
+    column = {name: k for k, name in enumerate(classes)}
+    position = _bin(f"${config.keep_at_field}", "$lte", bounds.tolist())
+    by = [f"${path}" for path in class_paths(dataset, config.label_field, config.group_by)]
+    in_run = in_part(config.keep_at_field, results.density, "all")
+    for *values, i, n in count_groups(dataset, in_run, [*by, position]):
+        name = class_of(values)
+        if name in column:
+            counts[i, column[name]] += n
+        else:
+            strays += n
+    return counts, strays
+
+
+def _by_sample(
+    dataset: fo.Dataset, results: DropResults, bounds: FloatArray
+) -> tuple[IntArray, int] | None:
+    """:func:`_by_label`, by the classes that the run was decided on; None if they are not known.
+
+    A sample that only carries a place in the order, such as a copy, counts by its label.
+    """
+    config, classes = results.config, results.table.classes
+    in_run = dataset.match(in_part(config.keep_at_field, results.density, "all"))
+    members = read_members(
+        in_run, classes, config.label_field, config.group_by, [config.keep_at_field]
+    )
+    codes = decided_codes(results, members.ids)
+    if codes is None:
+        return None
+    codes = np.where(codes == OTHER, members.codes, codes)
+    known = codes >= 0
+    rows = np.searchsorted(bounds, np.array(members.columns[0], dtype=np.float64))
+    counts = np.zeros((len(bounds) + 1, len(classes)), dtype=np.int64)
+    np.add.at(counts, (rows[known], codes[known]), 1)
+    return counts, int((~known).sum())
+
+
+def decided_codes(results: DropResults, ids: Ids) -> Codes | None:
+    """The classes that samples had when a run was decided.
+
+    Args:
+        results: the run
+        ids: (N,) S24, sample ids
+
+    Returns:
+        (N,) int32, positions in its class table, ``OTHER`` for samples that were not in the run;
+        None if the database does not have them
+    """
+    snapshot = load_snapshot(results.config.token)
+    if snapshot is None:
+        return None
+    rows = rows_of(ids, snapshot.ids)
+    return np.where(rows >= 0, snapshot.codes[rows], OTHER).astype(np.int32)
+
+
+def _warn_of_labels(results: DropResults, strays: int, beyond: Sequence[ClassName]) -> None:
+    """Warn if the samples that are counted of each class are not those of the run."""
+    unknown = "the database does not have the classes that they had when it was decided"
+    if strays:
+        Warner()(
+            f"{strays:,} samples of the drop run '{results.key}' have no class of it any more, and "
+            f"{unknown}: they count in no class, kept or not; correct their labels, or make the "
+            "run again"
+        )
+    if beyond:
+        Warner()(
+            f"samples of the drop run '{results.key}' were relabelled to {listing(beyond)}, and "
+            f"{unknown}: they count in the class of their present labels; correct these, or make "
+            "the run again"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import fiftyone.core.collections as foc
 import numpy as np
 
 from fiftyone_drop import checks, lease
-from fiftyone_drop._types import IntArray
+from fiftyone_drop._types import ClassName, Ids, IntArray
 from fiftyone_drop.amount import Amount
 from fiftyone_drop.class_table import ClassTable
 from fiftyone_drop.dataset_state import SIZE
@@ -68,8 +68,8 @@ def extend_drop(
             as large a part of the new samples is kept
         size (None): instead, the number of samples to keep
         max_bytes (None): instead, the bytes that the kept image files may take
-        missing_recall (None): a recall in [0, 1] for classes that only new samples have; by default
-            the run's own argument
+        missing_recall (None): a recall in [0, 1] for classes that the run does not have; by default
+            the run's own argument. It warns if samples of the run were relabelled to one
         progress (None): as everywhere in FiftyOne
 
     Returns:
@@ -160,7 +160,7 @@ def _extend(
         rows = np.isin(population.ids, must_keep)
         population = replace(population, must_keep=rows if named is None else rows | named)
     columns = rule_columns(root, options, population)
-    recalls = recalls_of(run, population, options)
+    recalls = recalls_of(run, population, options, old, warn)
     new_keep_at, table = decide(options, population, high, recalls, columns)
     pred_field = config.pred_field
     predicted = pred_field is not None and pred_field in own_fields(root, config.outputs)
@@ -215,18 +215,50 @@ def options_of(
     return DropOptions.parse(arguments)
 
 
-def recalls_of(run: DropResults, population: Population, options: DropOptions) -> Recalls | None:
-    """The recalls of the run for the classes that there are now."""
+def recalls_of(
+    run: DropResults,
+    population: Population,
+    options: DropOptions,
+    members: Ids | None = None,
+    warn: Warner | None = None,
+) -> Recalls | None:
+    """The recalls of the run for the classes that there are now.
+
+    Args:
+        run: the run
+        population: the samples
+        options: the options, with the recall of classes that the run does not have
+        members (None): the ids of the samples that were in the run, where that matters
+        warn (None): is told if such samples have got a recall that they had not
+
+    Raises:
+        DropError: if the run has no recall of a class, and the options have none
+    """
     table = run.table
     if table.recalls is None:
         return None
     known = table.by_class("recalls")
     unknown = [name for name in population.classes if name not in known]
+    relabelled: list[ClassName] = []
+    if unknown and members is not None:
+        of_run = np.unique(population.codes[np.isin(population.ids, members)])
+        relabelled = [name for name in (population.classes[k] for k in of_run) if name in unknown]
+    if relabelled:
+        words = (
+            f"the run has no recall of {listing(relabelled)}, to which samples of it were "
+            f"relabelled: fod.verify_drop(dataset, {run.key!r}) names them"
+        )
+        if options.missing_recall is None:
+            raise DropError(
+                "key", f"{words}; give them their labels of before, or make the run again"
+            )
+        if warn is not None:
+            warn(f"{words}; they get missing_recall={options.missing_recall:g}")
     if unknown and options.missing_recall is None:
         raise DropError(
             "missing_recall",
-            f"the run has no recall of {listing(unknown)}, which only new samples have; pass "
-            "missing_recall=<float>",
+            f"the run has no recall of {listing(unknown)}, which it was not decided on; "
+            "pass missing_recall=<float>",
         )
     values = [known.get(name, options.missing_recall) for name in population.classes]
     counted = table.correct is not None and table.support is not None

@@ -256,7 +256,8 @@ def set_density(
     bounds of the run hold at every density: ``must_keep``, floors, caps, ``protect``, ``quotas``.
 
     Where samples of the dataset are gone since the run was decided, the quotas of its class table
-    are counted: they say what is there.
+    are counted: they say what is there, by the classes that the run was decided on. Where the
+    database does not have these, and the labels of now cannot be they, a warning says so.
 
     Args:
         dataset: a :class:`fiftyone.core.dataset.Dataset` or view into it

@@ -8,6 +8,7 @@ from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError
+from fiftyone_drop.snapshot import delete_snapshot
 
 
 def kept(dataset, key):
@@ -130,4 +131,73 @@ def test_a_sample_without_a_label_is_none_of_the_class_called_none(dataset):
     dataset.set_values("ground_truth", dict.fromkeys(ones.values("id")), key_field="id")
     found = fod.compare_drops(dataset, "drop", "second")
     both = dict(zip(found.classes, found.kept_by_both.tolist(), strict=True))
-    assert both == sizes | {"one": sizes["one"] - 4}
+    assert both == sizes  # the four count where both runs were decided on them
+
+
+# -- what has changed since -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_runs(dataset):
+    """Two runs of one dataset that differ in their seeds."""
+    for key, seed in (("one", 1), ("two", 2)):
+        dataset.apply_drop(0.5, rule="proportional", key=key, seed=seed)
+    return dataset
+
+
+def rename(dataset, name, to):
+    of_class = dataset.match(F("ground_truth.label") == name)
+    of_class.set_field("ground_truth.label", to).save("ground_truth")
+
+
+def numbers(comparison):
+    """What is kept of each class by both, by the first and by the second only."""
+    columns = (comparison.kept_by_both, comparison.only_first, comparison.only_second)
+    return {
+        name: row
+        for name, *row in zip(comparison.classes, *(c.tolist() for c in columns), strict=True)
+    }
+
+
+@pytest.mark.parametrize("to", ["One", "two"])
+def test_samples_of_a_renamed_class_count_in_the_class_of_both_runs(two_runs, to):
+    before = numbers(fod.compare_drops(two_runs, "one", "two"))
+    rename(two_runs, "one", to)
+    after = fod.compare_drops(two_runs, "one", "two")
+    assert numbers(after) == before
+    assert after.warnings == ()
+
+
+def test_samples_count_in_their_present_class_if_the_later_run_was_decided_on_it(dataset):
+    dataset.apply_drop(0.5, rule="proportional", key="one")
+    rename(dataset, "one", "One")
+    dataset.apply_drop(0.5, rule="proportional", key="two", seed=3)
+    check_against_sets(dataset, fod.compare_drops(dataset, "one", "two"))
+
+
+def test_classes_of_runs_that_are_divided_differently_survive_a_rename(dataset):
+    dataset.apply_drop(0.5, rule="balanced", group_by="parity", key="one")
+    dataset[50:].apply_drop(0.5, rule="balanced", key="two")
+    before = numbers(fod.compare_drops(dataset, "one", "two"))
+    rename(dataset, "one", "One")
+    assert numbers(fod.compare_drops(dataset, "one", "two")) == before
+
+
+def test_samples_whose_class_nobody_knows_any_more_are_warned_of(two_runs):
+    of_class = two_runs.count_values("ground_truth.label")["one"]
+    rename(two_runs, "one", "One")
+    for key in ("one", "two"):
+        delete_snapshot(fod.load_drop(two_runs, key).config.token)
+    comparison = fod.compare_drops(two_runs, "one", "two")
+    assert comparison.warnings[0].startswith(f"{of_class} samples have no class of either run")
+
+
+def test_deleted_samples_do_not_make_two_runs_ones_of_different_samples(two_runs):
+    two_runs.delete_samples(two_runs[:12].values("id"))
+    comparison = fod.compare_drops(two_runs, "one", "two")
+    check_against_sets(two_runs, comparison)
+    assert [words.partition(" since")[0] for words in comparison.warnings] == [
+        "12 of the 300 samples of 'one' are gone",
+        "12 of the 300 samples of 'two' are gone",
+    ]
+    assert len(fod.compare_drops(two_runs, "one", "one").warnings) == 1

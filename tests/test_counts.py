@@ -8,8 +8,10 @@ import pytest
 from fiftyone import ViewField as F
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError
+from fiftyone_drop import DropError, DropWarning
+from fiftyone_drop.members import read_members
 from fiftyone_drop.rules import RULES
+from fiftyone_drop.snapshot import delete_snapshot
 
 DENSITIES = [0.5, 0, 0.01, 1, 0.333, 0.5, 0.04]
 
@@ -55,12 +57,97 @@ def test_a_sample_without_a_label_is_none_of_the_class_called_none(dataset, grou
     ones = dataset.match(F("ground_truth.label") == "one").limit(4)
     dataset.set_values("ground_truth", dict.fromkeys(ones.values("id")), key_field="id")
     table = fod.load_drop(dataset, "drop").table
-    counts = dict(zip(table.names, fod.kept_counts(dataset, "drop", [1.0])[0], strict=True))
-    sizes = dict(zip(table.names, table.sizes, strict=True))
-    assert {n: counts[n] for n in sizes if "None" in n} == {
-        n: sizes[n] for n in sizes if "None" in n
+    # They count where the run was decided on them, and none of them as "None"
+    assert fod.kept_counts(dataset, "drop", [1.0])[0].tolist() == table.sizes.tolist()
+
+
+@pytest.fixture
+def relabel(dataset):
+    """A function that gives all samples of a class another label, or some of them."""
+
+    def change(name, to, most=None):
+        of_class = dataset.match(F("ground_truth.label") == name)
+        ids = of_class.values("id")[:most]
+        dataset.select(ids).set_field("ground_truth.label", to).save("ground_truth")
+
+    return change
+
+
+def forget_classes(dataset):
+    """Make a run one of an earlier version, whose classes the database does not have."""
+    delete_snapshot(fod.load_drop(dataset, "drop").config.token)
+
+
+@pytest.mark.parametrize(("to", "most"), [("Two", None), ("one", None), ("one", 5)])
+@pytest.mark.parametrize("group_by", [None, "parity"])
+def test_relabelled_samples_count_in_the_class_that_the_run_was_decided_on(
+    dataset, relabel, group_by, to, most
+):
+    dataset.apply_drop(0.5, rule="none", group_by=group_by)
+    before = fod.kept_counts(dataset, "drop", DENSITIES)
+    relabel("two", to, most)
+    np.testing.assert_array_equal(fod.kept_counts(dataset, "drop", DENSITIES), before)
+    view = fod.set_density(dataset, "drop", 0.9)
+    run = fod.load_drop(dataset, "drop")
+    assert run.to_dict()["kept"] == len(view) == 270
+    assert run.table.densities.max() <= 1
+
+
+def test_deleted_and_relabelled_samples_of_a_run_with_quotas_count_as_it_was_decided(
+    dataset, recalls, relabel
+):
+    labels = dict(zip(*dataset.values(["id", "ground_truth.label"]), strict=True))
+    dataset.apply_drop(0.5, recalls=recalls)
+    relabel("two", "Two")
+    dataset.delete_samples(dataset.match(F("drop_kept") == True).limit(7).values("id"))  # noqa: E712
+    for density in (0.3, 0.6):
+        view = fod.set_density(dataset, "drop", density)
+        expected = Counter(labels[i] for i in view.values("id"))
+        assert fod.load_drop(dataset, "drop").table.by_class("quotas") == expected
+
+
+def test_a_copy_of_a_sample_counts_by_its_label(dataset, relabel):
+    dataset.apply_drop(0.5, rule="none")
+    dataset.add_samples([sample.copy() for sample in dataset[:5]], progress=False)
+    relabel("two", "Two", 9)
+    assert fod.kept_counts(dataset, "drop", [0.4, 1.0]).sum(axis=1).tolist() == [
+        len(fod.drop_view(dataset, "drop", density)) for density in (0.4, 1.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [("Two", "samples of the drop run 'drop' have no class of it"), ("one", "relabelled to 'one'")],
+)
+def test_a_run_that_does_not_know_its_classes_counts_labels_and_says_so(
+    dataset, relabel, to, words
+):
+    dataset.apply_drop(0.5, rule="none")
+    relabel("two", to)
+    forget_classes(dataset)
+    now = counted(dataset, 0.4, "ground_truth.label")
+    with pytest.warns(DropWarning, match=words):
+        fod.set_density(dataset, "drop", 0.4)
+    quotas = fod.load_drop(dataset, "drop").table.by_class("quotas")
+    assert {name: n for name, n in quotas.items() if n} == {
+        name: n for name, n in now.items() if name in quotas
     }
-    assert sum(counts.values()) == 296
+
+
+def test_samples_are_read_only_where_labels_cannot_be_those_of_the_run(
+    dataset, relabel, monkeypatch
+):
+    reads = []
+    monkeypatch.setattr(
+        "fiftyone_drop.counts.read_members", lambda *a: reads.append(1) or read_members(*a)
+    )
+    dataset.apply_drop(0.5, rule="none")
+    dataset.delete_samples(dataset[:20].values("id"))
+    fod.set_density(dataset, "drop", 0.4)
+    assert not reads
+    relabel("two", "Two", 1)
+    fod.set_density(dataset, "drop", 0.5)
+    assert reads
 
 
 @pytest.mark.parametrize(("rule", "times"), [("none", 1), ("drop", 0)])

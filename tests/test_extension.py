@@ -10,7 +10,7 @@ from shown import counts, ids
 from whole_runs import assert_whole, contents
 
 import fiftyone_drop as fod
-from fiftyone_drop import DropError, run_changes
+from fiftyone_drop import DropError, DropWarning, run_changes
 from fiftyone_drop.drafts import draft_of_run
 
 
@@ -177,6 +177,22 @@ def test_a_class_that_only_new_samples_have_needs_a_recall(grows, recalls):
     view = fod.extend_drop(dataset, "drop", more, missing_recall=0.1)
     assert counts(view)["zebra"] >= 1
     assert fod.load_drop(dataset, "drop").recalls["zebra"] == 0.1
+
+
+def test_a_class_to_which_samples_of_the_run_were_relabelled_is_not_taken_for_a_new_one(
+    grows, recalls
+):
+    dataset, grow = grows
+    dataset.apply_drop(0.5, recalls=recalls)
+    more = grow(range(200, 230))
+    ones = dataset.match(F("ground_truth.label") == "one")
+    ones.set_field("ground_truth.label", "One").save("ground_truth")
+    words = r"no recall of 'One', to which samples of it were relabelled: fod.verify_drop"
+    with pytest.raises(DropError, match=f"^key: .*{words}"):
+        fod.extend_drop(dataset, "drop", more)
+    with pytest.warns(DropWarning, match=f"{words}.*they get missing_recall=0.1"):
+        fod.extend_drop(dataset, "drop", more, missing_recall=0.1)
+    assert "relabelled" in fod.load_drop(dataset, "drop").config.warnings[-1]
 
 
 def test_new_samples_whose_view_shows_other_labels_are_refused_with_a_way_that_works(
