@@ -208,6 +208,7 @@ class OnCluster(Runner):
                     send = self._sender(sends)
                     sent |= {send(shared, part): number for number, part in todo.items()}
                     stall, sends = 2 * stall, sends + 1
+                stall = STALL if done else stall
                 for ref in done:
                     number = sent.pop(ref)
                     if number not in todo:

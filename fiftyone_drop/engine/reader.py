@@ -81,7 +81,8 @@ class ImageReader:
     def probe(self, start: int) -> Sequence[Tensor] | None:
         """The first image from ``start`` on that can be read, or None. It is not read again."""
         for row in range(start, len(self._paths)):
-            self._known[row] = found = self._read(row)
+            with torch.device("cpu"):  # as in threads, which no default device reaches
+                self._known[row] = found = self._read(row)
             if not isinstance(found, UnreadableImageError):
                 self._likes = found
                 return found
@@ -255,7 +256,7 @@ class Images:
         """
         rows = indices[spread(len(indices), STATISTICS_IMAGES)]
         parts = [rows[i : i + STATISTICS_BATCH] for i in range(0, len(rows), STATISTICS_BATCH)]
-        mean, square = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+        mean, square = (torch.zeros(3, dtype=torch.float64, device="cpu") for _ in range(2))
         for _, pixels in self.batches(parts):
             values = pixels.double() / 255
             mean += values.sum((0, 2, 3)) / (len(rows) * self.size**2)

@@ -25,7 +25,8 @@ class ClassNames:
     def __init__(self, names: Sequence[str]) -> None:
         self._first = {name: i for i, name in reversed(list(enumerate(names)))}
         # The first output of the same name
-        self._same = torch.tensor([self._first[name] for name in names], dtype=torch.int64)
+        first = [self._first[name] for name in names]
+        self._same = torch.tensor(first, dtype=torch.int64, device="cpu")
         self.repeated = len(self._first) < len(names)
 
     def positions(self, labels: Iterable[str | None]) -> IntArray:

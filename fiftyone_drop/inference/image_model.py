@@ -161,7 +161,8 @@ class ImageModel(Source):
         """
         contents: list[bytes] = []
         for path in paths:
-            with suppress(UnreadableImageError):
+            # On the CPU as in threads, which no default device reaches
+            with suppress(UnreadableImageError), torch.device("cpu"):
                 image = self.read(path)[None]
                 inputs = image if self.prepare is None else self.prepare(image)
                 flat = inputs.detach().cpu().contiguous().view(torch.uint8)

@@ -78,7 +78,8 @@ class OnBatches(Chain):
 
     def looked_up(self, pixels: Tensor) -> Tensor:
         """What the steps make of bytes, by a table of 256 numbers for each channel."""
-        bytes_ = torch.arange(256, dtype=torch.uint8).expand(1, pixels.shape[1], 1, 256)
+        bytes_ = torch.arange(256, dtype=torch.uint8, device="cpu")
+        bytes_ = bytes_.expand(1, pixels.shape[1], 1, 256)
         table: Tensor = super().__call__(bytes_.contiguous())[0, :, 0].to(pixels.device)
         channels = [
             embedding(pixels[:, c].int(), table[c, :, None])[..., 0] for c in range(len(table))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import uuid
-import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,9 +14,9 @@ from torch import Tensor
 
 from fiftyone_drop import checks, scoring
 from fiftyone_drop._log import logger
-from fiftyone_drop._types import IntArray
+from fiftyone_drop._types import FloatArray, IntArray
 from fiftyone_drop.engine.cache import cache_folder
-from fiftyone_drop.errors import DropError, DropWarning, listing
+from fiftyone_drop.errors import DropError, listing
 from fiftyone_drop.fields import check_collection
 from fiftyone_drop.reader import rows_of
 from fiftyone_drop.score_fields.class_order import class_order, positions
@@ -163,12 +162,15 @@ class DynamicsRecorder:
     def end_epoch(self) -> None:
         """End an epoch. In a training of several processes all of them call it.
 
+        An epoch without a batch does not count.
+
         Raises:
             DropError: if the recorders of several processes are not of the same samples
 
         Warns:
-            DropWarning: once, if predictions and labels cannot belong together, as with ``classes``
-                in another order than the outputs, or positions that are not those in the view
+            DropWarning: if no batch was recorded since the last epoch ended; and once, if
+                predictions and labels cannot belong together, as with ``classes`` in another order
+                than the outputs, or positions that are not those in the view
         """
         self._recorder.end_epoch()
 
@@ -208,6 +210,7 @@ class DynamicsRecorder:
                 "no epoch has ended, so that there is nothing to write; call end_epoch() "
                 "after each epoch",
             )
+        results = self._recorder.finish()
         fields = {
             self._fields[name]: field_values(
                 name,
@@ -218,26 +221,27 @@ class DynamicsRecorder:
                 presentations=list(self._recorder.presented),
                 out_of_sample=False,
             )
-            for name, values in self._recorder.finish().items()
+            for name, values in results.items()
         }
         if not self._recorder.writes:
             return list(fields)
-        with self._kept() as saved:
+        with self._kept(results) as saved:
             groups = [(self._ids, fields)]
             return write(self._dataset, groups, self._overwrite, progress, saved)
 
     @contextmanager
-    def _kept(self) -> Iterator[str]:
+    def _kept(self, results: Mapping[str, FloatArray]) -> Iterator[str]:
         """Keep the scores in a file until they are written: a script that ends loses its memory.
+
+        Args:
+            results: score name -> (n,) scores
 
         Yields:
             words for where they are
         """
         try:
             self._kept_in.parent.mkdir(parents=True, exist_ok=True)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DropWarning)  # finish() has said them
-                self.save(self._kept_in)
+            self._recorder.save_results(self._kept_in, results)
         except OSError as error:  # no reason not to write them
             logger.info("The scores of the training cannot be kept in a file: %s", error)
             yield UNFINISHED

@@ -190,7 +190,9 @@ def _moments(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     for start in range(0, len(table), _ROWS):
         total += table[start : start + _ROWS].sum(0, dtype=torch.float64)
     mean = (total / len(table)).float()
-    size, square = (torch.empty(len(table), device=table.device) for _ in range(2))
+    size, square = (
+        torch.empty(len(table), dtype=torch.float32, device=table.device) for _ in range(2)
+    )
     for start in range(0, len(table), _ROWS):
         part = table[start : start + _ROWS]
         torch.linalg.vector_norm(part, dim=1, out=size[start : start + _ROWS])

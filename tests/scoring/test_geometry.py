@@ -126,3 +126,13 @@ def test_class_mean_distance_is_that_to_scikit_learns_centroids():
         embeddings, centroids.centroids_[np.searchsorted(centroids.classes_, labels)]
     )
     np.testing.assert_allclose(class_mean_distance(embeddings, labels), expected, rtol=1e-6)
+
+
+def test_the_order_is_the_same_whatever_type_new_tensors_have():
+    expected = k_center_order(points())
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = k_center_order(points())
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(found, expected)
