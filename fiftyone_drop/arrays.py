@@ -321,7 +321,10 @@ class _File:
             DropError: if they cannot
         """
         try:
-            self._written(self._file.schema_arrow.empty_table(), np.empty(0), 1.0, kept_only)
+            # One row, of nothing: of no row PyArrow filters types that it cannot filter
+            nulls = [self._pa.nulls(1, kind) for kind in self._file.schema_arrow.types]
+            row = self._pa.Table.from_arrays(nulls, schema=self._file.schema_arrow)
+            self._written(row, np.ones(1), 1.0, kept_only)
         except self._pa.ArrowException as error:
             raise DropError(
                 "kept_only", f"{self._path} has a column that PyArrow cannot filter ({error})"

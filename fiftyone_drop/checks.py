@@ -65,7 +65,7 @@ def whole(
         rule += f" in [{least}, {most}]"
     elif least > -LARGEST - 1:
         rule += f" >= {least}"
-    elif integral:
+    if integral and int(plain) > LARGEST:
         rule += " of at most 64 bits"
     raise DropError(argument, f"must be {rule}{_or_none(optional)}, but got {shown(value)}")
 

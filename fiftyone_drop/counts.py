@@ -295,7 +295,7 @@ def score_histogram(
         | {"high": {"$max": only_finite.to_mongo()}, "n": {"$sum": 1}},
     )
     low, high, n = next(((b["low"], b["high"], b["n"]) for b in bounds), (None, None, 0))
-    edges = np.histogram_bin_edges([] if low is None else [low, high], bins)
+    edges = _edges(0.0 if low is None else float(low), 1.0 if high is None else float(high), bins)
     counts = np.zeros((2, bins), dtype=np.int64)
     position = _bin(f"${score}", "$lt", edges[1:-1].tolist())
     pruned = (F(config.keep_at_field) > density).to_mongo()
@@ -316,6 +316,17 @@ def class_of(values: Sequence[Any]) -> ClassName | None:
         return None
     words = [str(value) for value in values]
     return words[0] if len(words) == 1 else tuple(words)
+
+
+def _edges(low: float, high: float, bins: int) -> FloatArray:
+    """Bounds of equal width, around values that are all the same too, and all of them finite.
+
+    NumPy's own refuses bins narrower than the distance of two numbers, and the largest numbers.
+    """
+    if low == high:
+        width = max(0.5, float(np.spacing(abs(low))) * bins)
+        low, high = np.nan_to_num([low - width, high + width])  # of the largest numbers infinite
+    return 2 * np.linspace(low / 2, high / 2, bins + 1)  # high - low may be infinite
 
 
 def _bin(value: str, less: str, bounds: Sequence[float], first: int = 0) -> Any:

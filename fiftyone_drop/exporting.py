@@ -102,7 +102,7 @@ def free_folder(folder: str) -> Path:
 
 def _move_in(whole: Path, path: Path) -> None:
     """Move all that is in one folder into another one, which is empty; nothing if that fails."""
-    if any(not one.name.startswith(PARTIAL) for one in path.iterdir()):
+    if _others_in(path):
         raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(path))
     moved: list[Path] = []
     try:
@@ -114,21 +114,33 @@ def _move_in(whole: Path, path: Path) -> None:
         raise
 
 
+def _others_in(path: Path) -> bool:
+    """Whether something is in a folder beside exports that are being written, or were cut off."""
+    return any(not one.name.startswith(PARTIAL) for one in path.iterdir())
+
+
 def is_free(path: Path) -> bool:
-    """Whether there is nothing, or an empty folder.
+    """Whether there is nothing, or a folder with no more than an export has left that was killed.
 
     Raises:
         OSError: if nobody can tell
     """
-    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    return not path.exists() or (path.is_dir() and not _others_in(path))
 
 
 def _check_files(paths: Sequence[str]) -> None:
     """Check that FiftyOne can copy the files: of a device that never ends it would fill the disk.
 
     Raises:
-        DropError: if one is no plain file; one that is missing is found by FiftyOne
+        DropError: if one is no plain file, or is missing
     """
+    missing = [path for path in paths if "://" not in path and not os.access(path, os.R_OK)]
+    if missing:
+        raise DropError(
+            "samples",
+            f"the images of {len(missing):,} of {len(paths):,} are missing or cannot be read, "
+            f"{listing(missing)}; bring them back, or leave these samples out",
+        )
     wrong = [path for path in paths if "://" in path or _is_special(path)]
     if wrong:
         raise DropError(
@@ -140,10 +152,7 @@ def _check_files(paths: Sequence[str]) -> None:
 
 
 def _is_special(path: str) -> bool:
-    try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return False
+    return not stat.S_ISREG(os.stat(path).st_mode)
 
 
 def check_labels(samples: Any, dataset_type: str, label_field: str) -> None:

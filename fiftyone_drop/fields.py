@@ -36,19 +36,25 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
             patches, frames or clips
     """
     collection = run_lookup.check_dataset(samples, argument)
-    kind = None
-    if collection._is_patches or collection._is_frames or collection._is_clips:
-        kind = "a view of patches, frames or clips"
-    elif "group" in (collection.media_type, collection._root_dataset.media_type):
+    media = {collection.media_type, collection._root_dataset.media_type}
+    kind = remedy = ""
+    if collection._is_patches:
+        kind = "a view of patches"
+        remedy = (
+            "patches.export(dataset_type=fo.types.ImageClassificationDirectoryTree, ...), which "
+            "writes an image of each, and a dataset of that folder"
+        )
+    elif collection._is_frames:
+        kind, remedy = "a view of frames", "frames.clone(), whose samples are images"
+    elif "group" in media:
         kind = "a grouped collection"
-    elif collection.media_type == "video":
-        kind = "a collection of videos"
+        remedy = "dataset.select_group_slices('left').clone(), or view.flatten() of dynamic groups"
+    elif collection._is_clips or "video" in media:
+        kind, remedy = "a collection of videos", "dataset.to_frames(sample_frames=True).clone()"
     if kind:
         raise DropError(
             argument,
-            f"{kind} cannot be pruned; collections of images can. Make one first, for example with "
-            "dataset.select_group_slices('left').clone(), view.flatten() of dynamic groups, or "
-            "view.clone(), whose samples are images",
+            f"{kind} cannot be pruned; collections of images can. Make one first: {remedy}",
         )
     if not collection and not count(collection):
         raise DropError(argument, "the target view is empty; pass a view that holds samples")

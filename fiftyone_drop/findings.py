@@ -6,6 +6,7 @@ They are many and short, so the module is longer than others.
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -130,7 +131,8 @@ def about_labels(
     aum = [
         name
         for name, field in dataset.get_field_schema(ftype=fo.FloatField).items()
-        if (field.info or {}).get("score") == "aum"
+        if (info := field.info or {}).get("score") == "aum"
+        and info.get("label_field", config.label_field) == config.label_field  # where it is known
     ]
     mistaken = []
     for brain_key in dataset.list_brain_runs(type="mistakenness"):
@@ -153,11 +155,9 @@ def about_labels(
             continue
         scored = kept & functools.reduce(operator.or_, [F(name).is_number() for name in names])
         # A missing value is below every number
-        suspect = functools.reduce(
-            operator.or_, [F(name).is_number() & is_suspect(name) for name in names]
-        )
-        counts = dict(count_groups(dataset, scored, [suspect.to_mongo()]))
-        wrong, total = counts.get(True, 0), sum(counts.values())
+        signed = [(F(name).is_number() & is_suspect(name)).to_mongo() for name in names]
+        groups = [(flags, n) for *flags, n in count_groups(dataset, scored, signed)]
+        wrong, total = sum(n for flags, n in groups if any(flags)), sum(n for _, n in groups)
         where = " or ".join(f"'{name}'" for name in names)
         text = f"{wrong:,} of {total:,} kept samples have in {where} {words} prefers another class"
         if average is not None and average < WEAK:
@@ -167,7 +167,8 @@ def about_labels(
                 f"so that {where} tell more of the model than of the labels",
             )
         elif wrong:
-            suspects.append(names[0])
+            found = [any(flags) for flags in zip(*(flags for flags, _ in groups), strict=True)]
+            suspects += itertools.compress(names, found)
             yield "warning", f"{text}, so their labels may be wrong"
         else:
             yield "info", text

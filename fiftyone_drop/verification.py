@@ -219,12 +219,17 @@ def _read(
             unknown.append(
                 f"which samples have other scores: the score field '{config.select}' is gone"
             )
-    thresholds = [
-        (name, beyond, threshold)
-        for argument, beyond in zip(SUSPECTS, (np.less, np.greater), strict=True)
-        for name, threshold in config.asked.get(argument) or ()
-        if root.has_field(name)
-    ]
+    thresholds = []
+    for argument, beyond in zip(SUSPECTS, (np.less, np.greater), strict=True):
+        for name, threshold in config.asked.get(argument) or ():
+            if not root.has_field(name):
+                continue
+            try:
+                number_field(root, name, argument, "the run left samples out by it")
+            except DropError as error:
+                unknown.append(f"which samples are beyond a threshold: {error.message}")
+            else:
+                thresholds.append((name, beyond, threshold))
     others = [config.keep_at_field, *(name for name, _, _ in thresholds)]
     others += [config.select] if scored else []
     members = read_members(root, results.table.classes, label_field, config.group_by, others)

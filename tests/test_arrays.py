@@ -360,6 +360,20 @@ def test_ids_of_any_type_of_texts_are_ordered_alike(tmp_path, column):
     assert kept == [name for name, k in zip(["a", "ü", "c"], found.kept, strict=True) if k]
 
 
+def test_columns_that_cannot_be_filtered_are_refused_before_the_work(tmp_path, monkeypatch):
+    views = pa.array([["x"]] * 3, pa.list_(pa.string_view()))
+    table = pa.table({"id": ["a", "b", "c"], "label": ["x", "x", "y"], "views": views})
+    pq.write_table(table, tmp_path / "all.parquet")
+    try:
+        table.filter(pa.array([True, False, True]))
+    except pa.ArrowException:
+        with pytest.raises(DropError, match=r"kept_only: .* has a column that PyArrow can"):
+            fod.plan_parquet(
+                tmp_path / "all.parquet", tmp_path / "kept", 0.5, rule="none", kept_only=True
+            )
+        assert not (tmp_path / "kept").exists()
+
+
 def test_whole_numbers_are_ids_of_their_digits(tmp_path):
     expected = plan(ids=["1", "2", "3"], rule="none", scores=[0.1, 0.2, 0.3]).keep_at
     found = plan(ids=np.array([1, 2, 3]), rule="none", scores=[0.1, 0.2, 0.3]).keep_at

@@ -212,6 +212,18 @@ def test_scores_that_are_all_alike_or_absent_have_a_histogram_too(dataset, recal
     assert (none.kept.sum(), none.pruned.sum(), none.missing) == (0, 0, 300)
 
 
+@pytest.mark.parametrize(
+    "values", [[2**62] * 2, [2**62, 2**62 + 2048], [-1.7e308, 1.7e308], [1.797e308] * 2]
+)
+def test_any_numbers_have_a_histogram(dataset, recalls, values):
+    dataset.apply_drop(density=0.5, recalls=recalls)
+    dataset.set_values("large", values * 150)
+    found = fod.score_histogram(dataset, "drop", "large")
+    assert np.isfinite(found.edges).all()
+    assert found.edges[0] <= values[0] <= values[1] <= found.edges[-1]
+    assert (found.kept.sum(), found.pruned.sum(), found.missing) == (150, 150, 0)
+
+
 def test_a_histogram_goes_through_the_samples_twice(scored, scans):
     before = scans(scored)
     fod.score_histogram(scored, "drop", "score")

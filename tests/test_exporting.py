@@ -6,7 +6,7 @@ import fiftyone as fo
 import pytest
 
 import fiftyone_drop as fod
-from fiftyone_drop.exporting import DATASET_TYPES, check_folders, export
+from fiftyone_drop.exporting import DATASET_TYPES, PARTIAL, check_folders, export
 
 
 @pytest.mark.parametrize("dataset_type", DATASET_TYPES)
@@ -154,3 +154,15 @@ def test_a_folder_that_is_not_for_us_to_list_is_refused(dataset, tmp_path, monke
     monkeypatch.setattr(Path, "iterdir", refused)
     with pytest.raises(fod.DropError, match=r"export_dir: .*Permission denied.*the right to read"):
         export(dataset[:10], str(tmp_path), DATASET_TYPES[0], "ground_truth")
+
+
+def test_missing_images_are_counted_before_anything_is_copied(dataset, tmp_path):
+    dataset[1:3].set_values("filepath", [str(tmp_path / "a.png"), str(tmp_path / "b.png")])
+    with pytest.raises(fod.DropError, match=r"the images of 2 of 10 are missing .*a\.png"):
+        export(dataset[:10], str(tmp_path / "out"), DATASET_TYPES[0], "ground_truth")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_an_export_has_left_that_was_killed_hinders_no_other(dataset, tmp_path):
+    (tmp_path / f"{PARTIAL}x").mkdir()
+    assert export(dataset[:10], str(tmp_path), DATASET_TYPES[0], "ground_truth") == 10

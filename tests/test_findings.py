@@ -96,6 +96,22 @@ def test_kept_samples_of_low_aum_are_counted_and_shown(dataset, recalls):
     assert max(shown[:wrong]) < 0 <= shown[wrong]
 
 
+def test_only_an_aum_of_the_labels_and_with_suspects_is_named(dataset, recalls):
+    for name, low, info in (
+        ("aum", 1.0, {}),
+        ("b_aum", -1.0, {"label_field": "ground_truth"}),
+        ("c_aum", -1.0, {"label_field": "other"}),
+    ):
+        dataset.set_values(name, [low if i % 2 else 1.0 for i in range(300)])
+        field = dataset.get_field(name)
+        field.info = {"score": "aum", "hard": "low", **info}
+        field.save()
+    dataset.apply_drop(density=0.5, recalls=recalls, label_field="ground_truth")
+    report = fod.report(dataset, "drop")
+    assert "'aum' or 'b_aum' an AUM below 0" in said(report, "AUM")[1]
+    assert report.suspects == ("b_aum",)
+
+
 def test_a_weak_model_accuses_no_labels(dataset, recalls):
     dataset.set_values("aum", [-1.0 if i % 2 else 1.0 for i in range(300)])
     field = dataset.get_field("aum")

@@ -1,5 +1,6 @@
 """Samples as arrays: labels as codes into sorted names, and the values beside them."""
 
+import fiftyone as fo
 import numpy as np
 import pytest
 import torch
@@ -263,6 +264,11 @@ def test_a_view_with_a_sample_twice_is_refused(scored):
 def test_dynamic_groups_patches_and_frames_are_refused_with_a_way(scored):
     with pytest.raises(DropError, match=r"samples: a grouped collection .*flatten\(\)"):
         scored.group_by("ground_truth.label").apply_drop(0.5, rule="none")
+    box = {"label": "a", "bounding_box": [0, 0, 1, 1]}
+    boxes = [fo.Detections(detections=[fo.Detection(**box)]) for _ in range(300)]
+    scored.set_values("boxes", boxes)
+    with pytest.raises(DropError, match=r"samples: a view of patches .*patches\.export\("):
+        scored.to_patches("boxes").apply_drop(0.5, rule="none")
     flat = scored.group_by("ground_truth.label").flatten()
     assert len(fod.plan_drop(flat, 0.5, rule="none").population) == 300
 

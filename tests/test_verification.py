@@ -288,6 +288,18 @@ def test_samples_that_thresholds_left_out_are_not_new(scored):
 
 
 @pytest.mark.filterwarnings("ignore:sample tags")
+def test_a_threshold_of_a_field_of_another_kind_now_is_said(scored):
+    scored.apply_drop(
+        0.5, label_field="ground_truth", rule="none", drop_above={"difficulty": 0.9}, key="b"
+    )
+    scored.delete_sample_field("difficulty")
+    scored.set_values("difficulty", ["hard"] * len(scored))
+    check = fod.verify_drop(scored, "b")
+    assert not check.unchanged
+    assert "which samples are beyond a threshold: must be" in str(check)
+
+
+@pytest.mark.filterwarnings("ignore:sample tags")
 def test_an_extended_run_is_verified_with_the_samples_that_came(scored, recalls):
     scored.apply_drop(0.5, label_field="ground_truth", recalls=recalls, key="all")
     rest = scored.match_tags("test")

@@ -63,7 +63,8 @@ class DropCommand(click.Command):
                 raise
             click.echo(f"Error: {sentence}", err=True)
             ctx.exit(1)
-        click.echo(json.dumps(answer.values, indent=2) if as_json else answer.words)
+        if as_json or answer.words:
+            click.echo(json.dumps(answer.values, indent=2) if as_json else answer.words)
 
 
 def sentence_of(error: Exception) -> str | None:

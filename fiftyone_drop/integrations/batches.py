@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from fiftyone_drop import checks
-from fiftyone_drop.errors import DropError, listing
+from fiftyone_drop.errors import DropError, DropWarning, listing
 
 Where = str | int | Callable[[Any], Any]
 """A key of a mapping, a position in a sequence, or a function of the whole."""
@@ -43,6 +44,23 @@ def check_recorder(recorder: object) -> None:
         raise DropError(
             "recorder",
             f"must be a fiftyone_drop.DynamicsRecorder, but got {checks.shown(recorder)}",
+        )
+
+
+def begin(recorder: Any) -> None:
+    """Begin a training that goes on from no checkpoint: what is left of a failed one is no epoch.
+
+    Warns:
+        DropWarning: if epochs were recorded before, which count as epochs of this training
+    """
+    recorder.restart_epoch()
+    if recorder.epoch:
+        warnings.warn(
+            f"The recorder holds {recorder.epoch} epochs of a training before, and those of this "
+            "one are added; if another model is trained, or the same one from its beginning, make "
+            "a new recorder for it",
+            DropWarning,
+            stacklevel=2,
         )
 
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from fiftyone_drop import checks
-from fiftyone_drop.integrations.batches import Where, check_recorder, check_where, pick
+from fiftyone_drop.integrations.batches import Where, begin, check_recorder, check_where, pick
 
 # The two packages have a class of that name each, and a Trainer knows that of its own
 if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
@@ -68,6 +68,14 @@ class LightningCallback(Callback):  # type: ignore[misc]
         self._write = checks.flag("write", write)
         check_recorder(recorder)
         self._open = False  # whether an epoch has begun and not ended here
+        self._goes_on = False  # whether the recording came with a checkpoint
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Begin anew, unless the training goes on from a checkpoint."""
+        if not self._goes_on:
+            self._open = False
+            begin(self.recorder)
+        self._goes_on = False
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -94,7 +102,7 @@ class LightningCallback(Callback):  # type: ignore[misc]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self._open = False
+        self._open, self._goes_on = False, True
         self.recorder.load_state_dict(state_dict)
 
     def _record(self, outputs: Any, batch: Any) -> None:

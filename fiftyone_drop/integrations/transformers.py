@@ -20,7 +20,7 @@ from transformers import TrainerCallback
 from fiftyone_drop import checks
 from fiftyone_drop.engine.files import write_atomically
 from fiftyone_drop.errors import DropError, DropWarning, listing
-from fiftyone_drop.integrations.batches import check_recorder
+from fiftyone_drop.integrations.batches import begin, check_recorder
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -107,6 +107,8 @@ class TransformersCallback(TrainerCallback):  # type: ignore[misc]
             self._load(_newest(args, state))
             if args.ignore_data_skip:
                 self.recorder.restart_epoch()
+        else:
+            begin(self.recorder)
         self._hooks = [
             model.register_forward_pre_hook(self._before, with_kwargs=True),
             model.register_forward_hook(self._after, with_kwargs=True),

@@ -100,7 +100,7 @@ class DynamicsRecorder:
         for name, field in self._fields.items():
             check_field_free(self._dataset, field, "score", name, overwrite)
         label_field, population = read_labelled(samples, label_field)
-        self._ids = population.ids
+        self._label_field, self._ids = label_field, population.ids
         self._overwrite = overwrite
         # Before the training, not after it
         check_parts(self._dataset, self._ids, dict.fromkeys(self._fields.values()), overwrite)
@@ -174,6 +174,11 @@ class DynamicsRecorder:
         """
         self._recorder.end_epoch()
 
+    @property
+    def epoch(self) -> int:
+        """How many epochs have ended."""
+        return self._recorder.epoch
+
     def restart_epoch(self) -> None:
         """Forget what was recorded since the last epoch ended: the epoch begins again.
 
@@ -219,6 +224,7 @@ class DynamicsRecorder:
                 model=f"a training run of {epochs} epochs",
                 epochs=epochs,
                 presentations=list(self._recorder.presented),
+                label_field=self._label_field,
                 out_of_sample=False,
             )
             for name, values in results.items()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -173,25 +174,36 @@ def report(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
     return json.dumps({"version": precheck.run_version(dataset, key), "report": words})
 
 
+MISFIT = "Logits and labels do not belong together"  # how a warning of class_offsets begins
+
+
 def offsets(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
     """What offsets on the logits of a trained model would do to its worst class, in a sentence.
 
     Raises:
         fiftyone_drop.DropError: if there is no such run
     """
+    why = "An evaluation of predictions with logits says what they do"
+    tuned = None
     if eval_key is not None:
-        try:
-            found = fod.class_offsets(dataset, key, eval_key=eval_key)
-        except fod.DropError:  # predictions without logits
-            eval_key = None
-    if eval_key is None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", fod.DropWarning)
+            try:
+                tuned = fod.class_offsets(dataset, key, eval_key=eval_key)
+            except fod.DropError as error:
+                why = f"This evaluation does not say what they do: {in_app_words(error.message)}"
+        misfits = [str(one.message) for one in caught if MISFIT in str(one.message)]
+        if misfits:  # whose numbers would be wrong
+            tuned, why = None, in_app_words(misfits[0])
+    if tuned is None:
         found = fod.class_offsets(dataset, key)
         low, high = int(np.argmin(found.offsets)), int(np.argmax(found.offsets))
         return (
             f"Offsets that take class sizes off a trained model's logits reach from "
             f"{found.offsets[low]:+.2f} ({found.classes[low]}) to {found.offsets[high]:+.2f} "
-            f"({found.classes[high]}). An evaluation of predictions with logits says what they do."
+            f"({found.classes[high]}). {why}."
         )
+    found = tuned
     worst = int(np.nanargmin(found.before))
     return (
         f"With offsets on its logits, and no training, the worst class of this model "

@@ -138,6 +138,11 @@ def test_a_dataset_that_does_not_exist_is_one_sentence_and_code_1(name, call):
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_list_of_no_runs_is_no_line(small, call):
+    result = call(f"list {small.name}")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
 # -- plan and apply -------------------------------------------------------------------------------
 
 

@@ -135,6 +135,31 @@ def test_a_fit_goes_on_from_a_checkpoint_with_the_same_scores(
     assert small.get_field("aum").info["epochs"] == 3
 
 
+def test_a_fit_that_failed_leaves_no_batches_to_the_next(small, loader):
+    class Failing(Classifier):
+        fails = True
+
+        def on_train_batch_end(self, outputs, batch, batch_index):
+            if self.fails and self.current_epoch == fails_in and batch_index == 1:
+                raise KeyError
+
+    for fails_in, kept in ((0, 0), (1, 1)):
+        recorder = fod.DynamicsRecorder(small, scores=["aum"], prefix=f"after_{fails_in}_")
+        callback, module = LightningCallback(recorder, samples=0), Failing()
+        with pytest.raises(KeyError):
+            fit(module, loader(), callback)
+        module.fails = False
+        if kept:
+            with pytest.warns(
+                fod.DropWarning, match="The recorder holds 1 epochs of a training befo"
+            ):
+                fit(module, loader(), callback)
+        else:
+            fit(module, loader(), callback)
+        info = small.get_field(f"after_{fails_in}_aum").info
+        assert info["presentations"] == [3 + kept, 3 + kept]
+
+
 def test_batches_may_be_mappings_and_fields_may_be_written_later(small, loader):
     class Named(Classifier):
         def training_step(self, batch, batch_index):

@@ -224,6 +224,10 @@ def test_a_training_that_fails_leaves_nothing_to_the_next_of_its_model(
         batch = collate(rows)
         return {"id": batch.pop("sample"), **batch}
 
+    trainer(tmp_path, items, lost, model=model, epochs=1).train()  # the cell is run again
+    assert small.get_field("aum").info["presentations"] == [1, 1]
+    with pytest.warns(DropWarning, match="The recorder holds 1 epochs of a training before"):
+        trainer(tmp_path, items, lost, model=model, epochs=1).train()
     found = {}
     for prefix, one in (("again_", model), ("fresh_", new_model())):
         one.load_state_dict(new_model().state_dict())

@@ -799,6 +799,18 @@ def test_the_report_says_what_offsets_would_do_to_the_worst_class(pruned, module
     assert f"to {found.after[worst]:.3f};" in said
     panel.call("report", key="drop")
     assert "reach from" in json.loads(panel.data["report"])["report"]["offsets"]
+    logits[np.arange(len(labels)), [classes.index(label) for label in labels]] += 9
+    pruned.set_values("predictions.logits", list(logits))
+    for stated, words in (
+        (classes[1:] + classes[:1], "Logits and labels do not belong together"),
+        (None, "This evaluation does not say what they do"),
+    ):
+        pruned.classes = {} if stated is None else {"predictions": stated}
+        pruned.save()
+        panel.call("report", key="drop", eval_key="after")
+        said = json.loads(panel.data["report"])["report"]["offsets"]
+        assert words in said
+        assert "would go from" not in said
 
 
 @pytest.mark.parametrize("score", [None, "el2n"])
