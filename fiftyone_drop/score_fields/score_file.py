@@ -218,7 +218,8 @@ def _read_parquet(file: BinaryIO, name: str, most: int) -> ScoreFile:
         else:
             words = _texts_of(pa, column)
             columns[part.name] = column_of_texts(words, lambda row: f"row {row + 1}")
-    return ScoreFile(ScoreTable(name, columns))
+    counters = [n for n in numbers if n.startswith("__index_level_")]  # of a pandas frame
+    return ScoreFile(ScoreTable(name, columns, counters=counters))
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -61,6 +61,7 @@ FORMATS = {
     ),
     "unicode": lambda frame, folder: as_csv(frame, folder, sep="\t", encoding="utf-16"),
     "parquet": as_parquet,
+    "parquet with an index": lambda frame, folder: as_parquet(frame.sample(frac=1), folder),
     "npz": as_npz,
     "frame": lambda frame, folder: frame,
     "indexed": lambda frame, folder: frame.set_index("image"),
