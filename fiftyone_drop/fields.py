@@ -41,8 +41,9 @@ def check_collection(samples: object, argument: str = "samples") -> foc.SampleCo
     if collection._is_patches:
         kind = "a view of patches"
         remedy = (
-            "patches.export(dataset_type=fo.types.ImageClassificationDirectoryTree, ...), which "
-            "writes an image of each, and a dataset of that folder"
+            "patches.export(folder, dataset_type=kind) writes a crop of each, and "
+            "fo.Dataset.from_dir(folder, dataset_type=kind) reads them, where kind is "
+            "fo.types.ImageClassificationDirectoryTree"
         )
     elif collection._is_frames:
         kind, remedy = "a view of frames", "frames.clone(), whose samples are images"

@@ -132,13 +132,13 @@ def about_labels(
         name
         for name, field in dataset.get_field_schema(ftype=fo.FloatField).items()
         if (info := field.info or {}).get("score") == "aum"
-        and info.get("label_field", config.label_field) == config.label_field  # where it is known
+        and _are_same(info.get("label_field", config.label_field), config.label_field)
     ]
     mistaken = []
     for brain_key in dataset.list_brain_runs(type="mistakenness"):
         brain = dataset.get_brain_info(brain_key).config
         name = getattr(brain, "mistakenness_field", None)  # hardness is of this type too
-        if name and brain.label_field == config.label_field and dataset.has_field(name):
+        if name and _are_same(brain.label_field, config.label_field) and dataset.has_field(name):
             mistaken.append(name)
     low, high = f"below {AUM_SUSPECT:g}", f"above {MISTAKEN_SUSPECT:g}"
     signs: tuple[tuple[list[str], Callable[[str], ViewExpression], str], ...] = (
@@ -172,6 +172,11 @@ def about_labels(
             yield "warning", f"{text}, so their labels may be wrong"
         else:
             yield "info", text
+
+
+def _are_same(one: object, label_field: str) -> bool:
+    """Whether two names are of the same labels: a Classification may go by its ``.label``."""
+    return str(one).removesuffix(".label") == label_field.removesuffix(".label")
 
 
 # -- after training -------------------------------------------------------------------------------

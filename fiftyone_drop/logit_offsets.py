@@ -27,6 +27,7 @@ from fiftyone_drop.tables import Table
 METHODS = ("log-prior", "tuned")
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LITTLE = 0.5  # of a recall counts, or less: a warning names the class
+IN_ORDER = "pass classes= in the order of the logits, or correct dataset.classes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ class ClassOffsets(Mapping[str, float]):
         trade_off: (share of the offsets, worst recall, mean recall), from no offsets to all of
             them; empty if no validation samples were given
         samples: the number of validation samples
+        warnings: what was warned of
     """
 
     key: str
@@ -57,6 +59,7 @@ class ClassOffsets(Mapping[str, float]):
     after: FloatArray | None = None
     trade_off: tuple[tuple[float, float, float], ...] = ()
     samples: int = 0
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> float:
         if name not in self.classes:
@@ -193,9 +196,10 @@ def class_offsets(
             )
         return ClassOffsets(results.key, method, names, strength * log_prior_offsets(kept), kept)
     logits, labels = measured
-    _warn_about_misfit(logits, labels, names)
+    warn = Warner()
+    _warn_about_misfit(logits, labels, names, warn)
     if method == "tuned":
-        _warn_about_few(labels, names)
+        _warn_about_few(labels, names, warn)
     found = log_prior_offsets(kept) if method == "log-prior" else tuned_offsets(logits, labels)
     if len(found) > len(names):  # the last is of the outputs of other classes
         found = found[:-1] - found[-1]
@@ -217,6 +221,7 @@ def class_offsets(
             for share, r in zip(STRENGTHS, recalls, strict=True)
         ),
         samples=len(labels),
+        warnings=tuple(warn.messages),
     )
 
 
@@ -291,20 +296,22 @@ def _logits(
     return table.T, outcomes.codes.astype(np.int64)
 
 
-def _warn_about_few(labels: IntArray, names: Sequence[str]) -> None:
+def _warn_about_few(labels: IntArray, names: Sequence[str], warn: Warner) -> None:
     support = np.bincount(labels, minlength=len(names))
     few = np.flatnonzero(shares_known(support) < LITTLE)
     if len(few):
         by_support = few[np.argsort(support[few], kind="stable")].tolist()
         shown = listing(by_support, show=lambda k: f"{names[k]!r} ({support[k]:,})")
-        Warner()(
+        warn(
             f"{len(few):,} of {len(names):,} classes have too few validation samples to be tuned "
             f"for, {shown}: their recalls count for little, and may stay low. Add validation "
             "samples of these classes, or pass method='log-prior'"
         )
 
 
-def _warn_about_misfit(logits: FloatArray, labels: IntArray, names: Sequence[str]) -> None:
+def _warn_about_misfit(
+    logits: FloatArray, labels: IntArray, names: Sequence[str], warn: Warner
+) -> None:
     shown = [*map(repr, names), "a class that the run does not have"]
     confidence = 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)
     words = misfit(
@@ -312,7 +319,8 @@ def _warn_about_misfit(logits: FloatArray, labels: IntArray, names: Sequence[str
         logits.argmax(1),
         confidence,
         lambda code: shown[code],
-        "Pass classes= in the order of the logits, and predictions of these samples",
+        f"{IN_ORDER[:1].upper()}{IN_ORDER[1:]}, and pass predictions of these samples",
+        IN_ORDER,
     )
     if words is not None:
-        Warner()(f"Logits and labels do not belong together: {words}")
+        warn(f"Logits and labels do not belong together: {words}")

@@ -140,6 +140,7 @@ def train_query_model(
     model.sample_ids = [i.decode() for i in population.ids[rows].tolist()]
     model.scores = values
     model.switches = {} if recorder is None else recorder.switches
+    model.label_field = label_field
     return model
 
 

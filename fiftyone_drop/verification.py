@@ -222,8 +222,6 @@ def _read(
     thresholds = []
     for argument, beyond in zip(SUSPECTS, (np.less, np.greater), strict=True):
         for name, threshold in config.asked.get(argument) or ():
-            if not root.has_field(name):
-                continue
             try:
                 number_field(root, name, argument, "the run left samples out by it")
             except DropError as error:

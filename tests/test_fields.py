@@ -1,8 +1,12 @@
 """Which fields hold labels, groups and scores, and which end of a score is kept first."""
 
+import re
+
 import fiftyone as fo
 import numpy as np
 import pytest
+from PIL import Image
+from temporary import deleting_datasets
 
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, fields
@@ -50,6 +54,40 @@ def test_what_is_no_collection_is_refused(refused, samples):
 def test_a_collection_of_images_is_returned_as_it_is(dataset):
     for samples in (dataset, dataset.view(), dataset.limit(3)):
         assert fields.check_collection(samples) is samples
+
+
+def test_the_remedy_for_patches_makes_images_of_them(refused, make_dataset, tmp_path):
+    dataset = make_dataset(6)
+    box = {"label": "a", "bounding_box": [0.5, 0, 0.5, 1]}
+    boxes = [fo.Detections(detections=[fo.Detection(**box) for _ in "ab"]) for _ in range(6)]
+    dataset.set_values("boxes", boxes)
+    patches = dataset.to_patches("boxes")
+    message = refused("samples", fields.check_collection, patches)
+    export, read = re.findall(r"\S+\(folder, dataset_type=kind\)", message)
+    names = {"fo": fo, "patches": patches, "folder": str(tmp_path)}
+    names["kind"] = fo.types.ImageClassificationDirectoryTree
+    eval(export, names)
+    with deleting_datasets() as made:
+        made.append(eval(read, names))
+        widths = {Image.open(path).width for path in made[0].values("filepath")}
+        assert widths == {Image.open(dataset.first().filepath).width // 2}
+        assert fod.plan_drop(made[0], 0.5, rule="proportional").table.sizes.tolist() == [12]
+
+
+@pytest.mark.parametrize("kind", ["frames", "videos"])
+def test_the_remedy_for_frames_and_videos_makes_images_of_them(refused, make_dataset, kind):
+    video = fo.Sample(filepath="/none.mp4")
+    for number, path in enumerate(make_dataset(6).values("filepath"), 1):
+        video.frames[number] = fo.Frame(filepath=path, truth=fo.Classification(label="a"))
+    with deleting_datasets() as made:
+        made.append(fo.Dataset())
+        made[0].add_sample(video)
+        samples = made[0] if kind == "videos" else made[0].to_frames()
+        message = refused("samples", fields.check_collection, samples)
+        call = re.search(r"Make one first: ([^,]*)", message)[1]
+        call = call.replace("sample_frames=True", "")  # the frames are there, and ffmpeg may not be
+        made.append(eval(call, {"dataset": made[0], "frames": samples}))
+        assert fod.plan_drop(made[1], 0.5, rule="proportional").table.sizes.tolist() == [6]
 
 
 def test_an_empty_view_is_refused(refused, dataset):

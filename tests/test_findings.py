@@ -112,6 +112,25 @@ def test_only_an_aum_of_the_labels_and_with_suspects_is_named(dataset, recalls):
     assert report.suspects == ("b_aum",)
 
 
+@pytest.mark.parametrize(
+    ("of_labels", "accused"),
+    [("parity", False), ("ground_truth", True), ("ground_truth.label", True)],
+)
+def test_a_recorded_aum_of_other_labels_accuses_none_of_these(dataset, recalls, of_labels, accused):
+    import torch
+
+    recorder = fod.DynamicsRecorder(dataset, of_labels, ["aum"])
+    logits = torch.zeros(300, len(recorder.classes))
+    logits[:, 0] = 3  # the labels of all other classes look wrong
+    recorder.update(dataset.values("id"), logits)
+    recorder.end_epoch()
+    recorder.finish()
+    dataset.apply_drop(density=0.5, label_field="ground_truth", recalls=recalls)
+    report = fod.report(dataset, "drop")
+    assert report.suspects == (("aum",) if accused else ())
+    assert accused or silent(report, "AUM")
+
+
 def test_a_weak_model_accuses_no_labels(dataset, recalls):
     dataset.set_values("aum", [-1.0 if i % 2 else 1.0 for i in range(300)])
     field = dataset.get_field("aum")

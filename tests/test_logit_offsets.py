@@ -164,7 +164,9 @@ def test_names_of_outputs_come_in_any_sequence_and_no_set(skewed, kind):
 def test_a_wrong_order_of_classes_is_said(skewed):
     wrong = (*CLASSES[1:], CLASSES[0])
     with pytest.warns(DropWarning, match=r"Logits and labels do not .* 'cat' as 'dog'|circle"):
-        fod.class_offsets(skewed, "drop", eval_key="val", classes=wrong)
+        found = fod.class_offsets(skewed, "drop", eval_key="val", classes=wrong)
+    (words,) = found.warnings
+    assert words.endswith("pass classes= in the order of the logits, or correct dataset.classes")
 
 
 def test_classes_that_cannot_be_tuned_for_are_named_with_their_samples(skewed):

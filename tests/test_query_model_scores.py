@@ -28,6 +28,8 @@ def test_a_query_model_has_the_scores_that_were_asked_for(make_dataset, tmp_path
         assert values.shape == (len(model.sample_ids),)
         assert np.isfinite(values).all()
     assert list(tmp_path.iterdir()) == []
+    assert fod.import_scores(view, model, prefix="query_") == [f"query_{n}" for n in model.scores]
+    assert dataset.get_field("query_aum").info["label_field"] == "ground_truth"
 
 
 def test_the_recorded_scores_belong_to_their_ids(make_dataset, tmp_path, monkeypatch):

@@ -288,12 +288,14 @@ def test_samples_that_thresholds_left_out_are_not_new(scored):
 
 
 @pytest.mark.filterwarnings("ignore:sample tags")
-def test_a_threshold_of_a_field_of_another_kind_now_is_said(scored):
+@pytest.mark.parametrize("now", ["of another kind", "gone"])
+def test_a_threshold_of_a_field_that_is_of_another_kind_or_gone_is_said(scored, now):
     scored.apply_drop(
         0.5, label_field="ground_truth", rule="none", drop_above={"difficulty": 0.9}, key="b"
     )
     scored.delete_sample_field("difficulty")
-    scored.set_values("difficulty", ["hard"] * len(scored))
+    if now == "of another kind":
+        scored.set_values("difficulty", ["hard"] * len(scored))
     check = fod.verify_drop(scored, "b")
     assert not check.unchanged
     assert "which samples are beyond a threshold: must be" in str(check)

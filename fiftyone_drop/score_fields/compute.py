@@ -174,7 +174,7 @@ def compute_scores(
             computed = by_models(population, sources, labels, options, until_written, runner)
         else:
             computed = by_query_models(population, options, until_written, runner)
-        fields = _fields(computed, options, origins)
+        fields = _fields(computed, options, label_field, origins)
         names = write(
             dataset,
             [(population.ids, fields)],
@@ -222,7 +222,7 @@ def _fingerprints(options: ScoreOptions, origins: Mapping[str, object]) -> dict[
 
 
 def _fields(
-    computed: Computed, options: ScoreOptions, origins: Mapping[str, object]
+    computed: Computed, options: ScoreOptions, label_field: str, origins: Mapping[str, object]
 ) -> dict[str, ScoreValues]:
     """Mean and, if asked for, standard deviation over the models."""
     fields = {}
@@ -234,6 +234,7 @@ def _fields(
             name,
             table.mean(axis=0),
             switches,
+            label_field=label_field,
             origin=origins.get(name),
             model="none" if keyed else computed.source,
             out_of_sample=keyed or computed.out_of_sample,

@@ -90,6 +90,7 @@ def field_values(
     values: FloatArray,
     switches: Mapping[str, Any],
     *,
+    label_field: str | None = None,
     origin: object = None,
     **facts: Any,
 ) -> ScoreValues:
@@ -99,6 +100,8 @@ def field_values(
         name: the score
         values: (N,) float, NaN where there is none
         switches: the value of every switch
+        label_field (None): the labels that it was computed with, where that is known. A score that
+            depends on labels says so: it tells nothing of the labels in another field
         origin (None): see :class:`ScoreValues`
         **facts: more for its ``info``
     """
@@ -112,6 +115,8 @@ def field_values(
         "description": score.description,
         **facts,
     }
+    if label_field is not None and score.uses_labels:
+        info["label_field"] = label_field
     return float_field(values, f"{score.description} ({direction})", info, origin)
 
 

@@ -167,6 +167,7 @@ class _Content:
         epochs: of the training run, if known
         presentations: how often its samples were presented, the fewest and the most times
         switches: score -> its switches, if known
+        label_field: the labels that the scores were computed with, if known
     """
 
     columns: dict[str, tuple[Keys | None, Any]]
@@ -175,6 +176,7 @@ class _Content:
     epochs: int | None = None
     presentations: list[int] | None = None
     switches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    label_field: str | None = None
 
 
 def _read(
@@ -226,6 +228,7 @@ def _read(
             {score: (ids, values) for score, values in scores.scores.items()},
             words,
             switches=scores.switches,
+            label_field=scores.label_field,
         )
     if not isinstance(scores, Mapping) or not scores:
         raise DropError(
@@ -320,7 +323,9 @@ def _field(
     switches = content.switches.get(score, {})
     origin = None if model is None else ["named", model, content.epochs]
     if score in SCORES:
-        return field_values(score, values, switches, origin=origin, **facts)
+        return field_values(
+            score, values, switches, label_field=content.label_field, origin=origin, **facts
+        )
     info = {"score": score, "hard": hard, "kept_first": hard, "convention": dict(switches)}
     # The hard end too, which a registered score has of its own
     own = None if origin is None else [*origin, hard]

@@ -51,6 +51,7 @@ class QueryModel:
         sample_ids: ids of the M samples the model was trained on, where they are known. Not saved
         scores: score name -> (M,) float, in-sample, in the order of ``sample_ids``. Not saved
         switches: score name -> the values of its conventions. Not saved
+        label_field: the field of the labels it was trained with, where that is known. Not saved
     """
 
     module: nn.Module
@@ -64,6 +65,7 @@ class QueryModel:
     sample_ids: list[str] = field(default_factory=list)
     scores: dict[str, Scores] = field(default_factory=dict)
     switches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    label_field: str | None = None
 
     @property
     def device(self) -> torch.device:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -174,9 +173,6 @@ def report(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
     return json.dumps({"version": precheck.run_version(dataset, key), "report": words})
 
 
-MISFIT = "Logits and labels do not belong together"  # how a warning of class_offsets begins
-
-
 def offsets(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
     """What offsets on the logits of a trained model would do to its worst class, in a sentence.
 
@@ -186,15 +182,12 @@ def offsets(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
     why = "An evaluation of predictions with logits says what they do"
     tuned = None
     if eval_key is not None:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", fod.DropWarning)
-            try:
-                tuned = fod.class_offsets(dataset, key, eval_key=eval_key)
-            except fod.DropError as error:
-                why = f"This evaluation does not say what they do: {in_app_words(error.message)}"
-        misfits = [str(one.message) for one in caught if MISFIT in str(one.message)]
-        if misfits:  # whose numbers would be wrong
-            tuned, why = None, in_app_words(misfits[0])
+        try:
+            tuned = fod.class_offsets(dataset, key, eval_key=eval_key)
+        except fod.DropError as error:
+            why = f"This evaluation does not say what they do ({in_app_words(str(error))})"
+        if tuned is not None and tuned.warnings:  # logits of other classes, whose numbers are wrong
+            tuned, why = None, in_app_words(". ".join(tuned.warnings))
     if tuned is None:
         found = fod.class_offsets(dataset, key)
         low, high = int(np.argmin(found.offsets)), int(np.argmax(found.offsets))

@@ -106,7 +106,13 @@ SENTENCES = {
     r"unless the dataset knows them: dataset\.classes\[.*?\] = \[\.\.\.\]; dataset\.save\(\)": (
         "unless the dataset states them"
     ),
-    r"\. Make one first, for example with .*?whose samples are images": "",
+    r"\bpass classes= in the order of the logits, or correct dataset\.classes\b": (
+        "correct the classes that the dataset states for these predictions, in Python"
+    ),
+    r"\bPass classes= in the order of the logits, or correct dataset\.classes\b": (
+        "Correct the classes that the dataset states for these predictions, in Python"
+    ),
+    r"\. Make one first: .*$": "; one is made in Python",
     r" \(model\.classes = \[\.\.\.\], in the order of its outputs\)": "",
     r"; use kept_counts\([^)]*\)": "",
     r"apply_drop\(select=[^)]*\)": "Select",

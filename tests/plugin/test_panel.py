@@ -778,6 +778,7 @@ def test_the_report_is_that_of_the_package(pruned, predict):
     assert sent == json.loads(json.dumps(expected))
 
 
+@pytest.mark.filterwarnings("ignore:Logits and labels do not belong together")
 def test_the_report_says_what_offsets_would_do_to_the_worst_class(pruned, module_of_plugin):
     labels = pruned.values("ground_truth.label")
     classes = sorted(set(labels))
@@ -802,8 +803,15 @@ def test_the_report_says_what_offsets_would_do_to_the_worst_class(pruned, module
     logits[np.arange(len(labels)), [classes.index(label) for label in labels]] += 9
     pruned.set_values("predictions.logits", list(logits))
     for stated, words in (
-        (classes[1:] + classes[:1], "Logits and labels do not belong together"),
-        (None, "This evaluation does not say what they do"),
+        (
+            classes[1:] + classes[:1],
+            "; correct the classes that the dataset states for these predictions, in Python.",
+        ),
+        (
+            None,
+            "This evaluation does not say what they do (classes: must be given with stored "
+            "logits, in their order, unless the dataset states them).",
+        ),
     ):
         pruned.classes = {} if stated is None else {"predictions": stated}
         pruned.save()

@@ -72,6 +72,19 @@ def test_no_message_that_the_app_can_show_has_code_in_it(in_app_words):
             "to prune the training split only, call dataset.match_tags('train').apply_drop(...)",
             "to prune the training split only, choose The split train in the form",
         ),
+        (
+            "; pass classes= in the order of the logits, or correct dataset.classes",
+            "; correct the classes that the dataset states for these predictions, in Python",
+        ),
+        (
+            "Pass classes= in the order of the logits, or correct dataset.classes, and pass more",
+            "Correct the classes that the dataset states for these predictions, in Python, and "
+            "choose more",
+        ),
+        (
+            "collections of images can. Make one first: dataset.to_frames(sample_frames=True)",
+            "collections of images can; one is made in Python",
+        ),
         ("must be in (0, 1], but got 2", "must be in (0, 1], but got 2"),
         ("depends on ['drop_keep_at'], which", "depends on 'drop_keep_at', which"),
     ],

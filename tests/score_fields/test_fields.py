@@ -22,6 +22,7 @@ def test_a_field_says_what_it_holds(small, score, name):
     assert info["kept_first"] == SCORES[name].kept_first
     assert info["convention"] == SCORES[name].defaults
     assert info["description"] == SCORES[name].description
+    assert info.get("label_field") == ("ground_truth" if SCORES[name].uses_labels else None)
     assert small.exists(field).count() == 60
 
 
