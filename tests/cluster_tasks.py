@@ -59,10 +59,3 @@ def _loaded(folder):
     time.sleep(1)
     _is_half_loaded = False
     return LoadedOnce(folder)
-
-
-def slow(part, folder):
-    """Leaves a file when it begins, each time that it is sent."""
-    (Path(folder) / f"{part}-{time.monotonic_ns()}").touch()
-    time.sleep(4)
-    yield part

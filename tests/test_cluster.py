@@ -14,6 +14,7 @@ import tracemalloc
 import warnings
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pages
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from cluster_tasks import LoadedOnce, facts, half_a_megabyte, killing, slow
+from cluster_tasks import LoadedOnce, facts, half_a_megabyte, killing
 from digit_models import CLASSES, FROM_IMAGES, TRANSFORM, network, own
 from fresh import run
 from hosts import ADDRESSES, LINE, two_hosts
@@ -33,7 +34,7 @@ from web_server import serving
 import fiftyone_drop as fod
 from fiftyone_drop import DropError, DropWarning, training
 from fiftyone_drop import cluster as cluster_module
-from fiftyone_drop.cluster import Cluster, opened
+from fiftyone_drop.cluster import Cluster, OnCluster, opened
 from fiftyone_drop.engine.objects import SCHEMES
 from fiftyone_drop.engine.runner import Here
 
@@ -445,7 +446,7 @@ def test_without_ray_everything_but_cluster_works():
         import sys
         sys.modules["ray"] = None
         import fiftyone_drop as fod
-        from fiftyone_drop.cluster import Cluster, opened
+        from fiftyone_drop.cluster import Cluster, OnCluster, opened
         with opened(Cluster.of(None)):
             pass
         for cluster in ("auto", fod.Cluster()):
@@ -510,14 +511,49 @@ def test_a_process_that_is_killed_costs_the_part_that_it_was_at(connected, tmp_p
     assert (tmp_path / "2").exists()
 
 
-def test_a_long_task_is_not_sent_again_while_there_is_room_for_more(
-    connected, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(cluster_module, "STALL", 1)
-    with opened(SMALL()) as runner:
-        work = functools.partial(slow, folder=str(tmp_path))
-        assert [piece for _, piece in runner.run(work, [0])] == [0]
-    assert len(list(tmp_path.iterdir())) == 1
+class Busy:
+    """What a runner asks of Ray, where two of eight GPUs compute and nothing ends in time."""
+
+    def __init__(self):
+        self.sent, self.waited = [], []
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": self.cluster_resources()}]
+
+    def cluster_resources(self):
+        return {"CPU": 8.0, "GPU": 8.0}
+
+    def available_resources(self):
+        return {"CPU": 6.0, "GPU": 6.0}
+
+    def remote(self, **_):
+        def send(shared, part):
+            self.sent.append(part)
+            return object()
+
+        return lambda compute: SimpleNamespace(remote=send)
+
+    def wait(self, sent, timeout):
+        self.waited.append(timeout)
+        if len(self.waited) == 6:
+            raise KeyboardInterrupt
+        return [], sent
+
+    def put(self, data):
+        return object()
+
+    def is_initialized(self):
+        return False
+
+
+def test_long_tasks_are_seldom_sent_again_while_there_is_room_for_more(monkeypatch):
+    monkeypatch.setattr(cluster_module, "STALL", 30)
+    ray = Busy()
+    runner = OnCluster(ray, fod.Cluster(cpus=1, gpus=1), None)
+    with pytest.raises(KeyboardInterrupt):
+        list(runner.run(facts, ["fold 0", "fold 1"]))
+    assert ray.sent == ["fold 0", "fold 1"] * 2  # lost ones are sent again in the end
+    assert ray.waited == [30, 60, 120, 240, 480, 960]
 
 
 def test_a_call_that_is_stopped_while_processes_load_leaves_them_whole(connected, tmp_path):
