@@ -162,15 +162,12 @@ class DynamicsRecorder:
     def end_epoch(self) -> None:
         """End an epoch. In a training of several processes all of them call it.
 
-        An epoch without a batch does not count.
-
         Raises:
             DropError: if the recorders of several processes are not of the same samples
 
         Warns:
-            DropWarning: if no batch was recorded since the last epoch ended; and once, if
-                predictions and labels cannot belong together, as with ``classes`` in another order
-                than the outputs, or positions that are not those in the view
+            DropWarning: once, if predictions and labels cannot belong together, as with ``classes``
+                in another order than the outputs, or positions that are not those in the view
         """
         self._recorder.end_epoch()
 

@@ -184,29 +184,16 @@ class DynamicsRecorder:
     def end_epoch(self) -> None:
         """End an epoch: its presentations count, scores over epochs and windows move on.
 
-        An epoch without a batch is none and does not count: it would shift what counts epochs.
-
         Raises:
             DropError: if the recorders of several processes are not of the same samples
 
         Warns:
-            DropWarning: if no batch was recorded since the last epoch ended; and once, if
-                predictions and labels cannot belong together
+            DropWarning: once, if predictions and labels cannot belong together
         """
         parts = self._open.parts()
         if self._gathers and process()[1] > 1:
             parts = gather(parts, self._recording(), self.epoch)
         self._open.put([])
-        if not sum(map(len, parts)):
-            if self.writes:
-                warnings.warn(
-                    f"end_epoch() was called without a batch since epoch {self.epoch} ended, which "
-                    "counts as no epoch; call it once per epoch, and not beside a callback "
-                    "that calls it",
-                    DropWarning,
-                    stacklevel=2,
-                )
-            return
         for part in parts:
             self._see(part)
         for accumulator in self._accumulators.values():

@@ -285,18 +285,3 @@ def test_numpy_values_are_stored_as_plain_ones():
     assert all(type(name) is str for name in recorder.switches)
     assert type(recorder.n) is int
     assert recorder.labels.dtype == np.int64
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_epoch_without_a_batch_does_not_count_and_is_said(name):
-    twice, once = (DynamicsRecorder(4, [0, 1, 0, 1], scores=[name]) for _ in range(2))
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(13):
-        logits = torch.randn(4, 2, generator=generator)
-        for recorder in (twice, once):
-            recorder.update(range(4), logits)
-            recorder.end_epoch()
-        with pytest.warns(DropWarning, match="without a batch since epoch"):
-            twice.end_epoch()
-    assert twice.epoch == once.epoch == 13
-    np.testing.assert_array_equal(twice.finish()[name], once.finish()[name])
