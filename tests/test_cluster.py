@@ -5,6 +5,7 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -556,12 +557,16 @@ def test_long_tasks_are_seldom_sent_again_while_there_is_room_for_more(monkeypat
     assert ray.waited == [30, 60, 120, 240, 480, 960]
 
 
-def test_a_call_that_is_stopped_while_processes_load_leaves_them_whole(connected, tmp_path):
+def test_a_call_that_is_stopped_while_processes_load_leaves_them_whole(
+    connected, tmp_path, request
+):
     def stop():
         while not any(tmp_path.iterdir()):
             time.sleep(0.05)
         _thread.interrupt_main()
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with opened(SMALL()) as runner:
         stopping = threading.Thread(target=stop)
         stopping.start()
