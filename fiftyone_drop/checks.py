@@ -63,10 +63,11 @@ def whole(
     rule = "a whole number"
     if most < LARGEST:
         rule += f" in [{least}, {most}]"
-    elif least > -LARGEST - 1:
-        rule += f" >= {least}"
-    if integral and int(plain) > LARGEST:
-        rule += " of at most 64 bits"
+    else:
+        if least > -LARGEST - 1:
+            rule += f" >= {least}"
+        if integral and not -LARGEST - 1 <= int(plain) <= LARGEST:
+            rule += " of at most 64 bits"
     raise DropError(argument, f"must be {rule}{_or_none(optional)}, but got {shown(value)}")
 
 

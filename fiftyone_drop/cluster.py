@@ -34,7 +34,7 @@ GPU_CPUS = 8  # per GPU, to read images for it
 RETRIES = 8  # of a part whose process or machine was lost
 ANSWER = 10.0  # seconds in which a cluster must answer at its address
 STALL = 30.0  # seconds without a result, while a task would find room, until tasks are sent again
-LONG_STALL = 16  # times as long, where the tasks may run: others may use what seems to run them
+LONG_STALL = 16  # times as long, where all of the tasks seem to run
 MOST_SENDS = 4  # of the same task once more
 
 
@@ -246,7 +246,7 @@ class OnCluster(Runner):
         return self._slots(self._ray.available_resources()) > 0
 
     def _all_may_run(self, tasks: int) -> bool:
-        """Whether so many run as were sent: of this process or, which cannot be told, of others."""
+        """Whether at least so many tasks run on the cluster; some may be those of others."""
         free, all_there = self._ray.available_resources(), self._ray.cluster_resources()
         return self._slots(all_there) - self._slots(free) >= tasks
 

@@ -212,8 +212,9 @@ class _Counted:
     """The samples of two runs, counted.
 
     Attributes:
-        cells: (K + 1, 2, 2, 2, 2) int, by class, of which the last is none, and by whether the
-            first keeps them, the second keeps them, the first has them, the second has them
+        cells: (K + 1, 2, 2, 2, 2) int. The first axis is the class, and its last row holds samples
+            without one. The others say whether the first run keeps them, the second keeps them,
+            the first has them, and the second has them
     """
 
     cells: IntArray
@@ -292,9 +293,7 @@ def _by_sample(
     was = np.where(decided[0] != OTHER, decided[0], decided[1])
     stays = (of_one & (members.codes >= 0)) | (was == OTHER)
     codes = np.where(stays, members.codes, was)
-    keep_at = np.array(
-        [[np.nan if v is None else v for v in column] for column in members.columns], np.float64
-    )
+    keep_at = np.array(members.columns, np.float64)  # NaN for None
     in_run = keep_at > 0  # NaN is not
     kept = in_run & (keep_at <= np.array([[run.density] for run in runs]))
     shape = (len(classes) + 1, 2, 2, 2, 2)

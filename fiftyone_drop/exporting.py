@@ -120,7 +120,7 @@ def _others_in(path: Path) -> bool:
 
 
 def is_free(path: Path) -> bool:
-    """Whether there is nothing, or a folder with no more than an export has left that was killed.
+    """Whether there is nothing, or an empty folder; leftovers of a killed export do not count.
 
     Raises:
         OSError: if nobody can tell

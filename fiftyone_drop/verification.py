@@ -231,10 +231,7 @@ def _read(
     others = [config.keep_at_field, *(name for name, _, _ in thresholds)]
     others += [config.select] if scored else []
     members = read_members(root, results.table.classes, label_field, config.group_by, others)
-    columns = [
-        np.array([np.nan if v is None else v for v in column], dtype=np.float64)
-        for column in members.columns
-    ]
+    columns = np.array(members.columns, dtype=np.float64)  # NaN for None
     suspect = np.zeros(len(members.ids), dtype=bool)
     for (_, beyond, threshold), values in zip(thresholds, columns[1:], strict=False):
         suspect |= beyond(values, threshold)  # NaN is beyond nothing

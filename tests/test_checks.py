@@ -257,3 +257,10 @@ def test_spans_of_time_are_no_numbers():
 
 def test_what_is_masked_is_no_number():
     assert "got masked" in refusal(checks.number, np.ma.masked)
+
+
+@pytest.mark.parametrize("number", [-(10**30), 10**30])
+@pytest.mark.parametrize("bounds", [{}, {"least": 1}])
+def test_a_whole_number_beyond_64_bits_is_told_its_limit(number, bounds):
+    with pytest.raises(DropError, match="of at most 64 bits, but got"):
+        checks.whole("size", number, **bounds)

@@ -48,7 +48,7 @@ def check_recorder(recorder: object) -> None:
 
 
 def begin(recorder: Any) -> None:
-    """Begin a training that goes on from no checkpoint: what is left of a failed one is no epoch.
+    """Begin a training from its start: the batches that a failed one has left are forgotten.
 
     Warns:
         DropWarning: if epochs were recorded before, which count as epochs of this training

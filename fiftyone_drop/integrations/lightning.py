@@ -71,7 +71,7 @@ class LightningCallback(Callback):  # type: ignore[misc]
         self._goes_on = False  # whether the recording came with a checkpoint
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Begin anew, unless the training goes on from a checkpoint."""
+        """Forget what a failed fit has left, unless this one goes on from a checkpoint."""
         if not self._goes_on:
             self._open = False
             begin(self.recorder)

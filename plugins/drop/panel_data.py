@@ -180,23 +180,22 @@ def offsets(dataset: fo.Dataset, key: str, eval_key: str | None) -> str:
         fiftyone_drop.DropError: if there is no such run
     """
     why = "An evaluation of predictions with logits says what they do"
-    tuned = None
+    found = None
     if eval_key is not None:
         try:
-            tuned = fod.class_offsets(dataset, key, eval_key=eval_key)
+            found = fod.class_offsets(dataset, key, eval_key=eval_key)
         except fod.DropError as error:
             why = f"This evaluation does not say what they do ({in_app_words(str(error))})"
-        if tuned is not None and tuned.warnings:  # logits of other classes, whose numbers are wrong
-            tuned, why = None, in_app_words(". ".join(tuned.warnings))
-    if tuned is None:
-        found = fod.class_offsets(dataset, key)
-        low, high = int(np.argmin(found.offsets)), int(np.argmax(found.offsets))
+        if found is not None and found.warnings:  # logits of other classes, whose numbers are wrong
+            found, why = None, in_app_words(". ".join(found.warnings))
+    if found is None:
+        prior = fod.class_offsets(dataset, key)
+        low, high = int(np.argmin(prior.offsets)), int(np.argmax(prior.offsets))
         return (
             f"Offsets that take class sizes off a trained model's logits reach from "
-            f"{found.offsets[low]:+.2f} ({found.classes[low]}) to {found.offsets[high]:+.2f} "
-            f"({found.classes[high]}). {why}."
+            f"{prior.offsets[low]:+.2f} ({prior.classes[low]}) to {prior.offsets[high]:+.2f} "
+            f"({prior.classes[high]}). {why}."
         )
-    found = tuned
     worst = int(np.nanargmin(found.before))
     return (
         f"With offsets on its logits, and no training, the worst class of this model "
